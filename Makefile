@@ -1,0 +1,53 @@
+# Two commands for a bare checkout: `make demo` and `make test`. `make` lists all.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTEST_ARGS ?=
+JSON ?=
+
+.DEFAULT_GOAL := help
+
+help:  ## list the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 22
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Weft needs Python 3.11 or newer; set PYTHON=/path/to/python3.11") if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	touch $@
+
+install: $(READY)  ## make the environment in .venv
+
+demo: $(READY)  ## generate a shop, run the main job on it, name the report
+	$(BIN)/weft demo demo
+
+test: $(READY)  ## run all tests; what cannot run here is named
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+
+check: $(READY)  ## format, lint, types, room levels
+	$(BIN)/ruff format --check src tests bench docs
+	$(BIN)/ruff check src tests bench docs
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(READY)  ## format and fix what can be fixed
+	$(BIN)/ruff format src tests bench docs
+	$(BIN)/ruff check --fix src tests bench docs
+
+docs: $(READY)  ## build the documentation into site/
+	$(BIN)/python docs/build.py
+
+bench: $(READY)  ## measure the stages on a retailer-sized generated shop
+	$(BIN)/python bench/retail.py $(if $(JSON),--json $(JSON))
+
+bench-accuracy: $(READY)  ## five seeds of the ladder on the real data sets in WEFT_TEST_DATA
+	$(BIN)/python bench/accuracy.py $(if $(JSON),--json $(JSON))
+
+wheel: $(READY)  ## build the wheel into dist/
+	$(BIN)/python -m build --wheel --outdir dist .
+
+clean:  ## remove what the other commands made
+	rm -rf $(VENV) dist site demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.PHONY: help install demo test check format docs bench bench-accuracy wheel clean

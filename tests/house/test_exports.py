@@ -1,0 +1,36 @@
+"""The door of every room: sorted public names that exist, and a light import."""
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROOMS = sorted(p.parent.name for p in (ROOT / "src" / "weft").glob("*/__init__.py"))
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_door_lists_its_names_in_order(room):
+    module = importlib.import_module(f"weft.{room}")
+    names = list(module.__all__)
+    assert names == sorted(names)
+    missing = [n for n in names if getattr(module, n, None) is None]
+    assert not missing
+
+
+def test_import_weft_brings_no_heavy_library():
+    heavy = ["duckdb", "ibis", "lightgbm", "sklearn", "matplotlib", "pandas", "torch", "polars"]
+    code = f"import sys, weft; print([m for m in {heavy} if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_import_weft_takes_under_three_tenths_of_a_second_of_cpu():
+    code = "import time; t = time.process_time(); import weft; print(time.process_time() - t)"
+    times = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+        for _ in range(3)
+    ]
+    assert min(times) < 0.3

@@ -1,0 +1,24 @@
+"""What must not stand in the repository: machine paths, unfinished marks, print."""
+
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+FORBIDDEN = re.compile(r"\bTODO\b|\bFIXME\b|NotImplementedError|/root/|/work/|\.pyenv")
+
+
+def tracked_files() -> list[Path]:
+    out = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    names = out.stdout.splitlines() or [str(p.relative_to(ROOT)) for p in (ROOT / "src").rglob("*.py")]
+    return [ROOT / n for n in names if n != "tests/house/test_words.py"]
+
+
+def test_no_unfinished_marks_and_no_paths_of_a_machine():
+    found = []
+    for path in tracked_files():
+        if path.suffix in {".py", ".md", ".toml", ".yaml", ".sh", ".j2", ".lark", ".txt", ".css"}:
+            for number, line in enumerate(path.read_text().splitlines(), 1):
+                if FORBIDDEN.search(line):
+                    found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
+    assert not found
