@@ -124,7 +124,7 @@ class SplitOptions:
                 f"eval_anchors is {self.num_eval_anchors}.",
                 "give a number of at least 1.",
             )
-        if not (0 < self.val_fraction and 0 < self.test_fraction < 1 - self.val_fraction):
+        if not (self.val_fraction > 0 and 0 < self.test_fraction < 1 - self.val_fraction):
             raise UserError(
                 "DATA013",
                 f"val_fraction {self.val_fraction} and test_fraction {self.test_fraction} "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 import enum
+import re
 from dataclasses import dataclass
 
 from weft.core.errors import UserError
@@ -130,3 +131,34 @@ def parse_duration_s(text: str) -> float:
     except ValueError:
         pass
     raise UserError("DATA002", f"'{text}' is not a duration.", "write it as 90s, 5m, 2h or 1d.")
+
+
+_UNIT_BY_TEXT = {
+    text: unit
+    for unit, texts in {
+        Unit.SECONDS: ("s", "sec", "second"),
+        Unit.MINUTES: ("min", "minute"),
+        Unit.HOURS: ("h", "hour"),
+        Unit.DAYS: ("", "d", "day"),
+        Unit.WEEKS: ("w", "week"),
+        Unit.MONTHS: ("mo", "month"),
+        Unit.YEARS: ("y", "year"),
+    }.items()
+    for text in (*texts, unit.value)
+}
+
+
+def parse_offset(text: str) -> Offset:
+    """Read ``30``, ``30d``, ``30 days`` or ``3 months`` as a span; days when no unit is given.
+
+    Raises:
+        UserError: ``DATA004`` when ``text`` is not a positive span.
+
+    Example:
+        >>> str(parse_offset("3 months"))
+        '3 months'
+    """
+    match = re.fullmatch(r"\s*(\d+)\s*([a-z]*)\s*", text.lower())
+    if not match or match[2] not in _UNIT_BY_TEXT or int(match[1]) == 0:
+        raise UserError("DATA004", f"'{text}' is not a span of time.", "write it as 30 days or 3 months.")
+    return Offset(int(match[1]), _UNIT_BY_TEXT[match[2]])
