@@ -32,6 +32,8 @@ def test_every_page_has_a_code_in_the_source():
 
 
 def test_every_code_is_triggered_by_a_test():
-    texts = [p.read_text() for p in (ROOT / "tests").rglob("*") if p.suffix in {".py", ".txt", ".json", ".md"}]
+    texts = [
+        p.read_text() for p in (ROOT / "tests").rglob("*") if p.suffix in {".py", ".txt", ".json", ".md"}
+    ]
     joined = "\n".join(texts)
     assert [c for c in sorted(codes_in_source()) if c not in joined] == []
