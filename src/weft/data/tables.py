@@ -54,7 +54,11 @@ class Tables:
     def _tables(self, name: str) -> Any:
         self.schema.table(name)
         view = f"weft_{name}"
-        self.backend.read_parquet(str(self.paths[name]), table_name=view)
+        path = str(self.paths[name]).replace("'", "''")
+        # A cursor of its own session does not see the temporary view that read_parquet would make.
+        self.backend.con.execute(
+            f"CREATE OR REPLACE VIEW \"{view.replace(chr(34), chr(34) * 2)}\" AS FROM read_parquet('{path}')"
+        )
         return self.backend.table(view)
 
     def newest_time_us(self, name: str) -> int | None:
