@@ -70,7 +70,7 @@ class Tables:
     def fetch(self, expression: Any) -> pa.Table:
         """Run an Ibis table expression and return its rows as Arrow."""
         sql = self.backend.compile(expression)
-        return self.backend.con.cursor().execute(sql).to_arrow_table()
+        return self.backend.con.cursor().sql(sql).to_arrow_table()
 
     def write(self, expression: Any, path: Path) -> int:
         """Run an Ibis table expression into one zstd Parquet file; return the number of rows."""
