@@ -1,1 +1,5 @@
-"""The cli room."""
+"""The command line: ``weft …``."""
+
+from weft.cli.app import command_help, main
+
+__all__ = ["command_help", "main"]

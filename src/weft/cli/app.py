@@ -1,0 +1,92 @@
+"""The application object, and the way from an error to an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+
+import click
+import typer
+from typer.main import get_command
+
+from weft.cli.output import print_error, print_notice, print_result
+from weft.core import InvariantError, UserError, WeftError
+
+app = typer.Typer(
+    name="weft",
+    help="Ask a relational database about the future.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and leave with its exit code: 0, 1 user, 2 unavailable, 3 bug, 130 interrupted."""
+    sys.exit(run_command(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def run_command(arguments: list[str]) -> int:
+    """Run a command and return its exit code."""
+    as_json = "--json" in arguments
+    try:
+        result = _command()(arguments, prog_name="weft", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        print_result(error.format_message())
+        return 0
+    except click.ClickException as error:
+        return _fail(
+            UserError("DATA116", f"{error.format_message().rstrip('.')}.", "see weft COMMAND --help."),
+            as_json,
+        )
+    except (KeyboardInterrupt, click.Abort):
+        print_notice("Interrupted. What is finished is kept: the same command goes on from there.")
+        return 130
+    except WeftError as error:
+        return _fail(error, as_json)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{os.path.basename(where.filename)}:{where.lineno}"  # noqa: PTH119
+        return _fail(
+            InvariantError(
+                "DATA117",
+                f"{type(error).__name__} in {place}: {error}",
+                "this is a bug of Weft; set WEFT_DEBUG=1 to see the traceback and report it.",
+            ),
+            as_json,
+        )
+
+
+def command_help() -> Iterator[tuple[str, str]]:
+    """Yield every command's full name and help text, for the reference pages and the tests."""
+    root = _command()
+    yield from _walk(root, click.Context(root, info_name="weft"))
+
+
+def _walk(command: click.Command, context: click.Context) -> Iterator[tuple[str, str]]:
+    yield context.command_path, command.get_help(context)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            if inner is not None:
+                yield from _walk(inner, click.Context(inner, info_name=name, parent=context))
+
+
+def _command() -> click.Command:
+    import weft.cli.commands  # noqa: F401 - registers the commands on `app`
+
+    return get_command(app)
+
+
+def _fail(error: WeftError, as_json: bool) -> int:
+    if os.environ.get("WEFT_DEBUG"):
+        print_notice("".join(traceback.format_exc()))
+    print_error(error, as_json=as_json)
+    return error.exit_code

@@ -1,0 +1,135 @@
+"""``weft quickstart``, ``weft fit`` and ``weft demo``: from tables to a verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from weft.cli import options as opt
+from weft.cli.app import app
+from weft.cli.output import print_json, print_notice, print_result
+from weft.cli.place import open_graph
+from weft.project import DEFAULT_BUDGET, Graph, Run, make_demo, propose_queries
+
+
+@app.command()
+def quickstart(
+    folder: opt.Folder,
+    query: opt.OptionalQueryText = None,
+    history: opt.HistoryName = "seed_time",
+    val_start: opt.ValStart = None,
+    test_start: opt.TestStart = None,
+    step: opt.Step = None,
+    eval_anchors: opt.EvalAnchors = None,
+    models: opt.Models = None,
+    budget: opt.Budget = DEFAULT_BUDGET,
+    seed: opt.Seed = 0,
+    as_json: opt.Json = False,
+    project: opt.ProjectDir = None,
+    memory_limit: opt.MemoryLimit = None,
+    threads: opt.Threads = None,
+    report: Annotated[str | None, typer.Option("--report", help="Where to write the report.")] = None,
+) -> None:
+    """Tables to links to labels to ladder to verdict to report, in one command.
+
+    Without a query it proposes three and runs the first.
+
+    Example: weft quickstart shop/ --query "PREDICT COUNT(orders.*, 0, 30) = 0 FOR EACH users.user_id"
+    """
+    graph = open_graph(folder, project, memory_limit, threads)
+    text = query or _first_proposal(graph)
+    chosen = {
+        "history": history,
+        "val_start": val_start,
+        "test_start": test_start,
+        "step": step,
+        "eval_anchors": eval_anchors,
+        "models": models,
+    }
+    run = _fit(graph, text, chosen, budget, seed)
+    _show(run, report, as_json)
+
+
+@app.command()
+def fit(
+    folder: opt.Folder,
+    query: opt.QueryText,
+    history: opt.HistoryName = "seed_time",
+    val_start: opt.ValStart = None,
+    test_start: opt.TestStart = None,
+    step: opt.Step = None,
+    eval_anchors: opt.EvalAnchors = None,
+    models: opt.Models = None,
+    budget: opt.Budget = DEFAULT_BUDGET,
+    seed: opt.Seed = 0,
+    labels: opt.Labels = None,
+    as_json: opt.Json = False,
+    project: opt.ProjectDir = None,
+    memory_limit: opt.MemoryLimit = None,
+    threads: opt.Threads = None,
+    report: Annotated[str | None, typer.Option("--report", help="Where to write the report.")] = None,
+) -> None:
+    """Fit the ladder for a query, or for a query that weft.yaml names.
+
+    Example: weft fit . --query churn --budget 5m
+    """
+    graph = open_graph(folder, project, memory_limit, threads)
+    chosen = {
+        "history": history,
+        "val_start": val_start,
+        "test_start": test_start,
+        "step": step,
+        "eval_anchors": eval_anchors,
+        "models": models,
+        "label_table": labels,
+    }
+    run = _fit(graph, query, chosen, budget, seed)
+    _show(run, report, as_json)
+
+
+@app.command()
+def demo(
+    folder: Annotated[str, typer.Argument(help="Where to write the shop and the report.")] = "demo",
+    users: Annotated[int, typer.Option("--users", min=100, help="Number of customers.")] = 2000,
+    budget: opt.Budget = DEFAULT_BUDGET,
+    seed: opt.Seed = 0,
+    as_json: opt.Json = False,
+) -> None:
+    """Generate a shop whose best possible score is known, and run the main job on it.
+
+    Example: weft demo demo --users 2000
+    """
+    made = make_demo(Path(folder), num_users=users, budget=budget, seed=seed)
+    if as_json:
+        print_json(made.run.to_json() | {"best_possible": made.best_possible})
+        return
+    print_result(made.run.text())
+    print_result(f"\nBest possible {made.metric} on this shop: {made.best_possible:.4f}")
+    print_result(f"Report: {made.run.report_path}")
+
+
+def _first_proposal(graph: Graph) -> str:
+    proposals = propose_queries(graph)
+    print_notice("No query was given. Three that these tables can answer:")
+    for text in proposals:
+        print_notice(f"  {text}")
+    print_notice("Running the first.")
+    return proposals[0]
+
+
+def _fit(graph: Graph, text: str, chosen: dict[str, Any], budget: str, seed: int) -> Run:
+    given = {name: value for name, value in chosen.items() if value is not None}
+    if "models" in given:
+        given["models"] = tuple(m.strip() for m in given["models"].split(",") if m.strip())
+    return graph.ask(text, given).fit(budget=budget, seed=seed)
+
+
+def _show(run: Run, report: str | None, as_json: bool) -> None:
+    path = run.report(report)
+    if as_json:
+        print_json(run.to_json())
+        return
+    print_result(run.text())
+    print_result(f"Report: {path}")

@@ -1,0 +1,95 @@
+"""``weft runs``, ``predict``, ``explain`` and ``report``: what a finished run can do."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from weft.cli import options as opt
+from weft.cli.app import app
+from weft.cli.output import print_json, print_result
+from weft.project import ProjectFolder, open_run, runs_view
+
+
+@app.command()
+def runs(
+    name: Annotated[str | None, typer.Argument(help="Show one run.", metavar="[RUN]")] = None,
+    as_json: opt.Json = False,
+    project: opt.ProjectDir = None,
+) -> None:
+    """List the runs of this project, newest first, or show one.
+
+    Example: weft runs latest
+    """
+    folder = ProjectFolder(project or ".")
+    if name is not None:
+        run = open_run(name, project=folder)
+        print_json(run.to_json()) if as_json else print_result(run.text())
+        return
+    view = runs_view(folder)
+    print_json(view.plain) if as_json else print_result(view.text)
+
+
+@app.command()
+def predict(
+    run: opt.RunName = "latest",
+    at: opt.At = None,
+    entity: opt.Entities = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out", "-o", help=".parquet or .csv file, DuckDB or SQLite file, or postgresql:// URL."
+        ),
+    ] = None,
+    table: Annotated[str, typer.Option("--table", help="Table to write in a database.")] = "predictions",
+    mode: Annotated[str, typer.Option("--mode", help="replace or append.")] = "replace",
+    as_json: opt.Json = False,
+    project: opt.ProjectDir = None,
+    memory_limit: opt.MemoryLimit = None,
+    threads: opt.Threads = None,
+) -> None:
+    """Predict with a finished run, for all entities or those named, and write the result all or nothing.
+
+    Example: weft predict latest --at 2026-01-01 --out predictions.parquet
+    """
+    folder = ProjectFolder(project or ".", memory_limit=memory_limit, threads=threads)
+    view = open_run(run, project=folder).predict_to(at=at, entities=entity, out=out, table=table, mode=mode)
+    print_json(view.plain) if as_json else print_result(view.text)
+
+
+@app.command()
+def explain(
+    run: opt.RunName = "latest",
+    entity: Annotated[str | None, typer.Argument(help="Key of an entity; without it, globally.")] = None,
+    at: opt.At = None,
+    as_json: opt.Json = False,
+    project: opt.ProjectDir = None,
+    memory_limit: opt.MemoryLimit = None,
+    threads: opt.Threads = None,
+) -> None:
+    """Say what moved a prediction: tables, links, columns and rows, and by how much.
+
+    Example: weft explain latest 42
+    """
+    folder = ProjectFolder(project or ".", memory_limit=memory_limit, threads=threads)
+    opened = open_run(run, project=folder)
+    told = opened.importance() if entity is None else opened.explain(entity, at=at)
+    print_json(told.to_json()) if as_json else print_result(str(told))
+
+
+@app.command()
+def report(
+    run: opt.RunName = "latest",
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", help="HTML file; default: report-RUN.html.")
+    ] = None,
+    as_json: opt.Json = False,
+    project: opt.ProjectDir = None,
+) -> None:
+    """Write the report of a finished run: one self-contained HTML file.
+
+    Example: weft report latest --out report.html
+    """
+    path = open_run(run, project=ProjectFolder(project or ".")).report(out)
+    print_json({"report": str(path)}) if as_json else print_result(str(path))

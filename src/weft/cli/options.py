@@ -1,0 +1,55 @@
+"""The options that several commands share, each with its help."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Folder = Annotated[
+    str,
+    typer.Argument(
+        help="A folder of Parquet or CSV files, a database file or URL, a RelBench folder, or a project "
+        "folder with weft.yaml.",
+        metavar="FOLDER",
+    ),
+]
+OptionalFolder = Annotated[
+    str,
+    typer.Argument(help="Folder, file, URL or project folder; default: this folder.", metavar="[FOLDER]"),
+]
+QueryText = Annotated[
+    str, typer.Option("--query", "-q", help="The predictive query, or its name in weft.yaml.")
+]
+OptionalQueryText = Annotated[
+    str | None,
+    typer.Option("--query", "-q", help="The predictive query, or its name in weft.yaml."),
+]
+HistoryName = Annotated[
+    str, typer.Option("--history", help="seed_time or frozen: how much of the past a row may see.")
+]
+ValStart = Annotated[str | None, typer.Option("--val-start", help="First val anchor, such as 2005-01-01.")]
+TestStart = Annotated[str | None, typer.Option("--test-start", help="First test anchor.")]
+Step = Annotated[str | None, typer.Option("--step", help="Between anchors, such as '30 days'.")]
+EvalAnchors = Annotated[
+    int | None, typer.Option("--eval-anchors", help="Number of val and of test anchors with given times.")
+]
+Models = Annotated[str | None, typer.Option("--models", help="Rungs to try, separated by commas.")]
+Budget = Annotated[str, typer.Option("--budget", help="Time for the search, such as 90s, 5m, 2h.")]
+Seed = Annotated[int, typer.Option("--seed", help="For everything random.")]
+Labels = Annotated[
+    str | None,
+    typer.Option("--labels", help="A Parquet or CSV label table of your own instead of the query's labels."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]
+ProjectDir = Annotated[
+    str | None,
+    typer.Option(
+        "--project", help="Folder that keeps results in .weft; default: FOLDER with weft.yaml, else here."
+    ),
+]
+MemoryLimit = Annotated[str | None, typer.Option("--memory-limit", help="Such as 4GB.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Number of threads.")]
+RunName = Annotated[str, typer.Argument(help="Name of a run, its start, or 'latest'.", metavar="RUN")]
+At = Annotated[str | None, typer.Option("--at", help="Anchor time; default: the last fact time.")]
+Entities = Annotated[list[str] | None, typer.Option("--entity", "-e", help="Key of an entity; repeatable.")]

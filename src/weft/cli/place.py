@@ -1,0 +1,17 @@
+"""From a FOLDER argument to a graph: a project folder, or a source with a project beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from weft.project import SETTINGS_FILE, Graph, ProjectFolder, connect, open_project
+
+
+def open_graph(
+    folder: str, project: str | None, memory_limit: str | None = None, threads: int | None = None
+) -> Graph:
+    """Open ``folder``: with ``weft.yaml`` in it as a project, else as a source kept in ``project`` or here."""
+    if project is None and (Path(folder) / SETTINGS_FILE).exists():
+        return open_project(folder, memory_limit=memory_limit, threads=threads)
+    place = ProjectFolder(project or ".", memory_limit=memory_limit, threads=threads)
+    return connect(folder, project=place).graph()

@@ -1,0 +1,173 @@
+"""From a predictive query to a Plan.
+
+```
+snapshot ─ profile ─ tables ─ labels ─ audit ─ features ─┬─ candidate[…] ─┬─ evaluate
+                                                         └─ candidate[blend]┘
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from weft.compile.versions import code_version
+from weft.core import History, Resources, SplitOptions, Task, TaskType, to_plain
+from weft.flow import Node, Plan
+
+RANKING = {TaskType.LINK_PREDICTION}
+_WITHOUT_SEARCH = {"constant", "entity", "heuristic"}
+
+
+@dataclass(frozen=True)
+class TablesSpec:
+    """Which tables: their content, and what is said about them.
+
+    Attributes:
+        source: Name under which `hold_source` keeps the source in this process.
+        fingerprints: Table → digest of its content.
+        declared: Plain form of what the source declares.
+        overrides: Plain form of what the user says about tables and links.
+        derived: Name → SQL of derived tables.
+    """
+
+    source: str
+    fingerprints: Mapping[str, str]
+    declared: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    derived: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FitSpec:
+    """What is to be fitted on the tables.
+
+    Attributes:
+        query: Text of the query.
+        task: The task that the query states.
+        options: How anchors are laid out and divided.
+        history: How much of the past a row may see.
+        models: Rungs of the ladder, in order of cost.
+        budget_s: Time for the search, all rungs together.
+        seed: For everything random.
+        decisions: ``table.column`` → ``"drop"``, ``"keep"`` or ``{"as_of": time}``.
+        label_table: Digest of the user's own label table, ``None`` when the query makes the labels.
+    """
+
+    query: str
+    task: Task
+    options: SplitOptions
+    history: History
+    models: tuple[str, ...]
+    budget_s: float
+    seed: int = 0
+    decisions: Mapping[str, Any] = field(default_factory=dict)
+    label_table: str | None = None
+
+
+def compile_tables(spec: TablesSpec, resources: Resources) -> tuple[Node, ...]:
+    """Make the nodes that every query over the same tables shares."""
+    version = code_version("data")
+    snapshot = Node(
+        "snapshot",
+        "weft.compile.programs:take_snapshot",
+        version,
+        parameters={"derived": dict(spec.derived)},
+        digests=dict(spec.fingerprints),
+        hints={"source": spec.source},
+        resources=resources,
+    )
+    profile = Node(
+        "profile",
+        "weft.compile.programs:profile_tables",
+        version,
+        parameters={"declared": dict(spec.declared), "overrides": dict(spec.overrides)},
+        inputs={"snapshot": "snapshot"},
+        resources=resources,
+    )
+    tables = Node(
+        "tables",
+        "weft.compile.programs:prepare_tables",
+        version,
+        inputs={"snapshot": "snapshot", "profile": "profile"},
+        resources=resources,
+    )
+    return snapshot, profile, tables
+
+
+def compile_labels(tables: tuple[Node, ...], spec: FitSpec, resources: Resources) -> tuple[Node, ...]:
+    """Make the nodes from the tables to an audited label table."""
+    shared = {"tables": "tables"}
+    version = code_version("data", "pql")
+    labels = Node(
+        "labels",
+        "weft.compile.programs:make_labels",
+        version,
+        parameters={
+            "query": spec.query,
+            "options": to_plain(spec.options),
+            "history": spec.history.value,
+        },
+        inputs=shared,
+        digests={"label_table": spec.label_table} if spec.label_table else {},
+        resources=resources,
+    )
+    audit = Node(
+        "audit",
+        "weft.compile.programs:audit_tables",
+        version,
+        parameters={"query": spec.query, "decisions": dict(spec.decisions)},
+        inputs=shared | {"profile": "profile", "labels": "labels"},
+        resources=resources,
+    )
+    return *tables, labels, audit
+
+
+def compile_fit(tables: tuple[Node, ...], spec: FitSpec, resources: Resources) -> Plan:
+    """Make the whole Plan of a fit; its last node is ``evaluate``."""
+    nodes = list(compile_labels(tables, spec, resources))
+    program = "make_candidates" if spec.task.type in RANKING else "make_features"
+    features = Node(
+        "features",
+        f"weft.compile.programs:{program}",
+        code_version("data", "pql"),
+        parameters={"query": spec.query, "seed": spec.seed},
+        inputs={name: name for name in ("tables", "profile", "labels", "audit")},
+        resources=resources,
+    )
+    nodes.append(features)
+    candidates: list[Node] = []
+    for model in spec.models:
+        candidates.append(_candidate(model, spec, candidates, resources))
+    evaluate = Node(
+        "evaluate",
+        "weft.compile.programs:evaluate_candidates",
+        code_version("learn"),
+        parameters={"query": spec.query, "seed": spec.seed},
+        inputs={"tables": "tables", "labels": "labels", "features": "features"}
+        | {node.name: node.name for node in candidates},
+        resources=resources,
+    )
+    return Plan(f"fit {spec.query}", (*nodes, *candidates, evaluate))
+
+
+def _candidate(model: str, spec: FitSpec, earlier: list[Node], resources: Resources) -> Node:
+    inputs = {"tables": "tables", "labels": "labels", "features": "features"}
+    if model == "blend":
+        inputs |= {node.name: node.name for node in earlier}
+    budget = {} if model in _WITHOUT_SEARCH else {"budget_s": spec.budget_s}
+    return Node(
+        f"candidate[{model}]",
+        "weft.compile.programs:fit_candidate",
+        code_version("learn"),
+        parameters={
+            "query": spec.query,
+            "history": spec.history.value,
+            "rung": model,
+            "seed": spec.seed,
+            **budget,
+        },
+        inputs=inputs,
+        resources=resources,
+    )

@@ -1,0 +1,67 @@
+"""The project folder: settings, store, hub and limits in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from weft.core import Resources, UnavailableError, parse_size
+from weft.flow import Event, Plan, RunResult, Store, run_plan
+from weft.hub import Hub
+from weft.project.progress import show_progress
+from weft.project.settings import ProjectSettings, read_settings
+
+STATE = ".weft"
+
+
+class ProjectFolder:
+    """Where a project keeps what it was told and what it made.
+
+    Args:
+        folder: Holds ``weft.yaml`` (optional) and ``.weft``, made when missing.
+        memory_limit: Such as ``"4GB"``; overrides ``weft.yaml``. Default: six tenths of the machine's memory.
+        threads: Overrides ``weft.yaml``. Default: every core.
+        on_event: Called with every event of a plan; ``None`` shows progress on a terminal's stderr.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path = ".",
+        *,
+        memory_limit: str | None = None,
+        threads: int | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> None:
+        self.folder = Path(folder).resolve()
+        self.settings: ProjectSettings = read_settings(self.folder)
+        self.resources = _limits(self.settings, memory_limit, threads)
+        self._on_event = on_event
+        state = self.folder / STATE
+        try:
+            state.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UnavailableError(
+                "DATA114",
+                f"the folder {state} cannot be made: {error.strerror}.",
+                "choose another with --project, or free the place.",
+            ) from error
+        self.store = Store(state)
+        self.hub = Hub(state / "weft.db")
+
+    def run(self, plan: Plan, *, targets: tuple[str, ...] | None = None) -> RunResult:
+        """Run ``plan`` with this project's store and limits, showing progress."""
+        options: dict[str, Any] = {"targets": targets} if targets else {}
+        if self._on_event is not None:
+            return run_plan(plan, self.store, resources=self.resources, on_event=self._on_event, **options)
+        with show_progress(len(plan.nodes)) as watch:
+            return run_plan(plan, self.store, resources=self.resources, on_event=watch, **options)
+
+
+def _limits(settings: ProjectSettings, memory_limit: str | None, threads: int | None) -> Resources:
+    machine = Resources.of_machine()
+    limit = memory_limit or settings.memory_limit
+    return Resources(
+        parse_size(limit) if limit else machine.memory_bytes,
+        threads or settings.threads or machine.threads,
+    )

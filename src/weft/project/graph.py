@@ -1,0 +1,165 @@
+"""Graph: tables, what they mean, and how they are linked; the place where questions are asked."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from weft.compile import TablesSpec, compile_tables, hold_source
+from weft.core import Finding, Link, Schema, Table, from_plain, to_plain
+from weft.data import Profile, connect as connect_source
+from weft.flow import Node, Output, Plan
+from weft.pql import compile_query
+from weft.project.folder import ProjectFolder
+from weft.project.query import Query
+from weft.project.settings import resolve_source
+from weft.project.view import html_table, text_table
+
+
+class Graph:
+    """The tables of one source, profiled: schema with evidence, statistics, findings.
+
+    Made by `Graph.from_data`, `connect` or `from_relbench`. Nothing is read before it is asked for.
+
+    Args:
+        source: From `weft.data.connect`.
+        project: Where results are kept.
+        example: A frame whose type the results come back in; ``None`` gives Arrow tables.
+    """
+
+    def __init__(self, source: Any, project: ProjectFolder, example: Any = None) -> None:
+        self._source = source
+        self.project = project
+        self.example = example
+
+    @classmethod
+    def from_data(
+        cls, tables: Mapping[str, Any], *, project: str | Path | ProjectFolder = ".", **limits: Any
+    ) -> Graph:
+        """Make a graph of frames: pandas, polars, Arrow, DuckDB relations or Ibis tables.
+
+        Args:
+            tables: Name → frame. All results come back in the type of the first.
+            project: Folder that keeps results in ``.weft``.
+            **limits: ``memory_limit`` and ``threads``.
+        """
+        folder = project if isinstance(project, ProjectFolder) else ProjectFolder(project, **limits)
+        example = next(iter(tables.values()), None)
+        return cls(connect_source(dict(tables)), folder, example)
+
+    @functools.cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        """The nodes of a Plan that every query over these tables shares."""
+        settings = self.project.settings
+        fingerprints = self._source.fingerprints(self.project.resources)
+        spec = TablesSpec(
+            source=hold_source(self._source, fingerprints),
+            fingerprints=fingerprints,
+            declared=to_plain(self._source.declared()),
+            overrides=settings.overrides,
+            derived=settings.derived,
+        )
+        return compile_tables(spec, self.project.resources)
+
+    @functools.cached_property
+    def _outputs(self) -> Mapping[str, Output]:
+        return self.project.run(Plan("tables", self.nodes)).outputs
+
+    @functools.cached_property
+    def profile(self) -> Profile:
+        """What was found in the tables: schema, evidence, statistics, findings."""
+        plain = self._outputs["profile"].read_json("profile.json")
+        return from_plain(Profile, plain)
+
+    @property
+    def schema(self) -> Schema:
+        """Tables, columns, keys, times and links as they will be used."""
+        return self.profile.schema
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The tables of the schema."""
+        return self.schema.tables
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """The links of the schema."""
+        return self.schema.links
+
+    @functools.cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong or noteworthy in the data, from the profile and from preparing the tables."""
+        prepared = self._outputs["tables"].value["findings"]
+        return (*self.profile.findings, *(from_plain(Finding, f) for f in prepared))
+
+    def query(self, text: str) -> Query:
+        """Ask: parse, bind and check a predictive query against these tables.
+
+        Raises:
+            UserError: ``PQLnnn`` with a caret under the place.
+        """
+        return Query(self, compile_query(text, self.schema))
+
+    def __repr__(self) -> str:
+        return text_table(*self._overview())
+
+    def _repr_html_(self) -> str:
+        return html_table(*self._overview())
+
+    def _overview(self) -> tuple[list[str], list[list[str]]]:
+        rows = []
+        for table in self.tables:
+            links = [k.name.partition(".")[2] for k in self.schema.links_from(table.name)]
+            rows.append(
+                [
+                    table.name,
+                    ", ".join(table.primary_key) or "–",
+                    table.time_column or "–",
+                    "; ".join(links) or "–",
+                ]
+            )
+        return ["table", "primary key", "time", "links"], rows
+
+
+class Connection:
+    """A source that is connected and not yet read; `graph` profiles it."""
+
+    def __init__(self, source: Any, project: ProjectFolder) -> None:
+        self._source = source
+        self.project = project
+
+    def graph(self) -> Graph:
+        """Return the graph of all tables of the source."""
+        return Graph(self._source, self.project)
+
+    def __repr__(self) -> str:
+        return f"Connection({self._source})"
+
+
+def connect(source: str | Path, *, project: str | Path | ProjectFolder = ".", **limits: Any) -> Connection:
+    """Connect a folder, a file or a database.
+
+    Args:
+        source: A folder of Parquet and CSV, a DuckDB or SQLite file, a RelBench folder, or a URL such as
+            ``postgresql://user@host/shop``, ``duckdb:///shop.db``, ``s3://bucket/shop``.
+        project: Folder that holds ``weft.yaml`` and keeps results in ``.weft``.
+        **limits: ``memory_limit`` and ``threads``.
+
+    Example:
+        ``weft.connect("shop/").graph()``
+    """
+    folder = project if isinstance(project, ProjectFolder) else ProjectFolder(project, **limits)
+    return Connection(connect_source(source), folder)
+
+
+def open_project(folder: str | Path = ".", **limits: Any) -> Graph:
+    """Open the graph of a project folder: the source and the tables that its ``weft.yaml`` states."""
+    project = ProjectFolder(folder, **limits)
+    return connect(resolve_source(project.settings, project.folder), project=project).graph()
+
+
+def from_relbench(folder: str | Path, *, project: str | Path | ProjectFolder = ".", **limits: Any) -> Graph:
+    """Make a graph of a RelBench v3 folder; its manifest declares keys, times and links."""
+    return connect(folder, project=project, **limits).graph()

@@ -1,0 +1,83 @@
+"""Progress on a terminal: one line per stage with its rate and an ETA; quiet anywhere else."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Callable, Iterator
+
+from weft.flow import Event
+
+_SIGNS = {"cached": "·", "ran": "✓", "failed": "✗", "cancelled": "–"}
+
+
+@contextlib.contextmanager
+def show_progress(num_nodes: int) -> Iterator[Callable[[Event], None]]:
+    """Yield a receiver of events that draws on stderr when that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda event: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description:<22}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with bar:
+        yield _Watch(bar, num_nodes)
+
+
+class _Watch:
+    def __init__(self, bar: object, num_nodes: int) -> None:
+        self._bar = bar
+        self._tasks: dict[str, int] = {}
+        self._total = num_nodes
+        self._done = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, event: Event) -> None:
+        with self._lock:
+            if event.state == "started":
+                self._start(event.node)
+            elif event.state == "progress":
+                self._move(event)
+            else:
+                self._finish(event)
+
+    def _start(self, node: str) -> None:
+        self._tasks[node] = self._bar.add_task(node, total=None, note="")  # type: ignore[attr-defined]
+
+    def _move(self, event: Event) -> None:
+        if event.node in self._tasks:
+            self._bar.update(  # type: ignore[attr-defined]
+                self._tasks[event.node], completed=event.done, total=event.total, note=event.note
+            )
+
+    def _finish(self, event: Event) -> None:
+        task = self._tasks.pop(event.node, None)
+        if task is not None:
+            self._bar.remove_task(task)  # type: ignore[attr-defined]
+        self._done += 1
+        sign = _SIGNS.get(event.state, " ")
+        self._bar.console.print(  # type: ignore[attr-defined]
+            f"{sign} [{self._done}/{self._total}] {describe_event(event)}", highlight=False, markup=False
+        )
+
+
+def describe_event(event: Event) -> str:
+    """Say in one line what became of a node: state and reason, seconds, rate, memory."""
+    parts = [f"{event.node:<22} {event.state} ({event.why})" if event.why else f"{event.node} {event.state}"]
+    if event.state == "ran":
+        parts.append(f"{event.seconds:.1f} s")
+        if event.rows_per_s:
+            parts.append(f"{event.rows_per_s:,.0f} rows/s")
+        if event.peak_bytes:
+            parts.append(f"peak {event.peak_bytes / 1e9:.2f} GB")
+    return "  ".join(parts)
