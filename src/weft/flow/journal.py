@@ -1,0 +1,76 @@
+"""Runs in the store: what they used, why the next one differs, and that they are alive."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from weft.core import UserError, digest_bytes, to_plain
+from weft.flow.plan import Plan
+from weft.flow.store import Store
+
+
+def write_run(
+    store: Store,
+    plan: Plan,
+    *,
+    run: str,
+    state: str,
+    started_s: float,
+    entries: Mapping[str, Mapping[str, Any]],
+    carried: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Keep what a run was, under ``runs/<run>`` and as the last run of its plan.
+
+    Args:
+        store: Where it is kept.
+        plan: What was run.
+        run: Name of the run.
+        state: How it ended.
+        started_s: When it began, seconds since 1970.
+        entries: Node name → state, parts, key and digest of the record.
+        carried: Entries of the run before, for nodes that this run did not reach.
+    """
+    nodes = {name: to_plain(entry) for name, entry in {**carried, **entries}.items()}
+    body = {
+        "kind": "run",
+        "run": run,
+        "plan": plan.name,
+        "plan_digest": plan.digest,
+        "state": state,
+        "started_us": int(started_s * 1e6),
+        "ended_us": time.time_ns() // 1000,
+        "nodes": nodes,
+    }
+    used = {e["record"] for e in entries.values() if e["record"]}
+    digest = store.put_linked(body, used)
+    store.set_ref(f"runs/{run}", digest)
+    store.set_ref(_plan_ref(plan.name), digest)
+
+
+def last_entries(store: Store, plan: str) -> dict[str, dict[str, Any]]:
+    """Return the entries of the last run of the plan of this name; empty when unknown."""
+    try:
+        digest = store.get_ref(_plan_ref(plan))
+        body = store.get_linked(digest) if digest else {}
+    except UserError:
+        return {}  # only explanations are lost
+    nodes: dict[str, dict[str, Any]] = body.get("nodes", {})
+    return nodes
+
+
+@contextlib.contextmanager
+def leased(store: Store, run: str) -> Iterator[None]:
+    """Keep `weft.flow.Store.gc` from removing anything written or used since now."""
+    with store.lease(run, f"process {os.getpid()}"):
+        yield
+
+
+def _plan_ref(plan: str) -> str:
+    if re.fullmatch(r"[\w.][\w. -]{0,79}", plan) and plan not in (".", ".."):
+        return f"plans/{plan}"
+    return f"plans/{digest_bytes(plan.encode())}"

@@ -1,0 +1,131 @@
+"""What the store remembers of a node that has run, and how it is found again."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from weft.core import UserError, digest_value, from_plain, to_plain
+from weft.flow.events import Output
+from weft.flow.plan import Node
+from weft.flow.store import Store
+
+_KEY_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Parts:
+    """All that a node's result depends on; the key is its digest.
+
+    ``inputs`` holds digests of content, not keys of nodes: when a node runs again and makes the
+    same as before, what follows it does not run again.
+    """
+
+    program: str
+    version: str
+    parameters: dict[str, Any]
+    inputs: dict[str, str]
+    digests: dict[str, str]
+
+    @staticmethod
+    def of(node: Node, outputs: dict[str, Output]) -> Parts:
+        """Collect the parts of ``node``, whose input nodes have the given outputs."""
+        inputs = {label: outputs[source].digest for label, source in node.inputs.items()}
+        return Parts(node.program, node.version, node.parameters, inputs, node.digests)
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of the parts."""
+        return digest_value([_KEY_FORMAT, self])
+
+
+@dataclass(frozen=True)
+class File:
+    """One file that a node made."""
+
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What a node used, see `weft.flow.Event`."""
+
+    seconds: float = 0.0
+    cpu_s: float | None = None
+    peak_bytes: int | None = None
+    rows: int | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """The result of one node, as the store keeps it under ``nodes/<key>``."""
+
+    parts: Parts
+    files: dict[str, File]
+    value: dict[str, Any]
+    run: str
+    made_us: int
+    stats: Stats = field(default_factory=Stats)
+
+    def output(self, node: str, store: Store) -> Output:
+        """Return the result as the output of the node called ``node``."""
+        files = {name: self.files[name].digest for name in sorted(self.files)}
+        digest = digest_value({"files": files, "value": self.value})
+        return Output(node, self.parts.key, digest, self.value, files, store)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Whether the store holds a key: the record, or why it cannot be used.
+
+    ``fault`` is empty when the key was never stored.
+    """
+
+    record: Record | None = None
+    digest: str = ""
+    fault: str = ""
+
+
+def look_up(store: Store, key: str) -> Found:
+    """Find the result of ``key``; what is found is sound, and marked as used now."""
+    ref = f"nodes/{key}"
+    try:
+        digest = store.get_ref(ref)
+        if digest is None:
+            return Found()
+        record = _read(store, digest)
+    except UserError as error:
+        if error.code not in ("FLOW010", "FLOW011", "FLOW015"):
+            raise
+        return Found(fault=f"its record is {'missing' if error.code == 'FLOW010' else 'damaged'}")
+    store.refresh([ref], [digest, *(f.digest for f in record.files.values())])
+    for name, file in record.files.items():
+        if fault := store.check(file.digest, file.size):
+            return Found(fault=f"output {name} is {fault}, blob {file.digest[:12]}…")
+    return Found(record, digest)
+
+
+def commit(
+    store: Store, parts: Parts, directory: Path, *, value: dict[str, Any], run: str, stats: Stats
+) -> tuple[Record, str]:
+    """Keep what a node made; once its ref is written the node is finished.
+
+    Returns:
+        The record, and the digest of its blob.
+    """
+    files = {}
+    for path in sorted(p for p in directory.rglob("*") if p.is_file()):
+        name, size = path.relative_to(directory).as_posix(), path.stat().st_size
+        files[name] = File(store.put_file(path, move=not path.is_symlink()), size)
+    record = Record(parts, files, value, run, time.time_ns() // 1000, stats)
+    body = {"kind": "node", "record": to_plain(record)}
+    digest = store.put_linked(body, {f.digest for f in files.values()})
+    store.set_ref(f"nodes/{parts.key}", digest)
+    return record, digest
+
+
+def _read(store: Store, digest: str) -> Record:
+    return from_plain(Record, store.get_linked(digest)["record"])

@@ -1,0 +1,299 @@
+"""The inline backend: runs a plan in the threads of this process."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from weft.core import Resources, UserError, WeftError
+from weft.flow.attempt import Ending, Job, perform
+from weft.flow.events import Event, NodeState, Output, RunResult
+from weft.flow.explain import explain_hit, explain_miss
+from weft.flow.journal import last_entries, leased, write_run
+from weft.flow.plan import Node, Plan
+from weft.flow.record import Found, Parts, Record, look_up
+from weft.flow.share import divide
+from weft.flow.store import Store
+
+
+@dataclass(frozen=True)
+class _Miss:
+    node: Node
+    parts: Parts
+    key: str
+    why: str
+
+
+def run_plan(
+    plan: Plan,
+    store: Store,
+    *,
+    resources: Resources,
+    on_event: Callable[[Event], None] | None = None,
+    workers: int | None = None,
+    targets: Iterable[str] | None = None,
+    run: str | None = None,
+    backoff_s: float = 0.5,
+) -> RunResult:
+    """Run the nodes of a plan whose results the store does not hold.
+
+    Nodes that do not wait for each other run side by side. When one fails, those that do not need
+    it still finish; then its error is raised. Interrupted (Ctrl-C) or killed, the next call
+    repeats no finished node.
+
+    Args:
+        plan: What to run.
+        store: Where results are found and kept.
+        resources: What all nodes that run at one time may use together.
+        on_event: Called in this thread with everything that happens.
+        workers: How many nodes run at one time; by default the number of threads.
+        targets: Names of the nodes that are wanted; by default all.
+        run: Name of the run, unique in the store.
+        backoff_s: Pause before the first retry of a node; doubles with each.
+
+    Returns:
+        The outputs of the wanted nodes and of those they need.
+
+    Raises:
+        WeftError: What a program raised, unchanged; ``FLOW007`` around anything else.
+        KeyboardInterrupt: After the running nodes have stopped or finished.
+    """
+    run = run or f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
+    wanted = plan.order if targets is None else plan.needed_for(targets)
+    coordinator = _Coordinator(plan, wanted, store, resources, workers, on_event, run, backoff_s)
+    with leased(store, run):
+        return coordinator.run_all()
+
+
+class _Coordinator:
+    """Decides in one thread what runs next; workers tell it through a queue what happened."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        nodes: tuple[Node, ...],
+        store: Store,
+        resources: Resources,
+        workers: int | None,
+        on_event: Callable[[Event], None] | None,
+        run: str,
+        backoff_s: float,
+    ) -> None:
+        self._plan, self._nodes, self._store, self._run = plan, nodes, store, run
+        self._resources = resources
+        self._workers = max(1, workers if workers is not None else resources.threads)
+        self._on_event = on_event
+        self._backoff_s = backoff_s
+        self._waiting = {n.name: set(n.inputs.values()) for n in nodes}
+        self._misses: list[_Miss] = []
+        self._running: dict[str, Job] = {}
+        self._outputs: dict[str, Output] = {}
+        self._errors: dict[str, BaseException] = {}
+        self._last: dict[str, Event] = {}
+        self._entries: dict[str, dict[str, Any]] = {}
+        self._previous: dict[str, dict[str, Any]] | None = None
+        self._inbox: queue.SimpleQueue[Event | Ending] = queue.SimpleQueue()
+        self._cancelled = threading.Event()
+        self._started = time.time()
+
+    def run_all(self) -> RunResult:
+        try:
+            self._loop()
+        except BaseException as error:
+            self._stop()
+            # What stopped the run is what the user must see, whether or not it can be kept.
+            with contextlib.suppress(WeftError):
+                self._write("cancelled" if isinstance(error, KeyboardInterrupt) else "failed")
+            raise
+        self._end_unreached("an input failed")
+        if self._errors:
+            with contextlib.suppress(WeftError):
+                self._write("failed")
+            raise self._first_error()
+        self._write("succeeded")
+        events = tuple(self._last.values())
+        return RunResult(self._run, self._outputs, events, time.time() - self._started)
+
+    def _loop(self) -> None:
+        while True:
+            self._look_up_ready()
+            self._start_misses()
+            if not self._running:
+                return
+            self._receive(self._inbox.get())
+
+    def _look_up_ready(self) -> None:
+        """Find all nodes whose inputs are there in the store, and the nodes that follow from those."""
+        ready = self._take_ready()
+        while ready:
+            for node in ready:
+                try:
+                    self._look_up(node)
+                except WeftError as error:
+                    self._fail(node, error)
+            ready = self._take_ready()
+
+    def _take_ready(self) -> list[Node]:
+        ready = [n for n in self._nodes if n.name in self._waiting and not self._waiting[n.name]]
+        for node in ready:
+            del self._waiting[node.name]
+        return ready
+
+    def _look_up(self, node: Node) -> None:
+        parts = Parts.of(node, self._outputs)
+        key = parts.key
+        found = look_up(self._store, key)
+        if found.record is None:
+            self._misses.append(_Miss(node, parts, key, self._explain(node, parts, found)))
+            return
+        why = explain_hit(key, found.record.run)
+        self._finish(node, NodeState.CACHED, why, found.record, found.digest)
+
+    def _explain(self, node: Node, parts: Parts, found: Found) -> str:
+        return explain_miss(parts, found, self._last_run().get(node.name))
+
+    def _last_run(self) -> dict[str, dict[str, Any]]:
+        if self._previous is None:
+            self._previous = last_entries(self._store, self._plan.name)
+        return self._previous
+
+    def _start_misses(self) -> None:
+        wanted = [m.node.resources for m in self._misses]
+        held = [j.share for j in self._running.values()]
+        shares = divide(self._resources, self._workers, held=held, wanted=wanted)
+        starting = [(m, s) for m, s in zip(self._misses, shares, strict=True) if s is not None]
+        self._misses = [m for m, s in zip(self._misses, shares, strict=True) if s is None]
+        jobs = [self._job(m, s) for m, s in starting]
+        self._running.update({j.node.name: j for j in jobs})
+        if len(self._running) > 1:
+            for job in self._running.values():
+                job.is_shared = True
+        for job in jobs:
+            arguments = (job, self._store, self._inbox.put)
+            # A daemon, so that a program that never looks up does not hold the process back.
+            threading.Thread(target=perform, args=arguments, name=job.node.name, daemon=True).start()
+
+    def _job(self, miss: _Miss, share: Resources) -> Job:
+        inputs = {label: self._outputs[source] for label, source in miss.node.inputs.items()}
+        return Job(
+            miss.node,
+            miss.parts,
+            miss.key,
+            miss.why,
+            inputs,
+            share,
+            self._run,
+            self._backoff_s,
+            self._cancelled,
+        )
+
+    def _receive(self, message: Event | Ending) -> None:
+        if isinstance(message, Event):
+            self._tell(message)
+            return
+        job = message.job
+        del self._running[job.node.name]
+        if message.record is not None:
+            self._finish(job.node, message.state, message.why, message.record, message.digest, job.attempt)
+        elif message.error is not None:
+            self._forget_inputs(job, message.error)
+            self._fail(job.node, message.error, job)
+        else:
+            self._note(job.node.name, message.state.value, job.parts)
+            self._tell(Event(job.node.name, message.state, message.why, key=job.key))
+
+    def _finish(
+        self, node: Node, state: NodeState, why: str, record: Record, digest: str, attempt: int = 1
+    ) -> None:
+        self._outputs[node.name] = record.output(node.name, self._store)
+        for unmet in self._waiting.values():
+            unmet.discard(node.name)
+        stats, key = record.stats, record.parts.key
+        self._note(node.name, state.value, record.parts, digest)
+        self._tell(
+            Event(
+                node.name,
+                state,
+                why,
+                seconds=stats.seconds,
+                cpu_s=stats.cpu_s,
+                peak_bytes=stats.peak_bytes,
+                rows=stats.rows,
+                attempt=attempt,
+                key=key,
+            )
+        )
+
+    def _fail(self, node: Node, error: BaseException, job: Job | None = None) -> None:
+        self._errors[node.name] = error
+        why = str(error).split("\n")[0]
+        if job is not None:
+            self._note(node.name, "failed", job.parts)
+        attempt, key = (job.attempt, job.key) if job else (1, "")
+        self._tell(Event(node.name, NodeState.FAILED, why, attempt=attempt, key=key))
+
+    def _forget_inputs(self, job: Job, error: BaseException) -> None:
+        """Let the next run make again what a remote store has lost or damaged."""
+        is_lost = isinstance(error, UserError) and error.code in ("FLOW010", "FLOW011")
+        if is_lost and not self._store.is_local:
+            for output in job.inputs.values():
+                self._store.delete_ref(f"nodes/{output.key}")
+
+    def _note(self, node: str, state: str, parts: Parts, digest: str = "") -> None:
+        self._entries[node] = {"state": state, "parts": parts, "record": digest, "key": parts.key}
+
+    def _tell(self, event: Event) -> None:
+        if event.state not in (NodeState.PROGRESS, NodeState.STARTED):
+            self._last[event.node] = event
+        if self._on_event is not None:
+            self._on_event(event)
+
+    def _end_unreached(self, why: str) -> None:
+        for node in self._nodes:
+            if node.name not in self._last:
+                self._tell(Event(node.name, NodeState.CANCELLED, why))
+
+    def _stop(self) -> None:
+        """Ask what still runs to stop, and wait for it; what finishes is kept."""
+        self._cancelled.set()
+        self._on_event = None if self._on_event is None else self._quietly(self._on_event)
+        while self._running:
+            self._receive(self._inbox.get())
+        self._end_unreached("interrupted")
+
+    def _quietly(self, on_event: Callable[[Event], None]) -> Callable[[Event], None]:
+        """Keep an error of the watcher from hiding the one that stopped the run."""
+
+        def tell(event: Event) -> None:
+            try:
+                on_event(event)
+            except Exception:
+                self._on_event = None
+
+        return tell
+
+    def _write(self, state: str) -> None:
+        previous = self._last_run()
+        names = {n.name for n in self._plan.nodes}
+        carried = {n: e for n, e in previous.items() if n in names and n not in self._entries}
+        write_run(
+            self._store,
+            self._plan,
+            run=self._run,
+            state=state,
+            started_s=self._started,
+            entries=self._entries,
+            carried=carried,
+        )
+
+    def _first_error(self) -> BaseException:
+        error = next(iter(self._errors.values()))
+        for other in list(self._errors)[1:]:
+            error.add_note(f"node '{other}' failed as well: {self._errors[other]}")
+        return error
