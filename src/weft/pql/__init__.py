@@ -1,1 +1,23 @@
-"""The pql room."""
+"""Predictive queries: text in, a checked typed tree out."""
+
+from weft.pql.binder import bind
+from weft.pql.compiler import compile_query
+from weft.pql.parser import parse
+from weft.pql.printer import format_statement
+from weft.pql.query import Query
+from weft.pql.rules import check_classes
+from weft.pql.tree import aggregates_in, columns_in, dtype_of, is_condition, walk
+
+__all__ = [
+    "Query",
+    "aggregates_in",
+    "bind",
+    "check_classes",
+    "columns_in",
+    "compile_query",
+    "dtype_of",
+    "format_statement",
+    "is_condition",
+    "parse",
+    "walk",
+]
