@@ -1,1 +1,37 @@
-"""The learn room."""
+"""The ladder: rungs, metrics, search, calibration and an honest verdict."""
+
+from weft.learn.calibration import Calibration, calibrate
+from weft.learn.candidate import Candidate, Predictor, fit_candidate, read_candidate, read_predictions
+from weft.learn.data import Outline, TrainingData, expand_frames
+from weft.learn.encoder import Encoder
+from weft.learn.metrics import Metric, Needs, get_metric, metric_names, metrics_for
+from weft.learn.registry import get_rung, load_model, rung_names, rungs_for
+from weft.learn.rung import Budget, Header, Model, Rung, not_applicable
+
+__all__ = [
+    "Budget",
+    "Calibration",
+    "Candidate",
+    "Encoder",
+    "Header",
+    "Metric",
+    "Model",
+    "Needs",
+    "Outline",
+    "Predictor",
+    "Rung",
+    "TrainingData",
+    "calibrate",
+    "expand_frames",
+    "fit_candidate",
+    "get_metric",
+    "get_rung",
+    "load_model",
+    "metric_names",
+    "metrics_for",
+    "not_applicable",
+    "read_candidate",
+    "read_predictions",
+    "rung_names",
+    "rungs_for",
+]

@@ -1,0 +1,230 @@
+"""One candidate: a rung fitted in one configuration, with its predictions and scores, in a folder.
+
+::
+
+    model/           the saved model
+    val.parquet      seeds and ``prediction`` for val, held out where the model was fitted on val
+    test.parquet     the same for test
+    candidate.json   what it is and how it scored
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from weft.core import InvariantError, Progress, Resources, Silent, Split, UserError, from_json, to_json
+from weft.learn.calibration import Calibration, calibrate
+from weft.learn.metrics import get_metric
+from weft.learn.registry import get_rung, load_model
+from weft.learn.rung import Model
+from weft.learn.scoring import fallback_metric
+
+CANDIDATE_FILE = "candidate.json"
+MODEL_FOLDER = "model"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is known of one candidate; scores are ``None`` where undefined.
+
+    Attributes:
+        model: ``rung`` or ``rung:variant``.
+        rung: Name of the rung.
+        cost: Place of the rung on the ladder.
+        words: What the model does, in words.
+        config: What was fitted.
+        seed: With what randomness.
+        metric: What candidates are chosen by.
+        val: Score on val.
+        test: Score on test.
+        val_fallback: Score on val by the metric that decides where ``metric`` is undefined.
+        calibration: How its probabilities are corrected.
+        num_train: Rows it was fitted on.
+        fit_s: Seconds of the fit, on the clock.
+        cpu_s: Seconds of the fit, of all cores together.
+        rows_per_s: Train rows over ``fit_s``.
+        left_out: Why the rung could not be used on these data; empty when it could.
+    """
+
+    model: str
+    rung: str
+    cost: int
+    words: str
+    config: dict[str, Any]
+    seed: int
+    metric: str
+    val: float | None = None
+    test: float | None = None
+    val_fallback: float | None = None
+    calibration: Calibration = field(default_factory=Calibration)
+    num_train: int = 0
+    fit_s: float = 0.0
+    cpu_s: float = 0.0
+    rows_per_s: float = 0.0
+    left_out: str = ""
+
+
+def fit_candidate(
+    data: Any,
+    rung: str,
+    config: Mapping[str, Any],
+    seed: int,
+    directory: Path,
+    *,
+    resources: Resources,
+    deadline: float | None = None,
+    progress: Progress | None = None,
+    members: Sequence[Path] = (),
+) -> Candidate:
+    """Fit one configuration and write its folder.
+
+    A rung that finds nothing to use in these data gives a candidate with ``left_out``, and no model.
+
+    Args:
+        data: `TrainingData`, or `RankingData` for link prediction.
+        rung: Name of the rung.
+        config: One of the rung's variants.
+        seed: All randomness derives from it.
+        directory: Made when missing.
+        resources: Threads and memory.
+        deadline: ``time.monotonic()`` by which to end with the best found.
+        progress: Told how far the fit is.
+        members: Folders of finished candidates, for rungs that combine others.
+    """
+    kind = get_rung(rung)
+    if not kind.supports(data.task):
+        raise UserError(
+            "LEARN008",
+            f"the rung '{rung}' cannot do a {data.task.type.value} task.",
+            "choose another rung for this query.",
+        )
+    given = dict(config) | ({"members": [str(m) for m in members]} if members else {})
+    clock, cpu = time.monotonic(), time.process_time()
+    try:
+        model = kind.fit(
+            data, given, seed, resources=resources, deadline=deadline, progress=progress or Silent()
+        )
+    except UserError as error:
+        if error.code != "LEARN010":
+            raise
+        candidate = _describe(data, kind, config, seed, left_out=error.message)
+    else:
+        times = time.monotonic() - clock, time.process_time() - cpu
+        candidate = _finish(data, kind, config, seed, model, times, directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / CANDIDATE_FILE).write_text(to_json(candidate), encoding="utf-8")
+    return candidate
+
+
+def read_candidate(directory: Path) -> Candidate:
+    """Read what `fit_candidate` wrote about a candidate."""
+    return from_json(Candidate, (directory / CANDIDATE_FILE).read_bytes())
+
+
+def read_predictions(directory: Path, split: Split) -> np.ndarray:
+    """Read a candidate's predictions, ``(n,)`` or ``(n, classes)``, as they were before calibration."""
+    column = pq.read_table(directory / f"{split.value}.parquet").column("prediction").combine_chunks()
+    if not pa.types.is_fixed_size_list(column.type):
+        return np.asarray(column.to_numpy(zero_copy_only=False))
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(flat.reshape(len(column), column.type.list_size))
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A candidate's model with its calibration: what predictions are made with."""
+
+    candidate: Candidate
+    model: Model
+
+    @staticmethod
+    def open(directory: Path) -> Predictor:
+        """Read a candidate's folder.
+
+        Raises:
+            UserError: ``LEARN009`` when the model cannot be read.
+        """
+        return Predictor(read_candidate(directory), load_model(directory / MODEL_FOLDER))
+
+    def predict(self, features: pa.Table, seeds: pa.Table | None = None) -> np.ndarray:
+        """Predict, calibrated; shapes as `weft.learn.rung` lists them.
+
+        Raises:
+            UserError: ``LEARN005`` when the features are not those the model was fitted on.
+        """
+        return self.candidate.calibration.apply(self.model.predict(features, seeds))
+
+
+def _finish(
+    data: Any,
+    kind: Any,
+    config: Mapping[str, Any],
+    seed: int,
+    model: Model,
+    times: tuple[float, float],
+    directory: Path,
+) -> Candidate:
+    val = model.score(data.val.matrix) if model.val_prediction is None else model.val_prediction
+    test = model.score(data.test.matrix)
+    for rows, prediction in ((data.val, val), (data.test, test)):
+        check_prediction(kind.name, prediction, len(rows.matrix), len(data.classes))
+    model.save(directory / MODEL_FOLDER)
+    for split, rows, prediction in ((Split.VAL, data.val, val), (Split.TEST, data.test, test)):
+        pq.write_table(rows.with_prediction(prediction), directory / f"{split.value}.parquet")
+    metric = get_metric(data.outline.chosen_metric)
+    fallback = get_metric(fallback_metric(data.task.type))
+    calibration = calibrate(data.task, data.val.targets, val, data.val.seeds)
+    num_train = len(data.train_rows(str(config.get("train_cutoffs", "own"))))
+    return _describe(
+        data,
+        kind,
+        config,
+        seed,
+        words=model.words,
+        val=data.val.score(metric, val),
+        test=data.test.score(metric, test) if len(data.test) else None,
+        val_fallback=data.val.score(fallback, val) if data.task.type in fallback.tasks else None,
+        calibration=calibration,
+        num_train=num_train,
+        fit_s=times[0],
+        cpu_s=times[1],
+        rows_per_s=num_train / max(times[0], 1e-9),
+    )
+
+
+def _describe(data: Any, kind: Any, config: Mapping[str, Any], seed: int, **rest: Any) -> Candidate:
+    variant = config.get("variant")
+    return Candidate(
+        model=f"{kind.name}:{variant}" if variant else kind.name,
+        rung=kind.name,
+        cost=kind.cost,
+        words=rest.pop("words", kind.name),
+        config=dict(config),
+        seed=seed,
+        metric=data.outline.chosen_metric,
+        **rest,
+    )
+
+
+def check_prediction(rung: str, prediction: np.ndarray, num_rows: int, num_classes: int) -> None:
+    """Refuse predictions of the wrong shape, or that are not finite.
+
+    Raises:
+        InvariantError: ``LEARN016``.
+    """
+    shape = (num_rows, num_classes) if num_classes else (num_rows,)
+    if prediction.shape != shape:
+        reason = f"gives predictions of shape {prediction.shape} where {shape} is due"
+    elif not np.isfinite(prediction).all():
+        reason = f"gives {int((~np.isfinite(prediction)).sum()):,} predictions that are not finite"
+    else:
+        return
+    raise InvariantError("LEARN016", f"the rung '{rung}' {reason}.", "report it to the author of the rung.")

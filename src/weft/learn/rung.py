@@ -1,0 +1,244 @@
+"""The contract of a rung: one kind of model on the ladder.
+
+A rung says which tasks it can do, which configurations it would try within a budget, and fits one of
+them. What comes back is a `Model`: it predicts, explains where it can, and is written as plain files
+(JSON and text, no pickle) that another process reads back to the same predictions.
+
+What predictions look like, for ``n`` rows:
+
+==================  ==============================================================
+binary              ``(n,)`` probability of TRUE
+regression          ``(n,)`` value; so for forecasting, where a row is one frame
+multiclass          ``(n, classes)`` probabilities that sum to one
+multilabel          ``(n, classes)`` probabilities, one by one; ranking alike
+link prediction     ``(n,)`` score of one candidate row; higher is better
+==================  ==============================================================
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+import pyarrow as pa
+
+from weft.core import Progress, Resources, Task, TaskType, UserError, from_plain, to_plain
+from weft.learn.data import Outline
+from weft.learn.encoder import Encoder
+
+Config = Mapping[str, Any]
+MODEL_FILE = "model.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much work a rung may plan: CPU seconds on a common machine, not seconds on the clock.
+
+    Rungs turn it into a number of trials by a fixed rule, so that the same budget means the same work
+    everywhere and gives the same model.
+    """
+
+    cpu_s: float = 20.0
+
+
+@dataclass(frozen=True)
+class Header:
+    """What every model knows: its task, its classes and how it reads features."""
+
+    task: Task
+    classes: tuple[str, ...]
+    encoder: Encoder
+
+
+class Model(ABC):
+    """A fitted model. Subclasses hold plain numbers and arrays."""
+
+    rung: ClassVar[str]
+    # What a model that was fitted on val predicts for val when those rows are held out; see `BlendRung`.
+    val_prediction: np.ndarray | None = None
+
+    def __init__(self, header: Header) -> None:
+        self.header = header
+
+    @abstractmethod
+    def score(self, matrix: np.ndarray) -> np.ndarray:
+        """Predict from encoded features of shape ``(n, features)``; see the module for shapes."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """Return what `from_state` needs, as plain JSON values."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, header: Header, state: dict[str, Any], directory: Path) -> Self:
+        """Rebuild the model from what `state` gave and `save_files` wrote."""
+
+    @property
+    def words(self) -> str:
+        """What the model does, in words a reader of the report understands."""
+        return self.rung
+
+    def predict(self, features: pa.Table, seeds: pa.Table | None = None) -> np.ndarray:
+        """Predict for a feature table; ``seeds`` give the frames where the task forecasts.
+
+        Raises:
+            UserError: ``LEARN005`` when the table is not what the model was fitted on.
+        """
+        return self.score(self.header.encoder.matrix(features, seeds))
+
+    def raw(self, matrix: np.ndarray) -> np.ndarray:
+        """Return the sum that `contribution_matrix` divides; predictions where not overridden."""
+        return self.score(matrix)
+
+    def contribution_matrix(self, matrix: np.ndarray, class_index: int | None = None) -> np.ndarray | None:
+        """Divide each raw score among the features; see `contributions`."""
+        return None
+
+    def contributions(
+        self, features: pa.Table, seeds: pa.Table | None = None, *, class_index: int | None = None
+    ) -> np.ndarray | None:
+        """Say how much each feature moved each prediction.
+
+        Args:
+            features: As for `predict`.
+            seeds: As for `predict`.
+            class_index: The class to explain, for tasks with classes; the first when left out.
+
+        Returns:
+            Shape ``(n, features + 1)``, the last column what is predicted knowing nothing. A row sums to
+            the raw score: log-odds or value. ``None`` where the rung cannot tell; then
+            `weft.learn.ablation` measures by leaving features out.
+        """
+        return self.contribution_matrix(self.header.encoder.matrix(features, seeds), class_index)
+
+    def save_files(self, directory: Path) -> None:  # noqa: B027 - most models are JSON alone
+        """Write what is not JSON; nothing by default."""
+
+    def save(self, directory: Path) -> None:
+        """Write the model into ``directory``, which is made when missing."""
+        directory.mkdir(parents=True, exist_ok=True)
+        self.save_files(directory)
+        document = {
+            "format": FORMAT,
+            "rung": self.rung,
+            "header": to_plain(self.header),
+            "state": self.state(),
+        }
+        text = json.dumps(document, sort_keys=True, allow_nan=False, ensure_ascii=False)
+        (directory / MODEL_FILE).write_text(text, encoding="utf-8")
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Read the model that `save` wrote.
+
+        Raises:
+            UserError: ``LEARN009`` when the files are damaged, newer, or of another rung.
+        """
+        document = read_model_file(directory)
+        if document["rung"] != cls.rung:
+            raise _unreadable(directory, f"it holds a model of the rung '{document['rung']}'")
+        try:
+            return cls.from_state(from_plain(Header, document["header"]), document["state"], directory)
+        except (KeyError, TypeError, ValueError, OSError) as error:
+            raise _unreadable(directory, f"{type(error).__name__}: {error}") from error
+
+
+class Rung(Protocol):
+    """One kind of model; register it with the entry point group ``weft.rungs``.
+
+    Attributes:
+        name: Unique, lower case; models are called ``name`` or ``name:variant``.
+        cost: Place on the ladder: 0 constant, 10 entity, 20 heuristic, 30 linear, 40 lightgbm, 60 networks,
+            90 blend. Of two rungs that are as good the verdict names the one with the lower cost.
+        model: The class that reads a saved model back.
+    """
+
+    name: str
+    cost: int
+    model: type[Model]
+
+    def supports(self, task: Task) -> bool:
+        """Say whether the rung can do this task."""
+        ...
+
+    def variants(self, outline: Outline, budget: Budget) -> list[dict[str, Any]]:
+        """List configurations to try, best guess first; each may name itself by ``"variant"``."""
+        ...
+
+    def fit(
+        self,
+        data: Any,
+        config: Config,
+        seed: int,
+        *,
+        resources: Resources,
+        deadline: float | None,
+        progress: Progress,
+    ) -> Model:
+        """Fit one configuration on train, choosing on val.
+
+        Args:
+            data: `TrainingData`, or `RankingData` for link prediction.
+            config: One of `variants`, as it came back from JSON.
+            seed: All randomness derives from it: same data, config, seed and version, same bytes.
+            resources: Threads and memory to stay within.
+            deadline: ``time.monotonic()`` by which to end with the best found so far; a safety net, since
+                the config already says how much to do.
+            progress: Told how far the fit is.
+
+        Raises:
+            UserError: ``LEARN010`` when these data have nothing that the rung can use; it is left out.
+        """
+        ...
+
+
+def read_model_file(directory: Path) -> dict[str, Any]:
+    """Read ``model.json`` of a saved model."""
+    try:
+        document = json.loads((directory / MODEL_FILE).read_text(encoding="utf-8"))
+        if document["format"] > FORMAT:
+            raise _unreadable(
+                directory, f"it has format {document['format']}, this Weft reads up to {FORMAT}"
+            )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise _unreadable(directory, f"{type(error).__name__}: {error}") from error
+    return dict(document)
+
+
+def not_applicable(rung: str, reason: str) -> UserError:
+    """Make the error of a rung that finds nothing to use in these data."""
+    return UserError("LEARN010", f"the rung '{rung}' was left out: {reason}.", "use another rung.")
+
+
+def is_classification(task: Task) -> bool:
+    """Say whether predictions are probabilities."""
+    return task.type not in (TaskType.REGRESSION, TaskType.FORECASTING, TaskType.LINK_PREDICTION)
+
+
+def log_odds(probability: np.ndarray) -> np.ndarray:
+    """Return ``log(p / (1 - p))``, kept within ±16."""
+    edge = 1 / (1 + math.exp(16))
+    clipped = np.clip(probability, edge, 1 - edge)
+    return np.asarray(np.log(clipped) - np.log1p(-clipped))
+
+
+def sigmoid(value: np.ndarray) -> np.ndarray:
+    """Return ``1 / (1 + exp(-value))`` without overflow."""
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * value)))
+
+
+def _unreadable(directory: Path, reason: str) -> UserError:
+    return UserError(
+        "LEARN009",
+        f"the model in '{directory.name}' cannot be read: {reason}.",
+        "fit it again, or open it with the version of Weft that wrote it.",
+    )

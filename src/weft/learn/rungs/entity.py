@@ -1,0 +1,203 @@
+"""What the entity itself did before: its past labels, shrunk towards everybody's.
+
+Only features whose aggregate begins with ``past_label.`` are read: they hold labels whose window had ended by
+the cutoff, so that nothing of the future comes in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from weft.core import Feature, FeatureKind, Progress, Resources, Task, TaskType, from_plain, to_plain
+from weft.learn.data import Outline, Rows, TrainingData
+from weft.learn.metrics import get_metric
+from weft.learn.rung import (
+    Budget,
+    Config,
+    Header,
+    Model,
+    is_classification,
+    log_odds,
+    not_applicable,
+)
+from weft.learn.rungs.constant import best_constant
+from weft.learn.rungs.distribution import Distribution, fit_distribution
+from weft.learn.scoring import fallback_metric, score
+
+PAST = "past_label."
+_MEANS = ("past_label.mean", "past_label.median")
+_STRENGTHS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+_LAST_WEIGHTS = (0.0, 0.5, 2.0, 8.0)
+
+
+@dataclass(frozen=True)
+class Shrinkage:
+    """How past labels become a prediction.
+
+    Attributes:
+        mean: Position of the feature with the mean past label.
+        count: Position of the feature with their number, or ``None``.
+        last: Position of the feature with the newest one, or ``None``.
+        strength: How many past labels the prior counts for.
+        last_weight: How many past labels the newest one counts for, beside itself.
+        prior: What is predicted for an entity without past labels.
+    """
+
+    mean: int
+    count: int | None
+    last: int | None
+    strength: float
+    last_weight: float
+    prior: float
+
+    def apply(self, matrix: np.ndarray) -> np.ndarray:
+        """Predict from encoded features."""
+        mean = matrix[:, self.mean].astype(np.float64)
+        known = np.isfinite(mean)
+        count = known.astype(np.float64) if self.count is None else matrix[:, self.count].astype(np.float64)
+        count = np.where(known, np.maximum(np.nan_to_num(count), 1.0), 0.0)
+        total = count * np.where(known, mean, 0.0) + self.strength * self.prior
+        weight = count + self.strength
+        if self.last is not None and self.last_weight:
+            last = matrix[:, self.last].astype(np.float64)
+            extra = np.where(np.isfinite(last), self.last_weight, 0.0)
+            total, weight = total + extra * np.nan_to_num(last), weight + extra
+        return np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), self.prior)
+
+
+class EntityModel(Model):
+    """A constant per entity."""
+
+    rung = "entity"
+
+    def __init__(self, header: Header, rule: Shrinkage | Distribution) -> None:
+        super().__init__(header)
+        self.rule = rule
+
+    @property
+    def words(self) -> str:
+        """Say which past labels are used."""
+        position = self.rule.mean if isinstance(self.rule, Shrinkage) else self.rule.feature
+        what = self.header.encoder.features[position].words
+        if isinstance(self.rule, Shrinkage):
+            return f"{what}, shrunk as if {self.rule.strength:g} more labels had been average"
+        return f"what followed {what} in train"
+
+    def score(self, matrix: np.ndarray) -> np.ndarray:
+        """Predict from the columns of past labels."""
+        predicted = self.rule.apply(matrix)
+        is_binary = self.header.task.type is TaskType.BINARY
+        return np.asarray(np.clip(predicted, 0.0, 1.0) if is_binary else predicted)
+
+    def raw(self, matrix: np.ndarray) -> np.ndarray:
+        """Return the prediction, as log-odds where it is a probability."""
+        scores = self.score(matrix)
+        return log_odds(scores) if is_classification(self.header.task) else scores
+
+    def contribution_matrix(self, matrix: np.ndarray, class_index: int | None = None) -> np.ndarray | None:
+        """Give all of the distance from the prior to the feature of past labels."""
+        raw, prior = self.raw(matrix), np.asarray(self.rule.prior)
+        base = log_odds(prior) if is_classification(self.header.task) else prior
+        if raw.ndim == 2:
+            raw, base = raw[:, class_index or 0], base[class_index or 0]
+        divided = np.zeros((len(matrix), matrix.shape[1] + 1))
+        position = self.rule.mean if isinstance(self.rule, Shrinkage) else self.rule.feature
+        divided[:, position] = raw - base
+        divided[:, -1] = base
+        return divided
+
+    def state(self) -> dict[str, Any]:
+        """Return the rule."""
+        return {"rule": to_plain(self.rule)}
+
+    @classmethod
+    def from_state(cls, header: Header, state: dict[str, Any], directory: Path) -> Self:
+        """Rebuild from the rule."""
+        plain = state["rule"]
+        is_number = plain["$type"] == "Shrinkage"
+        return cls(header, from_plain(Shrinkage, plain) if is_number else from_plain(Distribution, plain))
+
+
+class EntityRung:
+    """A constant per entity from its past labels, with the shrinkage chosen on val."""
+
+    name = "entity"
+    cost = 10
+    model = EntityModel
+
+    def supports(self, task: Task) -> bool:
+        """Do every task with a window but link prediction."""
+        return task.type is not TaskType.LINK_PREDICTION and not task.is_static
+
+    def variants(self, outline: Outline, budget: Budget) -> list[dict[str, Any]]:
+        """There is one."""
+        return [{}]
+
+    def fit(
+        self,
+        data: TrainingData,
+        config: Config,
+        seed: int,
+        *,
+        resources: Resources,
+        deadline: float | None,
+        progress: Progress,
+    ) -> Model:
+        """Choose the feature of past labels and how far to shrink it.
+
+        Raises:
+            UserError: ``LEARN010`` when there is no such feature.
+        """
+        header = Header(data.task, data.classes, data.encoder)
+        is_number = data.train.targets.values.dtype == np.float64
+        rules: Sequence[Shrinkage | Distribution] = _shrinkages(data) if is_number else _distributions(data)
+        if not rules:
+            raise not_applicable(self.name, "there is no feature of past labels")
+        best = max(rules, key=lambda rule: _quality(EntityModel(header, rule), data.val, data))
+        return EntityModel(header, best)
+
+
+def _shrinkages(data: TrainingData) -> list[Shrinkage]:
+    prior = float(best_constant(data.task, data.outline.chosen_metric, data.train.targets, 0))
+    rules = []
+    for mean, feature in enumerate(data.features):
+        if feature.aggregate in _MEANS and feature.kind is FeatureKind.NUMERICAL:
+            count = _companion(data.features, feature, "past_label.count")
+            last = _companion(data.features, feature, "past_label.last")
+            weights = _LAST_WEIGHTS if last is not None else (0.0,)
+            rules += [Shrinkage(mean, count, last, s, w, prior) for s, w in product(_STRENGTHS, weights)]
+    return rules
+
+
+def _companion(features: tuple[Feature, ...], of: Feature, aggregate: str) -> int | None:
+    """Find the feature of the same past labels, of the same window if there is one."""
+    found = [i for i, f in enumerate(features) if f.aggregate == aggregate and f.kind is of.kind]
+    found = [i for i in found if features[i].table == of.table] or found
+    same = [i for i in found if features[i].window_us == of.window_us]
+    return next(iter(same or (found if aggregate == "past_label.last" else [])), None)
+
+
+def _distributions(data: TrainingData) -> list[Distribution]:
+    prior = best_constant(data.task, data.outline.chosen_metric, data.train.targets, len(data.classes))
+    return [
+        fit_distribution(data.train, position, prior, strength)
+        for position, feature in enumerate(data.features)
+        if feature.aggregate.startswith(PAST) and feature.kind is FeatureKind.CATEGORICAL
+        for strength in (1.0, 5.0, 25.0)
+    ]
+
+
+def _quality(model: EntityModel, rows: Rows, data: TrainingData) -> float:
+    predicted = model.score(rows.matrix)
+    for name in (data.outline.chosen_metric, fallback_metric(data.task.type)):
+        metric = get_metric(name)
+        value = score(metric, rows.targets, predicted)
+        if value is not None:
+            return metric.gain(value, 0.0)
+    return 0.0
