@@ -7,6 +7,7 @@ from weft.pql.printer import format_statement
 from weft.pql.query import Query
 from weft.pql.rules import check_classes
 from weft.pql.tree import aggregates_in, columns_in, dtype_of, is_condition, walk
+from weft.pql.words import describe
 
 __all__ = [
     "Query",
@@ -15,6 +16,7 @@ __all__ = [
     "check_classes",
     "columns_in",
     "compile_query",
+    "describe",
     "dtype_of",
     "format_statement",
     "is_condition",

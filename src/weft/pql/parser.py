@@ -201,7 +201,7 @@ class _Builder:
 
     def constant(self, parts: list[Any]) -> Constant:
         part = parts[0]
-        return part if isinstance(part, Constant) else _CONSTANTS[part.type](str(part), span=_spanning(parts))
+        return part if isinstance(part, Constant) else _CONSTANTS[part.type](str(part), _spanning(parts))
 
 
 def _inside(parts: list[Any]) -> tuple[Any, Any]:

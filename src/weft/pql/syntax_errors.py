@@ -12,29 +12,33 @@ from weft.pql.query import Span
 
 _WORDS = {
     "COLUMN": "a column (table.column)",
-    "NAME": "an aggregate such as COUNT(table.*, 0, 30, days)",
-    "TEXT_TEST": "LIKE, CONTAINS, STARTS WITH or ENDS WITH",
-    "TIMEFRAMES": "TIMEFRAMES",
+    "NAME": "a unit such as days",
     "NUMBER": "a number",
-    "TEXT": "a text in quotes",
-    "TIME": "a date",
     "LPAR": "'('",
     "RPAR": "')'",
     "COMMA": "','",
     "VIA_COMMA": "','",
-    "EQUAL": "'='",
     "$END": "the end of the query",
 }
-_VALUE = {"COLUMN", "NAME", "NUMBER", "MINUS", "LPAR"}
-_CONSTANT = {"TEXT", "TIME", "TRUE", "FALSE", "NULL", "INFINITY"}
-_COMPARISONS = {"EQUAL", "UNEQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL"}
-_OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH"}
-_GROUPS = (
-    (_VALUE, _VALUE | _CONSTANT | {"EXISTS"}, "a column, an aggregate or a constant"),
-    (_CONSTANT | {"NUMBER"}, _CONSTANT | {"NUMBER", "MINUS"}, "a constant"),
-    (_COMPARISONS, _COMPARISONS | _OPERATORS, "a comparison such as > 0"),
-    ({"NUMBER", "INFINITY"}, {"NUMBER", "INFINITY", "MINUS"}, "a number"),
+_ORDER = (
+    *("PREDICT", "TOP", "TIMEFRAMES", "COLUMN", "VALUE", "CONSTANT", "NUMBER", "NAME", "TEST", "EQUAL", "IN"),
+    *("NULL", "LPAR", "COMMA", "RPAR", "WITH", "VIA", "AND", "OR", "CLASSIFY", "RANK", "FORECAST", "FOR"),
+    *("EACH", "WHERE", "ASSUMING", "$END"),
 )
+_CONSTANT = {"TEXT", "TIME", "TRUE", "FALSE", "NULL", "INFINITY", "NUMBER", "MINUS"}
+_TESTS = {"EQUAL", "UNEQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL"}
+_GROUPS = (
+    ({"COLUMN", "NAME", "NUMBER"}, _CONSTANT | {"COLUMN", "NAME", "LPAR", "EXISTS", "NOT"}, "VALUE"),
+    ({"TEXT", "NUMBER"}, _CONSTANT, "CONSTANT"),
+    (_TESTS, _TESTS | {"BETWEEN", "IN", "IS", "TEXT_TEST", "NOT"}, "TEST"),
+    ({"NUMBER"}, {"NUMBER", "INFINITY", "MINUS"}, "NUMBER"),
+)
+_FAMILIES = {
+    "VALUE": "a column, an aggregate or a constant",
+    "CONSTANT": "a constant",
+    "TEST": "a comparison such as > 0",
+    "EQUAL": "=",
+}
 _KEYWORDS = (
     *("EXPLAIN", "EVALUATE", "PREDICT", "CLASSIFY", "RANK", "TOP", "FORECAST", "TIMEFRAMES", "FOR", "EACH"),
     *(
@@ -60,14 +64,20 @@ def explain_token(text: str, error: Any) -> UserError:
     """Make the error for a word or sign that cannot stand where it stands."""
     token = error.token
     expected = _accepted(error)
+    wanted = _phrase(expected)
     if token.type == "$END":
-        span = Span(len(text.rstrip()), len(text.rstrip()))
-        found = "the query is empty" if not text.strip() else "the query ends too early"
+        before = text.rstrip()
+        span = Span(len(before), len(before))
+        found = "the query ends too early" if before else "the query is empty"
+        hint = f"continue with {wanted}."
     else:
+        before = text[: token.start_pos].rstrip()
         span = Span(token.start_pos, token.end_pos)
         found = f"'{_shorten(token)}' cannot stand here"
-    wanted = _phrase(expected)
-    hint = _guess(text, token, expected) or f"write {wanted} here."
+        hint = f"write {wanted} before '{_shorten(token)}', or remove it."
+        if wanted == _WORDS["$END"]:
+            hint = f"remove '{_shorten(token)}'."
+    hint = _guess(before, token, expected) or hint
     return fault("PQL001", text, span, f"{found}; expected {wanted}.", hint)
 
 
@@ -79,7 +89,7 @@ def explain_character(text: str, position: int) -> UserError:
             "PQL002",
             text,
             Span(position, len(text)),
-            f"{_QUOTES[char]} that starts with {char} does not end, or is empty.",
+            f"{_QUOTES[char]} that starts with {char} does not end.",
             f"end it with {char}; a {char} inside is written twice.",
         )
     hint = "remove it."
@@ -87,6 +97,8 @@ def explain_character(text: str, position: int) -> UserError:
         hint = "write quotes as ' or \"."
     elif char in "–—−":
         hint = "write a minus as -."
+    elif char == ".":
+        hint = "put a name that holds a dot in back-quotes, and quote names only so: `my.table`.`my column`."
     elif not char.isascii() or char in "$@[]":
         hint = "put names that are not plain words in back-quotes, as in `my table`.`my column`."
     elif char in "!":
@@ -105,53 +117,58 @@ def _accepted(error: Any) -> set[str]:
 
 def _phrase(expected: set[str]) -> str:
     """Put the expected terminals into words, whole families by one."""
-    left = set(expected) - {"SEMICOLON"}
-    words = []
+    left = expected - {"SEMICOLON", "PLUS", "STAR", "SLASH"}
+    if "NUMBER" not in left:
+        left.discard("MINUS")
+    if "PREDICT" in left:
+        left = {"PREDICT"}
+    names = []
     for needed, family, name in _GROUPS:
         if needed <= left:
             left -= family
-            words.append(name)
-    left -= _OPERATORS if words else {"MINUS"}
-    if "MODE" in left:
-        left = {"PREDICT"}
-    words += sorted({_WORDS.get(name, name) for name in left}, key=lambda w: (w == _WORDS["$END"], w))
+            names.append(name)
+    names += left
+    names.sort(key=lambda n: _ORDER.index(n) if n in _ORDER else 0)
+    words = list(dict.fromkeys(_FAMILIES.get(n) or _WORDS.get(n, n) for n in names))
     if len(words) < 2:
         return words[0] if words else "nothing more"
     return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def _guess(text: str, token: Any, expected: set[str]) -> str:
+def _guess(before: str, token: Any, expected: set[str]) -> str:
     """Return the most likely remedy, or nothing."""
-    before = text[: token.start_pos].rstrip() if token.type != "$END" else text.rstrip()
     if token.type == "STAR" and before.endswith("("):
         return "name the table whose rows count, as in COUNT(orders.*, 0, 30, days)."
-    word = str(token) if token.type != "$END" else ""
-    keyword = _closest_keyword(word, expected)
+    keyword = _closest_keyword(str(token), expected)
     if keyword:
         return f"did you mean {keyword}?"
-    return _guess_name(before, token, expected) or _guess_clause(expected, token)
+    return _guess_name(before, token, expected) or _guess_comparison(before, token, expected)
 
 
 def _guess_name(before: str, token: Any, expected: set[str]) -> str:
     last = re.search(r"(\w+)$", before)
-    if token.type != "LPAR" and expected == {"LPAR"} and last:
+    if expected == {"LPAR"} and last:
         keyword = _closest_keyword(last[1], set(_KEYWORDS))
-        extra = f"did you mean {keyword}? Otherwise " if keyword else ""
-        return f"{extra}write a column as table.column, and an aggregate with '(' after its name."
+        if keyword:
+            return f"did you mean {keyword}?"
+        return (
+            "write a column as table.column, an aggregate with '(' after its name, and a name that is not a "
+            "plain word in back-quotes."
+        )
     if token.type == "NAME" and "COLUMN" in expected:
         return "write a column with its table, as in orders.amount."
-    if str(token).startswith("."):
-        return "write a name that holds a dot in back-quotes, as in `my.table`.column."
     return ""
 
 
-def _guess_clause(expected: set[str], token: Any) -> str:
-    if "FOR" in expected:
+def _guess_comparison(before: str, token: Any, expected: set[str]) -> str:
+    if before.endswith("=") and token.type in ("GREATER", "LESS"):
+        return "write 'at least' as >= and 'at most' as <=."
+    if token.type in _TESTS and "AND" in expected:
+        return "join comparisons with AND, or use BETWEEN."
+    if "FOR" in expected and token.type in ("$END", "WHERE", "ASSUMING"):
         return "say for whom to predict: FOR EACH table.key."
     if "PREDICT" in expected:
         return "start with PREDICT, as in PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH users.user_id."
-    if token.type == "EQUAL" and expected & {"NUMBER"}:
-        return "write 'at least' as >=, 'at most' as <= and 'not equal' as !=."
     return ""
 
 
