@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,10 @@ class Output:
                 f"choose from what it made: {made}.",
             )
         return self.store.local_path(self.files[name])
+
+    def read_json(self, name: str) -> Any:
+        """Return the content of a JSON file that the node made."""
+        return json.loads(self.path(name).read_bytes())
 
 
 @dataclass(frozen=True)
