@@ -1,8 +1,8 @@
 """Candidates for link prediction: the items that a seed may choose next, with features.
 
-A ranker cannot score every item for every entity, and need not: what comes next is nearly always something the
-entity chose before, something popular, something that goes with its recent choices, or something its kind
-likes. Each of these is a pool; their union is scored.
+A ranker cannot score every item for every entity, and need not: what comes next is nearly always
+something the entity chose before, something popular, something that goes with its recent choices, or
+something its kind likes. Each of these is a pool; their union is scored.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any
 
 import ibis
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from weft.core import Feature, FeatureKind, Stype
+from weft.core import Feature, FeatureKind, Stype, UserError
 from weft.data.candidates.events import item_events, target_aggregate
 from weft.data.candidates.options import CandidateOptions
 from weft.data.candidates.pools import (
@@ -64,8 +65,8 @@ class Candidates:
     """Candidate rows and what their columns are.
 
     Attributes:
-        table: ``seed`` (int64, row of the seeds), ``item``, then the columns of ``features``, and ``label`` when
-            the truth was given. Sorted by seed and item.
+        table: ``seed`` (int64, row of the seeds), ``item``, then the columns of ``features``, and
+            ``label`` when the truth was given. Sorted by seed and item.
         features: Score columns first (``score.popularity``, ``score.repeat``, ``score.cooccurrence``).
     """
 
@@ -136,6 +137,12 @@ def _past(tables: Tables, query: Query, seeds: pa.Table) -> Past:
     newest = cutoffs.cutoff.max().as_scalar()
     events = item_events(tables, query)
     events = _keep(engine, "events", events.filter(events.time <= newest))
+    if tables.fetch(events.limit(1)).num_rows == 0:
+        raise UserError(
+            "DATA097",
+            f"no row of '{target_aggregate(query).table}' joins an entity to an item before any anchor.",
+            "give more history, or later anchors.",
+        )
     window = target_aggregate(query).window
     assert window is not None
     start_us = window.start.nominal_us if window.start else 0
@@ -308,8 +315,6 @@ def _features(query: Query, has_segment: bool) -> tuple[Feature, ...]:
 def _add_labels(result: pa.Table, truth: pa.ChunkedArray | pa.Array) -> pa.Table:
     if isinstance(truth, pa.ChunkedArray):
         truth = truth.combine_chunks()
-    import pyarrow.compute as pc
-
     chosen = pa.table(
         {"seed": pc.list_parent_indices(truth).cast(pa.int64()), "item": pc.list_flatten(truth)}
     )

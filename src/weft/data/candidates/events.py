@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from weft.core import InvariantError, Link
+from weft.core import InvariantError, Link, Task
+from weft.data.labels.aggregate import RowScope
+from weft.data.labels.condition import evaluate
+from weft.data.labels.paths import Path, Place, gather
+from weft.data.labels.tree import columns
 from weft.data.tables import ROW, TIME, Tables
 from weft.pql.query import Aggregate, AggregateName, Query
 
@@ -20,41 +24,50 @@ def target_aggregate(query: Query) -> Aggregate:
 def item_events(tables: Tables, query: Query) -> Any:
     """Return an Ibis table of events: ``entity``, ``item``, ``time``, ``row``, in no order.
 
-    Rows on the way from the event to its entity that came to be after the event do not hide it here; the time
-    of the event is the newest time on the way, so that nothing is seen before all of it was there.
+    The time of an event is the newest time among its row and the rows on the way to its entity, its item and
+    what its condition reads, so that nothing is seen before all of it was there. Keys without a match make no
+    event.
     """
+    import ibis
+
     aggregate = target_aggregate(query)
     assert aggregate.column is not None
-    facts = tables.table(aggregate.table)
-    held = facts.select(
-        **{f"c_{c}": facts[c] for c in _needed(aggregate.path[:1], aggregate.column.column)},
-        time=facts[TIME],
-        row=facts[ROW],
+    entity = _entity_place(aggregate, query.task)
+    item = (aggregate.column.path, aggregate.column.column)
+    used = columns(aggregate.where) if aggregate.where is not None else []
+    link = _item_link(tables, query)
+    key: Place = ((*item[0], link), link.parent_columns[0]) if link else item
+    paths = [p for p in dict.fromkeys([entity[0], key[0], *(c.path for c in used)]) if p]
+    gathered = gather(
+        tables, aggregate.table, [entity, item, key, *((c.path, c.column) for c in used)], paths
     )
-    held, keys = _walk(tables, held, aggregate.path)
-    events = held.select(
-        entity=held[keys[0]], item=held[f"c_{aggregate.column.column}"], time=held.time, row=held.row
+    rows = gathered.rows
+    if aggregate.where is not None:
+        rows = rows.filter(evaluate(aggregate.where, RowScope(tables.schema, rows, gathered, False)))
+    times = [rows[TIME], *(rows[gathered.seen_by_path[p]] for p in paths)]
+    events = rows.select(
+        entity=rows[gathered.name_by_place[entity]],
+        item=rows[gathered.name_by_place[key]],
+        time=ibis.greatest(*times),
+        row=rows[ROW],
+        known=rows[TIME].notnull(),
     )
-    return events.filter(events.entity.notnull(), events.item.notnull(), events.time.notnull())
+    return events.filter(events.entity.notnull(), events.item.notnull(), events.known).drop("known")
 
 
-def _needed(path: tuple[Link, ...], item: str) -> list[str]:
-    return sorted({item, *(c for link in path for c in link.columns)})
+def _entity_place(aggregate: Aggregate, task: Task) -> Place:
+    last = aggregate.path[-1]
+    path: Path = aggregate.path[:-1]
+    if last.parent_columns == (task.entity_column,):
+        return path, last.columns[0]
+    return aggregate.path, task.entity_column
 
 
-def _walk(tables: Tables, held: Any, path: tuple[Link, ...]) -> tuple[Any, list[str]]:
-    """Join every parent but the last; return the table and the columns that hold the entity's key."""
-    keys = [f"c_{c}" for c in path[0].columns]
-    for depth, (link, following) in enumerate(zip(path, path[1:], strict=False)):
-        parent = tables.table(link.parent)
-        wanted = {f"p{depth}_{c}": parent[c] for c in (*link.parent_columns, *following.columns)}
-        right = parent.select(**wanted, **{f"p{depth}_time": parent[TIME]})
-        conditions = [
-            held[k] == right[f"p{depth}_{c}"] for k, c in zip(keys, link.parent_columns, strict=True)
-        ]
-        held = held.inner_join(right, conditions)
-        held = held.mutate(time=held.time.fill_null(held[f"p{depth}_time"]))
-        later = held[f"p{depth}_time"] > held.time
-        held = held.mutate(time=later.ifelse(held[f"p{depth}_time"], held.time))
-        keys = [f"p{depth}_{c}" for c in following.columns]
-    return held, keys
+def _item_link(tables: Tables, query: Query) -> Link | None:
+    """Return the link from the listed column to the table of items."""
+    column = target_aggregate(query).column
+    assert column is not None
+    for link in tables.schema.links_from(column.table):
+        if link.parent == query.task.item_table and link.columns == (column.column,):
+            return link
+    return None

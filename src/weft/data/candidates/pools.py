@@ -82,8 +82,8 @@ def cooccurrence(past: Past, own: Any, options: CandidateOptions, sample: float)
     """Score items by how often entities that chose the seed's recent items chose them too.
 
     The score of item j for a seed is the sum over its recent items i of ``c_ij / sqrt(n_i * n_j)``, c and n
-    counted over the recent items of a sample of entities (item-based collaborative filtering; Sarwar, Karypis,
-    Konstan and Riedl, 2001, with cosine similarity).
+    counted over the recent items of a sample of entities (item-based collaborative filtering; Sarwar,
+    Karypis, Konstan and Riedl, 2001, with cosine similarity).
 
     Args:
         past: Events and seeds.
