@@ -186,16 +186,16 @@ def test_an_excluded_column_is_not_used(tmp_path):
 
 def test_without_any_event_before_an_anchor_it_is_said(tmp_path):
     late = [(1, "i1", True, START + 99 * DAY)]
-    with pytest.raises(UserError, match="DATA097"):
+    with pytest.raises(UserError, match="DATA122"):
         build(tmp_path, late)
 
 
 def test_numbers_of_candidates_must_make_sense():
-    with pytest.raises(UserError, match="DATA096"):
+    with pytest.raises(UserError, match="DATA121"):
         CandidateOptions(num_popular=0, num_repeat=0, num_cooccurring=0)
 
 
 def test_a_target_that_is_no_list_is_a_bug(tmp_path):
-    with open_tables(tmp_path, random_orders(0)) as tables, pytest.raises(Exception, match="DATA095"):
+    with open_tables(tmp_path, random_orders(0)) as tables, pytest.raises(Exception, match="DATA120"):
         query = compile_query("PREDICT COUNT(orders.*, 0, 10, days) > 0 FOR EACH users.id", SCHEMA)
         build_candidates(tables, query, make_seeds())

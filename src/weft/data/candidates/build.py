@@ -94,7 +94,7 @@ def build_candidates(
         options: Numbers of candidates.
 
     Raises:
-        UserError: ``DATA097`` when no event lies before any seed.
+        UserError: ``DATA122`` when no event lies before any seed.
     """
     options = options or CandidateOptions()
     past = _past(tables, query, seeds)
@@ -139,7 +139,7 @@ def _past(tables: Tables, query: Query, seeds: pa.Table) -> Past:
     events = _keep(engine, "events", events.filter(events.time <= newest))
     if tables.fetch(events.limit(1)).num_rows == 0:
         raise UserError(
-            "DATA097",
+            "DATA122",
             f"no row of '{target_aggregate(query).table}' joins an entity to an item before any anchor.",
             "give more history, or later anchors.",
         )
@@ -169,7 +169,7 @@ def _sample(tables: Tables, past: Past, options: CandidateOptions) -> float:
     entities = past.events.entity.nunique()
     counts = tables.fetch(past.cutoffs.agg(cutoffs=past.cutoffs.count(), entities=entities.as_scalar()))
     pairs = counts["cutoffs"][0].as_py() * counts["entities"][0].as_py() * options.num_history**2
-    return min(1.0, options.max_pairs / max(1, pairs))
+    return min(1.0, float(options.max_pairs) / max(1, int(pairs)))
 
 
 def _popular(past: Past, popularity: Any, options: CandidateOptions) -> Any:

@@ -17,7 +17,7 @@ def target_aggregate(query: Query) -> Aggregate:
     """Return the LIST_DISTINCT that a link prediction is about."""
     target = query.target
     if not isinstance(target, Aggregate) or target.name is not AggregateName.LIST_DISTINCT:
-        raise InvariantError("DATA095", f"the target of '{query.canonical}' is not LIST_DISTINCT of a key.")
+        raise InvariantError("DATA120", f"the target of '{query.canonical}' is not LIST_DISTINCT of a key.")
     return target
 
 

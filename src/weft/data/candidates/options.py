@@ -35,7 +35,7 @@ class CandidateOptions:
         counts = (self.num_popular, self.num_repeat, self.num_cooccurring)
         if min(counts) < 0 or sum(counts) == 0:
             raise UserError(
-                "DATA096",
+                "DATA121",
                 f"the numbers of candidates are {counts}.",
                 "give non-negative numbers of which at least one is positive.",
             )
