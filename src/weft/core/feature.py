@@ -26,6 +26,7 @@ class Feature:
         aggregate: ``value``, ``count``, ``mean``, ``recency``, ``past_label.mean`` …
         window_us: Length of the window that ends at the anchor; ``None`` is all history.
         words: What the feature is, in words a reader of the report understands.
+        recipe: How the data engine computes it; other rooms carry it along unread.
     """
 
     name: str
@@ -36,3 +37,4 @@ class Feature:
     aggregate: str
     window_us: int | None
     words: str
+    recipe: str = ""

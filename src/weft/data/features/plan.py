@@ -1,0 +1,194 @@
+"""Plan features: what the schema offers, then what of it helps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from weft.core import Dtype, Feature, FeatureKind, TaskType
+from weft.data.features import candidates as offer
+from weft.data.features.aggregates import user_aggregates
+from weft.data.features.compute import FeatureEngine
+from weft.data.features.leaves import can_shift
+from weft.data.features.naming import Namer
+from weft.data.features.options import FeatureOptions
+from weft.data.features.paths import Attribute, Excluded, Graph, Reach
+from weft.data.features.recipe import Recipe
+from weft.data.features.screen import top_values
+from weft.data.features.seeds import read_seeds
+from weft.data.features.selection import select
+from weft.data.features.target import TargetPart, target_parts
+from weft.data.tables import Tables
+from weft.pql.query import ColumnValue, Query
+
+_LISTS = (TaskType.MULTILABEL, TaskType.MULTILABEL_RANKING, TaskType.LINK_PREDICTION)
+
+
+def plan_features(
+    tables: Tables,
+    query: Query,
+    *,
+    statistics: Any = None,
+    excluded: Excluded = frozenset(),
+    as_of: Mapping[tuple[str, str], int] | None = None,
+    options: FeatureOptions | None = None,
+    labels: pa.Table | None = None,
+) -> tuple[Feature, ...]:
+    """Plan the features of a query's entities.
+
+    Args:
+        tables: The prepared tables.
+        query: The query.
+        statistics: Of the profile; not needed.
+        excluded: Pairs (table, column) never to be read; links over them are not walked.
+        as_of: Pairs (table, column) → instant before which the column is not used.
+        options: How far and how wide to look.
+        labels: The label table. With it features are selected on a sample of its train rows, and
+            values of categories are those seen up to the last of them; rows of val and test are not read.
+
+    Returns:
+        At most ``options.max_features`` features, the most telling first.
+    """
+    planner = _Planner(tables, query, excluded, dict(as_of or {}), options or FeatureOptions(), labels)
+    return planner.plan()
+
+
+class _Planner:
+    def __init__(
+        self,
+        tables: Tables,
+        query: Query,
+        excluded: Excluded,
+        as_of: Mapping[tuple[str, str], int],
+        options: FeatureOptions,
+        labels: pa.Table | None,
+    ) -> None:
+        self.tables, self.query, self.options, self.as_of = tables, query, options, as_of
+        self.parts = target_parts(query)
+        self.excluded = excluded | _own_target(query)
+        self.train = None if labels is None else labels.filter(pc.equal(labels["split"], "train"))
+        horizon = query.task.horizon.nominal_us if query.task.horizon else 30 * 86_400_000_000
+        windows = tuple(dict.fromkeys(int(horizon * f) for f in options.window_factors))
+        graph = Graph(tables.schema, self.excluded)
+        self.setting = offer.Setting(graph, self.parts, options, windows, tuple(user_aggregates()))
+
+    def plan(self) -> tuple[Feature, ...]:
+        recipes = [self._dated(r) for r in dict.fromkeys(self._offer())]
+        if self.train is not None and self.train.num_rows:
+            recipes = self._select(recipes)
+        own = {name: a.words for name, a in user_aggregates().items()}
+        namer = Namer(self.query, self.setting.graph.links, self.parts, own)
+        return tuple(namer.feature(r, self._kind(r)) for r in recipes[: self.options.max_features])
+
+    def _offer(self) -> list[Recipe]:
+        entity = self.query.task.entity_table
+        found = offer.calendar_recipes(has_frames=self.query.task.type is TaskType.FORECASTING)
+        found += offer.own_values(entity, self.setting)
+        if can_shift(self.query, self.parts) and not self._reads_excluded(self.parts):
+            found += offer.shifted_recipes()
+        if self.options.past_labels and self.train is not None and self.query.task.type not in _LISTS:
+            found += offer.label_recipes(is_number=self.query.task.type is not TaskType.MULTICLASS)
+        found += [r for r in offer.everyone_recipes(self.setting) if not self._reads_excluded(self.parts)]
+        reaches = self.setting.graph.reaches(entity, self.options.max_hops)
+        for reach in reaches[: self.options.max_paths]:
+            found += self._along(reach)
+        return found
+
+    def _along(self, reach: Reach) -> list[Recipe]:
+        is_near = not reach.moves and len(reach.downs) == 1
+        found = offer.row_recipes(reach, self.setting)
+        graph = self.setting.graph
+        attributes = graph.attributes(reach.table, skip=reach.downs[-1], depth=2 if is_near else 0)
+        for attribute in attributes[: self.options.max_columns]:
+            found += self._of_attribute(reach, attribute, is_near)
+        if not self._reads_excluded(self.parts):
+            for source, dtype in offer.target_sources(reach.table, self.parts):
+                if dtype in (Dtype.INT, Dtype.FLOAT, Dtype.BOOL):
+                    found += offer.number_recipes(reach, source, self.setting, rich=is_near)
+        for link in graph.up(reach.table):
+            if link.name != reach.downs[-1] and len(link.columns) == 1:
+                found += offer.key_recipes(reach, link.columns[0])
+        return found
+
+    def _of_attribute(self, reach: Reach, attribute: Attribute, is_near: bool) -> list[Recipe]:
+        found: list[Recipe] = []
+        if offer.is_number(attribute):
+            own = not attribute.source.ups
+            found += offer.number_recipes(reach, attribute.source, self.setting, rich=is_near and own)
+            if own and is_near:
+                for link in self.setting.graph.up(reach.table):
+                    if link.name != reach.downs[-1]:
+                        source = replace(attribute.source, among=link.name)
+                        found += offer.number_recipes(reach, source, self.setting, rich=False)
+        elif offer.is_category(attribute):
+            column = attribute.source.column
+            values = top_values(self.tables, attribute.table, column, self._until(), self.options)
+            if values is not None:
+                found += offer.category_recipes(reach, attribute.source, values, self.setting)
+        return found
+
+    def _until(self) -> int | None:
+        if self.train is None or not self.train.num_rows:
+            return None
+        newest: int = pc.max(self.train["cutoff"].cast(pa.timestamp("us")).cast(pa.int64())).as_py()
+        return newest
+
+    def _reads_excluded(self, parts: tuple[TargetPart, ...]) -> bool:
+        return any((c.table, c.column) in self.excluded for p in parts for c in p.columns)
+
+    def _dated(self, recipe: Recipe) -> Recipe:
+        if not self.as_of:
+            return recipe
+        table = self._row_table(recipe)
+        read = [(table, recipe.source.column)]
+        links = self.setting.graph.links
+        if recipe.source.ups:
+            read = [(links[recipe.source.ups[-1]].parent, recipe.source.column)]
+        walked = [*recipe.source.ups, *recipe.downs, *(n for m in recipe.moves for n in (m.up, m.down) if n)]
+        read += [(links[n].table, c) for n in walked for c in links[n].columns]
+        if recipe.source.target is not None or recipe.family == "target":
+            read += [(c.table, c.column) for p in self.parts for c in p.columns]
+        dates = [self.as_of[pair] for pair in read if pair in self.as_of]
+        return replace(recipe, not_before_us=max(dates)) if dates else recipe
+
+    def _row_table(self, recipe: Recipe) -> str:
+        links = self.setting.graph.links
+        if recipe.downs:
+            return links[recipe.downs[-1]].table
+        return links[recipe.moves[-1].up].parent if recipe.moves else self.query.task.entity_table
+
+    def _kind(self, recipe: Recipe) -> FeatureKind:
+        is_text = recipe.source.words and recipe.aggregate in ("last", "mode", "value")
+        return FeatureKind.CATEGORICAL if is_text else FeatureKind.NUMERICAL
+
+    def _select(self, recipes: list[Recipe]) -> list[Recipe]:
+        assert self.train is not None
+        rows = sample_rows(self.train.num_rows, self.options.sample_rows)
+        sample = self.train.take(pa.array(rows))
+        engine = FeatureEngine(self.tables, self.query, self.train)
+        values = engine.compute(read_seeds(self.tables, sample, self.query), recipes)
+        return [recipes[i] for i in select(values, sample, self.query.task.type, self.options)]
+
+
+def sample_rows(size: int, most: int) -> npt.NDArray[np.int64]:
+    """Return evenly spaced positions; train rows are in order of anchor and entity."""
+    return np.unique(np.linspace(0, size - 1, min(size, most)).astype(np.int64))
+
+
+def _own_target(query: Query) -> frozenset[tuple[str, str]]:
+    """Return the columns that a target without a window reads; they never reach their own features."""
+    if not query.task.is_static:
+        return frozenset()
+    return frozenset((c.table, c.column) for c in _columns(query.target))
+
+
+def _columns(node: Any) -> list[ColumnValue]:
+    from weft.data.features.predicates import columns_of
+
+    return list(columns_of(node))
