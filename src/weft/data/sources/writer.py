@@ -108,7 +108,7 @@ def write_table(
 
 
 def _write_pass(open_batches: Batches, path: Path, survey: _Survey, progress: Progress) -> int | None:
-    sink: _Sink | None = None
+    sink: ParquetSink | None = None
     is_known = bool(survey.shapes)
     num_rows = 0
     try:
@@ -116,7 +116,7 @@ def _write_pass(open_batches: Batches, path: Path, survey: _Survey, progress: Pr
             columns = flatten(batch, survey.names)
             is_changed = not is_known and survey.add(columns)
             if sink is None:
-                sink = _Sink(path, _checked(survey))
+                sink = ParquetSink(path, _checked(survey))
             elif is_changed:
                 sink.is_abandoned = True
             if sink.is_abandoned:
@@ -157,7 +157,7 @@ def _check_text(table: str, columns: list[FlatColumn]) -> None:
             ) from None
 
 
-class _Sink:
+class ParquetSink:
     """A Parquet file with row groups of a fixed size, whatever the batches."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
