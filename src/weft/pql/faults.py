@@ -34,7 +34,7 @@ def mark_place(text: str, span: Span) -> str:
     before = ("…" if left else "") + line[left:start]
     marked = line[start : min(stop, right)]
     shown = before + line[start:right] + ("…" if right < len(line) else "")
-    return f"  {shown}\n  {' ' * _width(before)}{'^' * max(1, _width(marked))}"
+    return f"{f'  {shown}'.rstrip()}\n  {' ' * _width(before)}{'^' * max(1, _width(marked))}"
 
 
 def list_names(names: Iterable[str]) -> str:

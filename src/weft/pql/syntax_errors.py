@@ -142,7 +142,20 @@ def _guess(before: str, token: Any, expected: set[str]) -> str:
     keyword = _closest_keyword(str(token), expected)
     if keyword:
         return f"did you mean {keyword}?"
-    return _guess_name(before, token, expected) or _guess_comparison(before, token, expected)
+    return (
+        _guess_parenthesis(before, token, expected)
+        or _guess_name(before, token, expected)
+        or _guess_comparison(before, token, expected)
+    )
+
+
+def _guess_parenthesis(before: str, token: Any, expected: set[str]) -> str:
+    num_open = before.count("(") - before.count(")")
+    if token.type == "RPAR" and num_open <= 0:
+        return "remove ')': no '(' is open here."
+    if "RPAR" in expected and token.type in ("$END", "FOR", "CLASSIFY", "RANK", "FORECAST") and num_open > 0:
+        return "close the open '(' with ')'."
+    return ""
 
 
 def _guess_name(before: str, token: Any, expected: set[str]) -> str:
@@ -155,6 +168,8 @@ def _guess_name(before: str, token: Any, expected: set[str]) -> str:
             "write a column as table.column, an aggregate with '(' after its name, and a name that is not a "
             "plain word in back-quotes."
         )
+    if before.endswith("-") and token.type != "$END":
+        return f"a minus stands only before a number; write 0 - {_shorten(token)}."
     if token.type == "NAME" and "COLUMN" in expected:
         return "write a column with its table, as in orders.amount."
     return ""
@@ -178,7 +193,7 @@ def _closest_keyword(word: str, expected: set[str]) -> str:
         options += ["LIKE", "CONTAINS", "STARTS WITH", "ENDS WITH"]
     if "MODE" in expected:
         options += ["EXPLAIN", "EVALUATE"]
-    found = difflib.get_close_matches(word.upper(), options, n=1, cutoff=0.7) if word.isalpha() else []
+    found = difflib.get_close_matches(word.upper(), options, n=1, cutoff=0.6) if word.isalpha() else []
     return found[0] if found else ""
 
 

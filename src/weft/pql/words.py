@@ -135,10 +135,10 @@ def _join_lines(query: Query) -> list[str]:
 def _row_words(query: Query) -> str:
     table = query.task.entity_table
     words = f"In the table: every row of {table}"
-    if not query.task.is_static:
-        words += " that exists at the anchor"
+    tests = [] if query.task.is_static else ["that exists at the anchor"]
     if query.where is not None:
-        words += f" and for which {say(query.where)}"
+        tests.append(f"for which {say(query.where)}")
+    words = " ".join([words, " and ".join(tests)]).rstrip()
     if query.entities is not None:
         keys = ", ".join(_say_literal(v) for v in query.entities)
         words += f"; predictions are for {keys} only"
@@ -152,7 +152,8 @@ def _missing_lines(query: Query) -> list[str]:
     tables = list(dict.fromkeys(a.table for a in undefined))
     if not tables:
         return []
-    return [f"No label where {' or '.join(tables)} has no row in the window that gives a value."]
+    place = "" if query.task.is_static else " in the window"
+    return [f"No label where {' or '.join(tables)} has no row{place} that gives a value."]
 
 
 def _say_value(node: Expression, frames: int | None) -> str:

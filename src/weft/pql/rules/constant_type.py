@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from weft.core import Dtype, UserError
 from weft.pql.printer import format_constant
+from weft.pql.rules.infinity_misplaced import check_infinity
 from weft.pql.scope import Scope
 from weft.pql.syntax import Constant, ConstantKind
 
@@ -35,12 +36,12 @@ def constant_type_fault(scope: Scope, constant: Constant, dtype: Dtype, subject:
 
 
 def check_entity_values(scope: Scope, values: tuple[Constant, ...]) -> None:
-    """Refuse NULL as the key of an entity."""
+    """Refuse NULL and infinity as the key of an entity."""
     for value in values:
+        check_infinity(scope, value)
         if value.kind is ConstantKind.NULL:
-            raise scope.fault(
-                CODE, value.span, "no entity has NULL as its key.", "write the keys to predict for."
-            )
+            hint = "write the keys to predict for."
+            raise scope.fault(CODE, value.span, "no entity has NULL as its key.", hint)
 
 
 def _hint(constant: Constant, dtype: Dtype) -> str:

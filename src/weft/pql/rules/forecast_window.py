@@ -20,7 +20,7 @@ def check_forecast_window(scope: Scope, target: Expression | Condition, num_fram
     window = windows.pop()
     if window.start is None or window.start.value != 0:
         message = f"the frames of FORECAST start at the anchor, and this window starts at {window.start}."
-        raise scope.fault(CODE, span, message, f"write 0, {window.end.value}, {window.end.unit.value}.")
+        raise scope.fault(CODE, span, message, "start the window at 0, as in 0, 7, days.")
     reach = Offset(window.end.value * num_frames, window.end.unit)
     if reach.nominal_us > Offset(MAX_YEARS, Unit.YEARS).nominal_us:
         message = f"{num_frames} frames of {window.end} end more than {MAX_YEARS} years ahead."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from weft.pql.paths import tables_above
 from weft.pql.printer import format_column
 from weft.pql.scope import Clause, Scope
-from weft.pql.syntax import ColumnTerm
+from weft.pql.syntax import ColumnName, ColumnTerm
 
 CODE = "PQL023"
 
@@ -31,5 +31,8 @@ def check_reaches(scope: Scope, term: ColumnTerm) -> None:
 
 
 def _example(scope: Scope, term: ColumnTerm) -> str:
+    text = format_column(term.name)
+    if scope.clause is Clause.TARGET:
+        return f"LAST({text}, 0, 30, days)"
     window = "-30, 0" if scope.clause is Clause.WHERE else "0, 30"
-    return f"COUNT({term.name.table}.* WHERE {format_column(term.name)} = …, {window}, days)"
+    return f"COUNT({format_column(ColumnName(term.name.table, None))} WHERE {text} = …, {window}, days) > 0"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from weft.pql.faults import list_names
-from weft.pql.paths import follow, via_text
+from weft.pql.paths import find_paths, follow, via_text
 from weft.pql.printer import format_column
 from weft.pql.query import Span
 from weft.pql.scope import Scope
@@ -28,16 +28,22 @@ def check_via(scope: Scope, table: str, goal: str, via: tuple[ColumnName, ...]) 
     if not follow(scope.schema, table, goal, via):
         span = Span(via[0].span.start, via[-1].span.stop)
         message = f"the path after VIA leads to table {_or(here)}, not to table '{goal}'."
-        raise scope.fault(CODE, span, message, _choices(scope, here, goal))
+        raise scope.fault(CODE, span, message, _paths(scope, table, goal))
 
 
 def _or(tables: set[str]) -> str:
     return " or ".join(f"'{t}'" for t in sorted(tables))
 
 
-def _choices(scope: Scope, tables: set[str], goal: str = "") -> str:
+def _paths(scope: Scope, table: str, goal: str) -> str:
+    paths = find_paths(scope.schema, table, goal)
+    if not paths:
+        return f"no foreign keys lead from {table} to {goal}; choose another table."
+    return f"choose a path that leads there: {'; '.join(via_text(scope.schema, p) for p in paths)}."
+
+
+def _choices(scope: Scope, tables: set[str]) -> str:
     links = [k for t in sorted(tables) for k in scope.schema.links_from(t)]
     if not links:
-        return "name only foreign keys, from the column's table to the goal."
-    more = "continue with one of" if goal else "choose one of"
-    return f"{more} {list_names(via_text(scope.schema, (k,)).removeprefix('VIA ') for k in links)}."
+        return f"table {_or(tables)} has no foreign key, so the path ends there."
+    return f"choose one of {list_names(via_text(scope.schema, (k,)).removeprefix('VIA ') for k in links)}."
