@@ -1,1 +1,60 @@
-"""The data room."""
+"""The data engine: connect, snapshot, profile, prepare, label, audit, describe, export."""
+
+from weft.data.candidates import CandidateOptions, Candidates, build_candidates
+from weft.data.declared import Declared
+from weft.data.evidence import EntityRows, entity_rows
+from weft.data.features import FeatureOptions, compute_features, plan_features, stale_cutoffs
+from weft.data.frames import like_input, to_arrow
+from weft.data.labels import Labels, Layout, build_labels, plan_layout
+from weft.data.pace import Pace, measure_pace
+from weft.data.prepare import PreparedInfo, prepare_tables
+from weft.data.profile import (
+    ColumnStatistics,
+    LinkStatistics,
+    Overrides,
+    Profile,
+    TableStatistics,
+    parse_overrides,
+    profile_snapshot,
+)
+from weft.data.shop import generate_shop
+from weft.data.snapshot import SnapshotInfo, read_snapshot, take_snapshot
+from weft.data.sources import Source, connect
+from weft.data.tables import Tables
+
+__all__ = [
+    "CandidateOptions",
+    "Candidates",
+    "ColumnStatistics",
+    "Declared",
+    "EntityRows",
+    "FeatureOptions",
+    "Labels",
+    "Layout",
+    "LinkStatistics",
+    "Overrides",
+    "Pace",
+    "PreparedInfo",
+    "Profile",
+    "SnapshotInfo",
+    "Source",
+    "TableStatistics",
+    "Tables",
+    "build_candidates",
+    "build_labels",
+    "compute_features",
+    "connect",
+    "entity_rows",
+    "generate_shop",
+    "like_input",
+    "measure_pace",
+    "parse_overrides",
+    "plan_features",
+    "plan_layout",
+    "prepare_tables",
+    "profile_snapshot",
+    "read_snapshot",
+    "stale_cutoffs",
+    "take_snapshot",
+    "to_arrow",
+]
