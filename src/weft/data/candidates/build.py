@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import ibis
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -96,6 +95,8 @@ def build_candidates(
     Raises:
         UserError: ``DATA122`` when no event lies before any seed.
     """
+    import ibis
+
     options = options or CandidateOptions()
     past = _past(tables, query, seeds)
     engine = tables.backend

@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import ibis
-
 from weft.data.candidates.options import CandidateOptions
 
 
@@ -41,6 +39,8 @@ def item_popularity(past: Past) -> Any:
     Returns:
         ``cutoff, item, pop_1, pop_4, pop_13, pop_all, first_s, last_s, buyers, pop_rank``; ages in seconds.
     """
+    import ibis
+
     events, cutoffs = past.events, past.cutoffs
     seen = events.inner_join(cutoffs, events.time <= cutoffs.cutoff)
     age = age_s(seen.cutoff, seen.time)
@@ -64,6 +64,8 @@ def own_past(past: Past) -> Any:
     Returns:
         ``seed, item, own_1, own_4, own_all, own_last_s, own_first_s, own_rank``; rank by newest.
     """
+    import ibis
+
     events, seeds = past.events, past.seeds
     seen = events.inner_join(seeds, [events.entity == seeds.entity, events.time <= seeds.cutoff])
     age = age_s(seen.cutoff, seen.time)
@@ -94,6 +96,8 @@ def cooccurrence(past: Past, own: Any, options: CandidateOptions, sample: float)
     Returns:
         ``seed, item, cooccurrence, cooccurrence_rank``.
     """
+    import ibis
+
     recent = _recent_items(past, options, sample)
     left, right = recent, recent.view()
     pairs = left.inner_join(
@@ -121,6 +125,8 @@ def cooccurrence(past: Past, own: Any, options: CandidateOptions, sample: float)
 
 
 def _recent_items(past: Past, options: CandidateOptions, sample: float) -> Any:
+    import ibis
+
     events, cutoffs = past.events, past.cutoffs
     if sample < 1:
         kept = events.entity.cast("string").hash().abs() % 1_000_000
@@ -145,6 +151,8 @@ def segment_popularity(past: Past, segments: Any, options: CandidateOptions) -> 
     Returns:
         ``seed, item, segment_count``.
     """
+    import ibis
+
     events = past.events.inner_join(segments, "entity")
     seen = events.inner_join(past.cutoffs, events.time <= past.cutoffs.cutoff)
     seen = seen.filter(age_s(seen.cutoff, seen.time) < 4 * past.window_s)
