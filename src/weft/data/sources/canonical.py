@@ -18,8 +18,9 @@ import pyarrow.compute as pc
 from weft.data.sources import literals
 
 LIST_SEPARATOR = "|"
-_MAX_US = 9_223_372_036_854_775_807
-_PER_UNIT = {"s": 1_000_000, "ms": 1_000}
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+# The years 1 to 9999, outside which no library agrees on what a time is.
+_FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_799
 
 
 class Kind(enum.StrEnum):
@@ -110,9 +111,8 @@ def shape_of(array: pa.Array, *, is_untyped: bool = False) -> Shape:
     kind = array.type
     if is_untyped:
         return Shape(Kind(literals.kind_of(array)))
-    if pa.types.is_uint64(kind):
-        highest = pc.max(array).as_py()
-        return Shape(Kind.TEXT if highest is not None and highest > _MAX_US else Kind.INT)
+    if pa.types.is_uint64(kind) or (pa.types.is_decimal(kind) and kind.scale == 0):
+        return Shape(Kind.INT if _fits_int(array) else Kind.TEXT)
     if pa.types.is_list(kind):
         return _shape_of_lists(array)
     return Shape(_kind_of_type(kind))
@@ -124,7 +124,7 @@ def _kind_of_type(kind: pa.DataType) -> Kind:
         (pa.types.is_boolean, Kind.BOOL),
         (pa.types.is_integer, Kind.INT),
         (pa.types.is_floating, Kind.FLOAT),
-        (pa.types.is_decimal, Kind.INT if _is_whole_decimal(kind) else Kind.FLOAT),
+        (pa.types.is_decimal, Kind.FLOAT),
         (pa.types.is_time, Kind.FLOAT),
         (pa.types.is_duration, Kind.FLOAT),
         (pa.types.is_interval, Kind.FLOAT),
@@ -134,8 +134,12 @@ def _kind_of_type(kind: pa.DataType) -> Kind:
     return next((found for test, found in tests if test(kind)), Kind.TEXT)
 
 
-def _is_whole_decimal(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_decimal(kind) and kind.scale == 0 and kind.precision <= 18)
+def _fits_int(array: pa.Array) -> bool:
+    try:
+        array.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _is_binary(kind: pa.DataType) -> bool:
@@ -178,7 +182,7 @@ def _to_number(array: pa.Array) -> pa.Array:
         return pa.array(seconds, pa.float64())
     if pa.types.is_time(kind) or pa.types.is_duration(kind):
         whole = array.cast(pa.int32() if kind.bit_width == 32 else pa.int64()).cast(pa.float64())
-        return pc.divide(whole, {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}[kind.unit])
+        return pc.divide(whole, float(_PER_SECOND[kind.unit]))
     return array.cast(pa.float64(), safe=False)
 
 
@@ -191,15 +195,14 @@ def _to_time(array: pa.Array) -> pa.Array:
     if pa.types.is_date(kind):
         array = array.cast(pa.timestamp("s" if kind.bit_width == 32 else "ms"))
         kind = array.type
-    if kind.unit in _PER_UNIT:
-        ticks = array.cast(pa.int64())
-        bound = _MAX_US // _PER_UNIT[kind.unit]
-        is_inside = pc.and_(pc.less_equal(ticks, bound), pc.greater_equal(ticks, -bound))
-        ticks = pc.if_else(is_inside, ticks, pa.scalar(None, pa.int64()))
-        array = ticks.cast(pa.timestamp(kind.unit))
-    zone = getattr(array.type, "tz", None)
-    array = array.cast(pa.timestamp("us", zone), safe=False)
-    return array.cast(pa.int64()).cast(pa.timestamp("us"))
+    ticks = array.cast(pa.int64())
+    if kind.unit != "ns":
+        factor = _PER_SECOND[kind.unit]
+        is_late = pc.greater(ticks, (_LAST_S + 1) * factor - 1)
+        is_outside = pc.or_(pc.less(ticks, _FIRST_S * factor), is_late)
+        ticks = pc.if_else(is_outside, pa.scalar(None, pa.int64()), ticks)
+    # A zone names only how to show an instant: the ticks are UTC with and without it.
+    return ticks.cast(pa.timestamp(kind.unit)).cast(pa.timestamp("us"), safe=False)
 
 
 def to_text(array: pa.Array) -> pa.Array:

@@ -42,6 +42,7 @@ class _Survey:
     names: Names = field(default_factory=Names)
     shapes: dict[str, Shape] = field(default_factory=dict)
     sources: dict[str, set[str]] = field(default_factory=dict)
+    lost_times: dict[str, int] = field(default_factory=dict)
 
     def add(self, columns: list[FlatColumn]) -> bool:
         """Take in one batch; return whether it changed what a column stores."""
@@ -79,7 +80,11 @@ class _Survey:
                 arrays.append(pa.nulls(num_rows, out.type))
                 continue
             kind = self.shapes[out.name].kind
-            arrays.append(canonical.convert(column.values, kind, is_untyped=column.is_untyped))
+            array = canonical.convert(column.values, kind, is_untyped=column.is_untyped)
+            if kind is Kind.TIME:
+                lost = array.null_count - column.values.null_count
+                self.lost_times[out.name] = self.lost_times.get(out.name, 0) + lost
+            arrays.append(array)
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
@@ -110,6 +115,7 @@ def write_table(
 def _write_pass(open_batches: Batches, path: Path, survey: _Survey, progress: Progress) -> int | None:
     sink: ParquetSink | None = None
     is_known = bool(survey.shapes)
+    survey.lost_times.clear()
     num_rows = 0
     try:
         for batch in open_batches():
@@ -203,6 +209,10 @@ def _findings(survey: _Survey) -> tuple[Finding, ...]:
     for name in sorted(survey.names.flattened):
         words = "its fields are columns of their own."
         found.append(_note(survey.table, "flattened_struct", name, words, "use the new columns."))
+    for name, number in survey.lost_times.items():
+        if number and survey.sources[name] != {"text file"}:
+            words = f"{number:,} times outside the years 1 to 9999 become null."
+            found.append(_note(survey.table, "impossible_times", name, words, "mend them at the source."))
     for name, shape in survey.shapes.items():
         types = survey.sources[name] - {"null", "text file"}
         text = " and ".join(sorted(types))
