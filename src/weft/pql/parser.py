@@ -152,11 +152,12 @@ class _Builder:
 
     def text_test(self, parts: list[Any]) -> TextTest:
         words = _words(parts)
-        test = next(p for p in parts if getattr(p, "type", "") == "TEXT_TEST").upper()
-        op = re.split(r"[\s_]+", test.removeprefix("NOT_"))[0]
-        return TextTest(
-            op, parts[0], parts[-1], ("NOT" in words) != (test[:4] == "NOT_"), span=_spanning(parts)
+        word = next(
+            w for w, p in zip(words, parts, strict=True) if getattr(p, "type", "") in ("TEXT_TEST", "SIDE")
         )
+        is_negated = ("NOT" in words) != word.startswith("NOT_")
+        op = word.removeprefix("NOT_").removesuffix("_WITH")
+        return TextTest(op, parts[0], parts[-1], is_negated, span=_spanning(parts))
 
     def arithmetic(self, parts: list[Any]) -> ArithmeticTerm:
         return ArithmeticTerm(str(parts[1]), parts[0], parts[2], span=_spanning(parts))
@@ -211,7 +212,7 @@ def _inside(parts: list[Any]) -> tuple[Any, Any]:
 
 def _read_time(text: str, span: Span) -> Constant:
     try:
-        return Constant(ConstantKind.TIME, parse_time(text.upper()), span=span)
+        return Constant(ConstantKind.TIME, parse_time(" ".join(text.upper().split())), span=span)
     except UserError as error:
         raise _BadConstant(span, error.message, error.hint) from None
 

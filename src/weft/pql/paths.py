@@ -19,7 +19,7 @@ def find_paths(schema: Schema, table: str, goal: str) -> tuple[Path, ...]:
     looked for. Otherwise all paths of several foreign keys that pass no table twice, shortest first.
     """
     own = tuple((link,) for link in schema.links_from(table) if link.parent == goal)
-    if own:
+    if own or table == goal:
         return own
     useful = tables_below(schema, goal)
     found: list[Path] = []
