@@ -1,11 +1,22 @@
 """Training tables: anchors, splits and labels of a query, made without looking past an anchor."""
 
-from weft.data.labels.labels import Labels, build_labels
-from weft.data.labels.layout import Layout, plan_layout
+from weft.data.labels.choose import build_seeds, population
+from weft.data.labels.finish import Labels, class_counts
+from weft.data.labels.given import use_label_table
+from weft.data.labels.labels import build_labels
+from weft.data.labels.layout import Layout
+from weft.data.labels.own_table import task_of_labels
+from weft.data.labels.plan import explain_layout, plan_layout
 
 __all__ = [
     "Labels",
     "Layout",
     "build_labels",
+    "build_seeds",
+    "class_counts",
+    "explain_layout",
     "plan_layout",
+    "population",
+    "task_of_labels",
+    "use_label_table",
 ]

@@ -63,7 +63,7 @@ class RowScope:
 
 
 def aggregate_values(
-    tables: Tables, task: Task, aggregate: Aggregate, moments: Matcher, *, by_frame: bool = False
+    tables: Tables, task: Task, aggregate: Aggregate, moments: Matcher | None, *, by_frame: bool = False
 ) -> Any:
     """Return the Ibis table ``e, moment, value`` of an aggregate; groups without a row are absent.
 
@@ -74,6 +74,7 @@ def aggregate_values(
     recipe = recipe_of(tables, aggregate, work.item_link is None)
     if window is None:
         return recipe.finish(work.kept(work.rows, is_sighted=False), ["e"])
+    assert moments is not None
     if not recipe.is_staged or moments.is_disjoint(window, by_frame=by_frame):
         matched = work.kept(moments.match(work.rows, window, by_frame=by_frame), is_sighted=True)
         return recipe.finish(matched, ["e", "moment"])

@@ -3,41 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from weft.core import Finding, History, Progress, Severity, Silent, Split, SplitOptions, TaskType, UserError
-from weft.data.labels.condition import evaluate
-from weft.data.labels.layout import Layout, plan_layout
+from weft.core import History, Progress, Silent, Split, SplitOptions
+from weft.data.engine import engine_errors
+from weft.data.labels.finish import Labels, check_split_column, finish_labels, label_value
+from weft.data.labels.layout import Layout
 from weft.data.labels.moments import Moment, Moments
-from weft.data.labels.seeds import EntityScope, keep_where, seeds_at, with_aggregates
+from weft.data.labels.plan import plan_layout
+from weft.data.labels.seeds import keep_where, seeds_at, with_aggregates
+from weft.data.labels.static import build_static
 from weft.data.tables import Tables
 from weft.pql.query import Query
 
 MOMENTS_PER_BATCH = 1000
 BYTES_PER_SEED = 256
-
-
-@dataclass(frozen=True)
-class Labels:
-    """A training table with how it came about.
-
-    Attributes:
-        table: Columns ``entity, anchor_time, cutoff, label, split``, for forecasting also ``frame``,
-            sorted by anchor, entity and frame.
-        layout: The anchors of each split.
-        counts: Rows per split; for a binary task also the positive ones, as ``train_positive`` …
-        findings: What the reader of the labels should know.
-    """
-
-    table: pa.Table
-    layout: Layout
-    counts: dict[str, int]
-    findings: tuple[Finding, ...]
 
 
 def build_labels(
@@ -57,59 +39,31 @@ def build_labels(
         UserError: What `plan_layout` raises; ``DATA071`` when a split has no row.
     """
     options = options or SplitOptions()
+    if query.task.is_static:
+        return build_static(tables, query, options, history)
     layout = plan_layout(tables, query, options, history)
     if layout.method == "split_column":
         check_split_column(tables, query, options)
+    return finish_labels(query.task, layout, compute_labels(tables, query, layout, options, progress), query)
+
+
+def compute_labels(
+    tables: Tables,
+    query: Query,
+    layout: Layout,
+    options: SplitOptions | None = None,
+    progress: Progress | None = None,
+) -> pa.Table:
+    """Compute the label table of a query with windows at the anchors of a layout, unchecked."""
+    options, progress = options or SplitOptions(), progress or Silent()
     anchors = sorted(layout.split_by_anchor())
     batches = list(_batches(tables, query, anchors))
     parts = []
     for number, batch in enumerate(batches):
-        (progress or Silent()).update(number, len(batches), "labels")
+        progress.update(number, len(batches), "labels")
         parts.append(_batch_labels(tables, query, layout, options, batch))
-    (progress or Silent()).update(len(batches), len(batches), "labels")
-    return finish_labels(query, layout, pa.concat_tables(parts))
-
-
-def finish_labels(query: Query, layout: Layout, table: pa.Table) -> Labels:
-    """Count the rows of a finished table and check that no split is empty."""
-    counts = _counts(table, query.task.type)
-    empty = [split.value for split in Split if not counts[split.value]]
-    if empty:
-        raise UserError(
-            "DATA071",
-            f"the split {' and '.join(empty)} has no row: no entity has a label at its anchors.",
-            "check the target, WHERE and ASSUMING, or move the split times.",
-        )
-    return Labels(table, layout, counts, _findings(query, layout))
-
-
-def check_split_column(tables: Tables, query: Query, options: SplitOptions) -> None:
-    """Refuse a split column that is not there or holds other values than the names of the splits.
-
-    Raises:
-        UserError: ``DATA075``; ``SCH002`` when the entity's table has no such column.
-    """
-    name = str(options.split_column)
-    table = query.task.entity_table
-    tables.schema.table(table).column(name)
-    values = tables.table(table)[name].cast("string")
-    others = tables.fetch(values.name("v").as_table().filter(~values.isin(list(Split))).distinct().limit(5))
-    found = sorted(others.column(0).to_pylist())
-    if found:
-        raise UserError(
-            "DATA075",
-            f"the split column {table}.{name} holds {', '.join(map(repr, found))}.",
-            "use the values train, val and test; rows with null are left out.",
-        )
-
-
-def label_value(query: Query, scope: EntityScope) -> Any:
-    """Return the label as an Ibis value of the type that its task has."""
-    value = evaluate(query.target, scope)
-    if query.task.type in (TaskType.REGRESSION, TaskType.FORECASTING):
-        number = value.cast("float64")
-        return (number.isnan() | number.isinf()).ifelse(None, number)
-    return value.cast("string") if query.task.type is TaskType.MULTICLASS else value
+    progress.update(len(batches), len(batches), "labels")
+    return pa.concat_tables(parts)
 
 
 def _batch_labels(
@@ -122,14 +76,16 @@ def _batch_labels(
         scope = seeds_at(tables, query, grid, extra)
         scope = keep_where(tables, query, query.assuming, scope, grid)
         scope = with_aggregates(tables, query, query.target, scope, grid, by_frame=True)
-        rows = scope.rows.mutate(label=label_value(query, scope))
-        rows = rows.filter(rows["label"].notnull())
-        columns = {"entity": rows["key"], "moment": rows["moment"], "label": rows["label"]}
+        label = label_value(query, scope)
+        known = label.notnull()
+        columns = {"entity": scope.rows["key"], "moment": scope.rows["moment"], "label": label}
         if extra:
-            rows = rows.filter(rows[scope.gathered.name_by_place[(), extra[0]]].notnull())
-            columns["split"] = rows[scope.gathered.name_by_place[(), extra[0]]]
-        order = ["anchor", "key", "moment"] if layout.num_frames > 1 else ["moment", "key"]
-        found = tables.fetch(rows.order_by(order).select(**columns))
+            columns["split"] = scope.rows[scope.gathered.name_by_place[(), extra[0]]]
+            known = known & columns["split"].notnull()
+        order = ["anchor", "entity", "moment"] if layout.num_frames > 1 else ["moment", "entity"]
+        rows = scope.rows.filter(known).select(**columns, anchor=scope.rows["anchor"]).order_by(order)
+        with engine_errors("computing labels"):
+            found = tables.fetch(rows.drop("anchor"))
     return _with_times(found, layout, moments)
 
 
@@ -169,29 +125,3 @@ def _batches(tables: Tables, query: Query, anchors: list[int]) -> Iterator[list[
     size = max(1, moments // frames)
     for start in range(0, len(anchors), size):
         yield anchors[start : start + size]
-
-
-def _counts(table: pa.Table, kind: TaskType) -> dict[str, int]:
-    split = table["split"]
-    counts = {name.value: int(np.sum(np.asarray(pc.equal(split, name.value)))) for name in Split}
-    if kind is TaskType.BINARY:
-        for name in Split:
-            positive = pc.and_(pc.equal(split, name.value), table["label"])
-            counts[f"{name.value}_positive"] = int(pc.sum(positive).as_py() or 0)
-    return counts
-
-
-def _findings(query: Query, layout: Layout) -> tuple[Finding, ...]:
-    if not layout.straddling:
-        return ()
-    return (
-        Finding(
-            "straddling_anchors",
-            Severity.NOTE,
-            query.task.entity_table,
-            (),
-            f"{len(layout.straddling)} anchors are left out because their label window reaches into "
-            "the next split",
-            "give a step as long as the target's window to use every anchor",
-        ),
-    )

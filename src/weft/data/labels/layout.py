@@ -72,9 +72,7 @@ class Layout:
         return anchor_us
 
 
-def plan_layout(
-    tables: Tables, query: Query, options: SplitOptions, history: History = History.SEED_TIME
-) -> Layout:
+def plan_windows(tables: Tables, query: Query, options: SplitOptions, history: History) -> Layout:
     """Lay out the anchors of a query with windows, without computing a label.
 
     Raises:
@@ -85,11 +83,11 @@ def plan_layout(
     step = options.step or horizon.window
     if step.nominal_us <= 0:
         raise UserError("DATA074", f"the step between anchors is {step}.", "give a step above zero.")
-    rules = {True: _given, False: _by_column if options.split_column else _by_fractions}
-    train, val, test, straddling = rules[options.test_start_us is not None](tables, horizon, step, options)
-    method = "given" if options.test_start_us is not None else "fractions"
+    given = "given" if options.test_start_us is not None else "fractions"
+    method = "split_column" if options.split_column else given
+    train, val, test, straddling = _RULES[method](tables, horizon, step, options)
     return Layout(
-        method="split_column" if options.split_column and method == "fractions" else method,
+        method=method,
         history=history,
         train=train,
         val=val,
@@ -112,12 +110,10 @@ Divided = tuple[Anchors, Anchors, Anchors, Anchors]
 def _by_fractions(tables: Tables, horizon: Horizon, step: Offset, options: SplitOptions) -> Divided:
     newest, oldest = _bounds(horizon, options)
     anchors = _limited(_stepping(newest, step, -1, lambda a: a >= oldest), options)
-    rest = list(anchors)
-    test, rest, out_test = _newest(rest, _share(len(anchors), options.test_fraction), horizon)
-    val, train, out_val = _newest(rest, _share(len(anchors), options.val_fraction), horizon)
-    if not (test and val and train):
+    divided = divide_anchors(anchors, options, horizon.end_us)
+    if not all(divided[:3]):
         raise _too_little(horizon, step, newest, oldest)
-    return _sorted(train), _sorted(val), _sorted(test), _sorted(out_test + out_val)
+    return divided
 
 
 def _by_column(tables: Tables, horizon: Horizon, step: Offset, options: SplitOptions) -> Divided:
@@ -126,6 +122,18 @@ def _by_column(tables: Tables, horizon: Horizon, step: Offset, options: SplitOpt
     if not anchors:
         raise _no_anchor(horizon, newest, oldest)
     return anchors, anchors, anchors, ()
+
+
+def divide_anchors(newest_first: list[int], options: SplitOptions, end_us: Callable[[int], int]) -> Divided:
+    """Divide anchors by fractions so that every window of a split ends by the next split's first anchor.
+
+    Returns:
+        Anchors of train, val and test, and those left out; train or val is empty when there are too few.
+    """
+    num_test, num_val = (share(len(newest_first), f) for f in (options.test_fraction, options.val_fraction))
+    test, rest, out_test = _newest(newest_first, num_test, end_us)
+    val, train, out_val = _newest(rest, num_val, end_us)
+    return _sorted(train), _sorted(val), _sorted(test), _sorted(out_test + out_val)
 
 
 def _given(tables: Tables, horizon: Horizon, step: Offset, options: SplitOptions) -> Divided:
@@ -205,18 +213,21 @@ def _limited(newest_first: list[int], options: SplitOptions) -> list[int]:
     return newest_first if options.max_anchors is None else newest_first[: options.max_anchors]
 
 
-def _share(count: int, fraction: float) -> int:
+def share(count: int, fraction: float) -> int:
+    """Return how many of ``count`` a fraction is: rounded down, at least one."""
     # The small addend keeps 0.3 of 10 at 3 although 0.3 * 10 is a little less in binary.
     return max(1, int(count * fraction + 1e-9))
 
 
-def _newest(rest: list[int], count: int, horizon: Horizon) -> tuple[list[int], list[int], list[int]]:
+def _newest(
+    rest: list[int], count: int, end_us: Callable[[int], int]
+) -> tuple[list[int], list[int], list[int]]:
     """Take the newest anchors, then leave out those whose window reaches past the first of them."""
     taken, older = rest[:count], rest[count:]
     if not taken:
         return [], [], []
-    clear = [a for a in older if horizon.end_us(a) <= taken[-1]]
-    return taken, clear, [a for a in older if horizon.end_us(a) > taken[-1]]
+    clear = [a for a in older if end_us(a) <= taken[-1]]
+    return taken, clear, [a for a in older if end_us(a) > taken[-1]]
 
 
 def _sorted(anchors: list[int]) -> Anchors:
@@ -261,3 +272,6 @@ def _span(length_us: int) -> str:
         if length_us >= size * 1_000_000:
             return f"{length_us / size / 1e6:,.1f}".removesuffix(".0") + f" {name}"
     return f"{length_us / 1e6:g} seconds"
+
+
+_RULES = {"given": _given, "fractions": _by_fractions, "split_column": _by_column}

@@ -46,6 +46,10 @@ class EntityScope:
             return ibis.coalesce(value, ibis.literal([], type=value.type()))
         return value
 
+    def filtered(self, condition: Any) -> EntityScope:
+        """Return the scope of the rows that meet a condition."""
+        return replace(self, rows=self.rows.filter(condition))
+
 
 def entity_places(tables: Tables, query: Query, extra: tuple[str, ...] = ()) -> list[Place]:
     """Return the columns of the entities that a query needs."""
@@ -86,7 +90,7 @@ def keep_where(
     if condition is None:
         return scope
     scope = with_aggregates(tables, query, condition, scope, moments)
-    return replace(scope, rows=scope.rows.filter(evaluate(condition, scope)))
+    return scope.filtered(evaluate(condition, scope))
 
 
 def with_aggregates(
@@ -94,7 +98,7 @@ def with_aggregates(
     query: Query,
     node: Node,
     scope: EntityScope,
-    moments: Matcher,
+    moments: Matcher | None,
     *,
     by_frame: bool = False,
 ) -> EntityScope:
