@@ -9,7 +9,15 @@ from typing import Any
 
 from weft.core import Resources, UnavailableError, UserError
 
-_FULL = ("no space left", "disk quota", "file too large", "failed to offload", "max_temp_directory_size")
+_FULL = (
+    "no space left",
+    "disk quota",
+    "file too large",
+    "failed to offload",
+    "disk is full",
+    "disk i/o error",
+    "max_temp_directory_size",
+)
 
 
 def open_duckdb(resources: Resources, scratch: Path) -> Any:
@@ -44,18 +52,19 @@ def engine_errors(what: str) -> Iterator[None]:
     try:
         yield
     except duckdb.OutOfMemoryException as error:
-        if _is_full(error):
+        if is_disk_full(error):
             raise disk_full(what) from error
         raise out_of_memory(what) from error
     except MemoryError as error:
         raise out_of_memory(what) from error
     except (duckdb.IOException, OSError) as error:
-        if _is_full(error):
+        if is_disk_full(error):
             raise disk_full(what) from error
         raise
 
 
-def _is_full(error: BaseException) -> bool:
+def is_disk_full(error: BaseException) -> bool:
+    """Say whether an error of any library speaks of a full disk."""
     text = str(error).casefold()
     return any(word in text for word in _FULL)
 

@@ -78,9 +78,9 @@ def _connect_url(
     schemas: tuple[str, ...] | None,
 ) -> Source:
     if scheme == "duckdb":
-        return _duckdb(_url_path(rest), tables)
+        return _duckdb(url_path(rest), tables)
     if scheme == "sqlite":
-        return _sqlite(_url_path(rest), tables)
+        return _sqlite(url_path(rest), tables)
     if scheme in ("postgresql", "postgres"):
         from weft.data.sources.postgres import PostgresSource
 
@@ -99,7 +99,7 @@ def _connect_url(
     return FolderSource(url, tables=tables, options=options)
 
 
-def _url_path(rest: str) -> Path:
+def url_path(rest: str) -> Path:
     """``duckdb:///x.db`` is a path from where we are, ``duckdb:////x.db`` one from the root."""
     path = unquote(rest.removeprefix("/"))
     # An absolute path written with three slashes is accepted where only it exists.

@@ -1,0 +1,120 @@
+"""Parquet and text files: written aside, then put in place at once."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Literal, cast
+
+import pyarrow as pa
+import pyarrow.csv as pv
+import pyarrow.parquet as pq
+
+from weft.data.export.errors import mismatch
+from weft.data.export.plain import flat_columns
+
+_CHUNK_BYTES = 1 << 20
+
+
+def write_parquet(table: pa.Table, path: Path, table_name: str, mode: str) -> int:
+    """Write or append to a Parquet file; return the number of rows it holds."""
+    is_append = mode == "append" and path.exists()
+    with _in_place_of(path) as new, pq.ParquetFile(path) if is_append else _nothing() as old:
+        schema = old.schema_arrow if old is not None else table.schema
+        if not schema.equals(table.schema):
+            raise mismatch(str(path), _types(schema), _types(table.schema))
+        with pq.ParquetWriter(new, schema, compression="zstd") as writer:
+            for batch in old.iter_batches() if old is not None else ():
+                writer.write_batch(batch)
+            writer.write_table(table)
+        num_old = old.metadata.num_rows if old is not None else 0
+    return int(num_old + table.num_rows)
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield None
+
+
+def _types(schema: pa.Schema) -> dict[str, str]:
+    return {f.name: str(f.type) for f in schema}
+
+
+def write_text(table: pa.Table, path: Path, table_name: str, mode: str) -> int:
+    """Write or append to a text file with a header; return the number of rows it holds.
+
+    Lists are written as JSON. The types of rows already there are not known: only names are
+    compared.
+    """
+    delimiter = "\t" if ".tsv" in path.suffixes else ","
+    table = flat_columns(table)
+    is_append = mode == "append" and path.exists() and path.stat().st_size > 0
+    num_old = _check_text(table, path, delimiter) if is_append else 0
+    options = pv.WriteOptions(include_header=not is_append, delimiter=delimiter)
+    with _in_place_of(path) as new, _open(new, path, "wb") as sink:
+        if is_append:
+            _copy_lines(path, sink)
+        pv.write_csv(table, sink, options)
+    return num_old + int(table.num_rows)
+
+
+def _copy_lines(path: Path, sink: IO[bytes]) -> None:
+    last = b"\n"
+    with _open(path, path, "rb") as old:
+        while chunk := old.read(_CHUNK_BYTES):
+            sink.write(chunk)
+            last = chunk[-1:]
+    if last != b"\n":
+        sink.write(b"\n")
+
+
+def _open(path: Path, named: Path, mode: Literal["rb", "wb"]) -> IO[bytes]:
+    if named.suffix == ".gz":
+        # No time in the header: the same rows are the same bytes.
+        return cast(IO[bytes], gzip.GzipFile(path, mode, mtime=0))
+    return path.open(mode)
+
+
+def _check_text(table: pa.Table, path: Path, delimiter: str) -> int:
+    with _open(path, path, "rb") as stream:
+        reader = pv.open_csv(
+            stream, parse_options=pv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+        )
+        names = reader.schema.names
+        if names != table.column_names:
+            there = dict.fromkeys(names, "text")
+            raise mismatch(str(path), there, dict.fromkeys(table.column_names, "text"))
+    with _open(path, path, "rb") as stream:
+        texts = pv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
+        parse = pv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+        return sum(b.num_rows for b in pv.open_csv(stream, parse_options=parse, convert_options=texts))
+
+
+@contextmanager
+def _in_place_of(path: Path) -> Iterator[Path]:
+    """Give a path to write; what is there takes the place of ``path`` when the block ends well."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    new = Path(name)
+    try:
+        yield new
+        with new.open("rb+") as file:
+            os.fsync(file.fileno())
+        if path.exists():
+            shutil.copymode(path, new)
+        else:
+            new.chmod(0o666 & ~_umask())
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,108 @@
+"""Choose how a table is written from the name of its target."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from weft.core import UserError
+from weft.data.export import databases, files
+from weft.data.export.errors import export_errors
+from weft.data.sources.connect import url_path
+
+MODES = ("append", "replace")
+_Writer = Callable[[pa.Table, Path, str, str], int]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Where a table went, and how many rows are there now."""
+
+    target: str
+    rows_written: int
+    rows_total: int
+
+
+def export_frame(
+    table: pa.Table, target: str | os.PathLike[str], *, table_name: str = "predictions", mode: str = "append"
+) -> Exported:
+    """Write ``table`` to a file or a database, all of it or nothing.
+
+    A file is written beside the old one and takes its place at the end; a database is written in
+    one transaction. Whatever goes wrong, the old content is there as it was.
+
+    Args:
+        table: What to write.
+        target: ``x.parquet``; ``x.csv`` or ``x.tsv``, also ``.gz``; the same behind an fsspec URL;
+            ``x.duckdb`` or ``duckdb:///path``; ``x.sqlite`` or ``sqlite:///path``;
+            ``postgresql://…``.
+        table_name: Table of a database; files have none. ``schema.table`` in PostgreSQL.
+        mode: ``"append"`` adds rows to what is there and needs the same columns and types;
+            ``"replace"`` takes its place.
+
+    Raises:
+        UserError: ``DATA041`` for an unknown target or mode, ``DATA042`` when the columns of what
+            is there differ, ``DATA044`` when it may not be written, ``DATA028`` when a server
+            refuses.
+        UnavailableError: ``DATA043`` when the disk is full, ``DATA031`` when a file is in use,
+            ``DATA029`` when a server does not answer.
+    """
+    if mode not in MODES:
+        raise UserError("DATA041", f"'{mode}' is no way to write.", "choose append or replace.")
+    text = os.fspath(target)
+    scheme, _, rest = text.partition("://")
+    if scheme in ("postgresql", "postgres") and rest:
+        total = databases.write_postgres(table, text, table_name, mode)
+        return Exported(databases.postgres_place(text), table.num_rows, total)
+    if rest and scheme not in ("duckdb", "sqlite", "file"):
+        with export_errors(text):
+            total = _write_remote(table, text, mode)
+        return Exported(text, table.num_rows, total)
+    path = url_path(rest) if rest else Path(text).expanduser()
+    write = _writer(path, scheme if rest else "")
+    with export_errors(str(path)):
+        total = write(table, path, table_name, mode)
+    return Exported(str(path), table.num_rows, total)
+
+
+def _writer(path: Path, scheme: str) -> _Writer:
+    if scheme == "duckdb" or path.suffix in (".duckdb", ".ddb"):
+        return databases.write_duckdb
+    if scheme == "sqlite" or path.suffix in (".sqlite", ".sqlite3", ".db3"):
+        return databases.write_sqlite
+    return _file_writer(path.name)
+
+
+def _file_writer(name: str) -> _Writer:
+    lowered = name.lower()
+    if lowered.endswith((".parquet", ".pq")):
+        return files.write_parquet
+    if lowered.removesuffix(".gz").endswith((".csv", ".tsv")):
+        return files.write_text
+    raise UserError(
+        "DATA041",
+        f"'{name}' does not say how to write it.",
+        "give a name that ends with .parquet, .csv, .duckdb or .sqlite, or a database URL.",
+    )
+
+
+def _write_remote(table: pa.Table, url: str, mode: str) -> int:
+    import fsspec
+
+    write = _file_writer(url.rsplit("/", 1)[-1])
+    filesystem: Any
+    filesystem, remote = fsspec.core.url_to_fs(url)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / url.rsplit("/", 1)[-1]
+        if mode == "append" and filesystem.exists(remote):
+            filesystem.get_file(remote, str(path))
+        total = write(table, path, "", mode)
+        # Object stores show an object when all of it has arrived, and not before.
+        filesystem.put_file(str(path), remote)
+    return total
