@@ -1,3 +1,42 @@
-"""Weft: ask a relational database about the future."""
+"""Weft: ask a relational database about the future.
+
+```python
+import weft
+
+graph = weft.connect("shop/").graph()
+query = graph.query("PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH users.user_id")
+run = query.fit(budget="1m")
+```
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from weft.project import Graph, Query, Run, connect, from_relbench, open_project, open_run
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Graph",
+    "Query",
+    "Run",
+    "connect",
+    "from_relbench",
+    "open_project",
+    "open_run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the Python face on first use, so that ``import weft`` stays light."""
+    if name in __all__:
+        import weft.project
+
+        return getattr(weft.project, name)
+    raise AttributeError(f"module 'weft' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

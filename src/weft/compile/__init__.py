@@ -1,1 +1,33 @@
-"""The compile room."""
+"""What is asked becomes a Plan; the programs its nodes name."""
+
+from weft.compile.held import hold_source
+from weft.compile.opening import (
+    open_tables,
+    read_features,
+    read_labels,
+    read_table,
+    read_value,
+)
+from weft.compile.predictive import (
+    FitSpec,
+    TablesSpec,
+    compile_answer,
+    compile_fit,
+    compile_labels,
+    compile_tables,
+)
+
+__all__ = [
+    "FitSpec",
+    "TablesSpec",
+    "compile_answer",
+    "compile_fit",
+    "compile_labels",
+    "compile_tables",
+    "hold_source",
+    "open_tables",
+    "read_features",
+    "read_labels",
+    "read_table",
+    "read_value",
+]

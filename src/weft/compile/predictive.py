@@ -15,9 +15,11 @@ from typing import Any
 from weft.compile.versions import code_version
 from weft.core import History, Resources, SplitOptions, Task, TaskType, to_plain
 from weft.flow import Node, Plan
+from weft.learn import Budget, Outline, get_rung
 
 RANKING = {TaskType.LINK_PREDICTION}
-_WITHOUT_SEARCH = {"constant", "entity", "heuristic"}
+COMBINING = {"blend"}
+_LEARNING_INPUTS = {name: name for name in ("tables", "labels", "features")}
 
 
 @dataclass(frozen=True)
@@ -137,37 +139,98 @@ def compile_fit(tables: tuple[Node, ...], spec: FitSpec, resources: Resources) -
         resources=resources,
     )
     nodes.append(features)
-    candidates: list[Node] = []
-    for model in spec.models:
-        candidates.append(_candidate(model, spec, candidates, resources))
+    candidates = _candidates(spec, resources)
     evaluate = Node(
         "evaluate",
         "weft.compile.programs:evaluate_candidates",
         code_version("learn"),
-        parameters={"query": spec.query, "seed": spec.seed},
-        inputs={"tables": "tables", "labels": "labels", "features": "features"}
-        | {node.name: node.name for node in candidates},
+        parameters={"query": spec.query, "history": spec.history.value, "seed": spec.seed},
+        inputs=_LEARNING_INPUTS | {node.name: node.name for node in candidates},
         resources=resources,
     )
     return Plan(f"fit {spec.query}", (*nodes, *candidates, evaluate))
 
 
-def _candidate(model: str, spec: FitSpec, earlier: list[Node], resources: Resources) -> Node:
-    inputs = {"tables": "tables", "labels": "labels", "features": "features"}
-    if model == "blend":
-        inputs |= {node.name: node.name for node in earlier}
-    budget = {} if model in _WITHOUT_SEARCH else {"budget_s": spec.budget_s}
-    return Node(
-        f"candidate[{model}]",
-        "weft.compile.programs:fit_candidate",
-        code_version("learn"),
+def _candidates(spec: FitSpec, resources: Resources) -> list[Node]:
+    """One node per configuration; those of a rung that combines others come after all others."""
+    stale = ("stale",) if spec.history is History.FROZEN and spec.task.type not in RANKING else ()
+    outline = Outline(spec.task, spec.history, alternatives=stale)
+    share = Resources(resources.memory_bytes // 2, max(1, resources.threads // 2))
+    nodes: list[Node] = []
+    for rung in sorted((get_rung(name) for name in spec.models), key=lambda r: r.cost):
+        earlier = {n.name: n.name for n in nodes} if rung.name in COMBINING else {}
+        for config in rung.variants(outline, Budget(spec.budget_s)):
+            variant = config.get("variant")
+            name = f"{rung.name}:{variant}" if variant else rung.name
+            nodes.append(
+                Node(
+                    f"candidate[{name}]",
+                    "weft.compile.programs:fit_candidate",
+                    code_version("learn"),
+                    parameters={
+                        "query": spec.query,
+                        "history": spec.history.value,
+                        "rung": rung.name,
+                        "config": config,
+                        "seed": spec.seed,
+                    },
+                    inputs=_LEARNING_INPUTS | earlier,
+                    resources=share,
+                )
+            )
+    return nodes
+
+
+def compile_answer(
+    fit: Plan,
+    query: str,
+    model: str,
+    *,
+    at_us: int | None,
+    entities: tuple[Any, ...] | None,
+    explain: bool,
+    resources: Resources,
+) -> Plan:
+    """Make the Plan that predicts, or explains one prediction, with a model that ``fit`` made.
+
+    Args:
+        fit: The Plan of the finished run; its nodes are found in the store.
+        query: Text of the query.
+        model: Name of the candidate that predicts.
+        at_us: Anchor, microseconds UTC; ``None`` is the last fact time.
+        entities: Keys; ``None`` for all.
+        explain: Explain the first entity rather than predict all.
+        resources: Limits.
+    """
+    data_version = code_version("data", "pql")
+    seeds = Node(
+        "seeds",
+        "weft.compile.programs:make_seeds",
+        data_version,
         parameters={
-            "query": spec.query,
-            "history": spec.history.value,
-            "rung": model,
-            "seed": spec.seed,
-            **budget,
+            "query": query,
+            "at_us": at_us,
+            "entities": None if entities is None else list(entities),
         },
-        inputs=inputs,
+        inputs={"tables": "tables"},
         resources=resources,
     )
+    features = Node(
+        "seed_features",
+        "weft.compile.programs:make_seed_features",
+        data_version,
+        parameters={"query": query},
+        inputs={n: n for n in ("tables", "labels", "audit", "features", "seeds")},
+        resources=resources,
+    )
+    program = "explain_entity" if explain else "predict_seeds"
+    answer = Node(
+        "answer",
+        f"weft.compile.programs:{program}",
+        code_version("data", "learn", "pql"),
+        parameters={"query": query},
+        inputs={n: n for n in ("tables", "labels", "features", "seeds", "seed_features")}
+        | {"model": f"candidate[{model}]"},
+        resources=resources,
+    )
+    return Plan(fit.name, (*fit.nodes, seeds, features, answer))

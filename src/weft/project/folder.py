@@ -6,6 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from weft.core import Resources, UnavailableError, parse_size
 from weft.flow import Event, Plan, RunResult, Store, run_plan
 from weft.hub import Hub
@@ -48,6 +51,13 @@ class ProjectFolder:
             ) from error
         self.store = Store(state)
         self.hub = Hub(state / "weft.db")
+
+    def keep_table(self, table: pa.Table) -> str:
+        """Put a table of the user's own into the store; return the digest of its Parquet file."""
+        with self.store.scratch("table") as scratch:
+            path = scratch / "table.parquet"
+            pq.write_table(table, path, compression="zstd")
+            return self.store.put_file(path)
 
     def run(self, plan: Plan, *, targets: tuple[str, ...] | None = None) -> RunResult:
         """Run ``plan`` with this project's store and limits, showing progress."""

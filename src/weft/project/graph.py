@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from weft.compile import TablesSpec, compile_tables, hold_source
+from weft.compile import TablesSpec, compile_tables, hold_source, read_value
 from weft.core import Finding, Link, Schema, Table, from_plain, to_plain
 from weft.data import Profile, connect as connect_source
 from weft.flow import Node, Output, Plan
@@ -57,21 +57,21 @@ class Graph:
         spec = TablesSpec(
             source=hold_source(self._source, fingerprints),
             fingerprints=fingerprints,
-            declared=to_plain(self._source.declared()),
+            declared=to_plain(self._source.declared),
             overrides=settings.overrides,
             derived=settings.derived,
         )
         return compile_tables(spec, self.project.resources)
 
     @functools.cached_property
-    def _outputs(self) -> Mapping[str, Output]:
+    def outputs(self) -> Mapping[str, Output]:
+        """What the nodes made: ``snapshot``, ``profile``, ``tables``; runs what is missing."""
         return self.project.run(Plan("tables", self.nodes)).outputs
 
     @functools.cached_property
     def profile(self) -> Profile:
         """What was found in the tables: schema, evidence, statistics, findings."""
-        plain = self._outputs["profile"].read_json("profile.json")
-        return from_plain(Profile, plain)
+        return read_value(self.outputs["profile"], Profile, "profile.json")
 
     @property
     def schema(self) -> Schema:
@@ -91,7 +91,7 @@ class Graph:
     @functools.cached_property
     def findings(self) -> tuple[Finding, ...]:
         """What is wrong or noteworthy in the data, from the profile and from preparing the tables."""
-        prepared = self._outputs["tables"].value["findings"]
+        prepared = self.outputs["tables"].value["findings"]
         return (*self.profile.findings, *(from_plain(Finding, f) for f in prepared))
 
     def query(self, text: str) -> Query:
@@ -100,7 +100,15 @@ class Graph:
         Raises:
             UserError: ``PQLnnn`` with a caret under the place.
         """
-        return Query(self, compile_query(text, self.schema))
+        return self.ask(text, {})
+
+    def ask(self, text: str, options: Mapping[str, Any]) -> Query:
+        """Ask with options given beforehand; ``text`` may be the name of a query in ``weft.yaml``."""
+        named = self.project.settings.queries.get(text.strip())
+        if named is None:
+            return Query(self, compile_query(text, self.schema), dict(options))
+        stated = named.model_dump(exclude={"pql"}, exclude_defaults=True)
+        return Query(self, compile_query(named.pql, self.schema), {**stated, **options})
 
     def __repr__(self) -> str:
         return text_table(*self._overview())

@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 import weft.pql
-from weft.compile import (
-    FitSpec,
-    compile_fit,
-    compile_labels,
-    open_tables,
-)
-from weft.core import History, SplitOptions, Task, digest_value, parse_duration_s, to_plain
-from weft.data import Labels, like_input, plan_layout, read_labels, to_arrow
+from weft.compile import FitSpec, compile_fit, compile_labels, read_labels
+from weft.core import History, Resources, Task, UserError, digest_value, parse_duration_s, to_plain
+from weft.data import Labels, connect as connect_source, export_frame, like_input, plan_layout, to_arrow
 from weft.flow import Plan
-from weft.learn import ladder
-from weft.project.explanation import QueryExplanation
+from weft.learn import rungs_for
+from weft.project.opening import open_outputs
 from weft.project.options import split_options
+from weft.project.query_explanation import QueryExplanation
 from weft.project.run import Run
+from weft.project.views import View
 
 if TYPE_CHECKING:
     from weft.project.graph import Graph
 
-DEFAULT_BUDGET = "60s"
+DEFAULT_BUDGET = "20s"
+_NOT_SPLIT = {"history", "models", "label_table", "audit"}
 
 
 @dataclass(frozen=True)
 class Query:
-    """A checked query on a graph. `explain` runs nothing of the fit, `labels` and `fit` do."""
+    """A checked query on a graph. `explain` runs nothing of the fit, `labels` and `fit` do.
+
+    ``options`` are those of `fit`, given beforehand; what a method is given overrules them.
+    """
 
     graph: Graph
     checked: weft.pql.Query
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -49,37 +55,36 @@ class Query:
         Args:
             **options: As for `fit`.
         """
-        splits = split_options(options)
-        history = History(options.get("history", History.SEED_TIME))
-        outputs = self.graph.outputs
-        with open_tables(outputs["tables"], self.graph.project.resources) as tables:
-            layout = plan_layout(tables, self.checked, splits, history)
-            rows = {t.name: tables.num_rows(t.name) for t in self.graph.tables}
+        spec = self._spec(options)
+        with open_outputs(self.graph) as tables:
+            layout = plan_layout(tables, self.checked, spec.options, spec.history)
+        plan = compile_fit(self.graph.nodes, spec, self.graph.project.resources)
         return QueryExplanation(
             words=weft.pql.describe(self.checked),
             query=self.text,
             task=self.task,
-            history=history,
             layout=layout,
-            rows=rows,
-            models=tuple(options.get("models") or ladder(self.task)),
+            rows={t.table: t.num_rows for t in self.graph.profile.statistics},
+            models=tuple(n.name[10:-1] for n in plan.nodes if n.name.startswith("candidate[")),
             findings=self.graph.findings,
         )
 
-    def labels(self, *, label_table: Any = None, **options: Any) -> Any:
+    def labels(self, **options: Any) -> Any:
         """Compute the label table: the entity's key under its own name, anchor_time, label, split.
 
         Args:
-            label_table: A frame of the user's own with these columns (``split`` optional), instead of the query's.
-            **options: ``history``, ``val_start``, ``test_start``, ``step``, ``eval_anchors`` …
+            **options: As for `fit`.
 
         Returns:
             A frame of the type that went in; Arrow for files and databases.
         """
-        labels = self.run_labels(label_table=label_table, **options)
-        table = labels.table.drop_columns(["cutoff"])
+        return like_input(self.label_table(**options), self.graph.example)
+
+    def label_table(self, **options: Any) -> pa.Table:
+        """Compute the label table as Arrow, in the columns of `labels`."""
+        table = self.run_labels(**options).table.drop_columns(["cutoff"])
         names = [self.task.entity_column if n == "entity" else n for n in table.column_names]
-        return like_input(table.rename_columns(names), self.graph.example)
+        return table.rename_columns(names)
 
     def run_labels(self, **options: Any) -> Labels:
         """Run the Plan up to the labels and return them with layout, counts and findings."""
@@ -88,16 +93,27 @@ class Query:
         result = self.graph.project.run(Plan(f"labels {self.text}", nodes[:-1]))
         return read_labels(result.outputs["labels"])
 
+    def write_labels(self, out: str | Path, **options: Any) -> View:
+        """Write the label table to a Parquet or CSV file; say how many rows each split has."""
+        labels = self.run_labels(**options)
+        export_frame(self.label_table(**options), str(out), name="labels", mode="replace")
+        counts = ", ".join(f"{k} {v:,}" for k, v in labels.counts.items())
+        plain = {"file": str(out), "task": self.task.type.value, "counts": labels.counts}
+        findings = "\n".join(f"{f.subject}: {f.evidence} {f.advice}" for f in labels.findings)
+        plain["findings"] = to_plain(labels.findings)
+        return View(f"Wrote {labels.table.num_rows:,} labels to {out} ({counts}).\n{findings}".rstrip(), plain)
+
     def fit(self, *, budget: str = DEFAULT_BUDGET, seed: int = 0, **options: Any) -> Run:
         """Climb the ladder and return the finished run.
 
         Interrupting (Ctrl-C) leaves what is finished in the store; calling `fit` again resumes.
 
         Args:
-            budget: Time for the search, such as ``"5m"``.
+            budget: CPU time for the search of each rung, such as ``"5m"``.
             seed: For everything random.
-            **options: ``models``, ``history``, ``val_start``, ``test_start``, ``step``, ``eval_anchors``,
-                ``label_table``, ``audit``.
+            **options: ``history`` (``"seed_time"`` or ``"frozen"``), ``val_start``, ``test_start``, ``step``,
+                ``eval_anchors``, ``models`` (rungs to try), ``label_table`` (a frame or file of your own instead
+                of the query's labels), ``audit`` (``table.column`` → ``"drop"``, ``"keep"``, ``{"as_of": time}``).
         """
         spec = self._spec(options, budget_s=parse_duration_s(budget), seed=seed)
         project = self.graph.project
@@ -106,36 +122,68 @@ class Query:
             query=self.text,
             task=to_plain(self.task),
             history=spec.history.value,
+            project=project.settings.name or project.folder.name,
             plan_digest=digest_value(plan),
             parameters={"seed": seed, "budget_s": spec.budget_s, "models": list(spec.models)},
         )
         try:
             result = project.run(plan)
+            return Run.finish(self, spec, plan, record, result)
         except BaseException as error:
             project.hub.fail_run(record.id, error)
             raise
-        return Run.finish(self.graph, self.checked, spec, record, result)
 
-    def _spec(self, options: dict[str, Any], *, budget_s: float = 0.0, seed: int = 0) -> FitSpec:
-        known = dict(options)
-        label_table = known.pop("label_table", None)
-        models = known.pop("models", None) or ladder(self.task)
-        history = History(known.pop("history", None) or History.SEED_TIME)
-        decisions = {**self.graph.project.settings.audit, **(known.pop("audit", None) or {})}
-        digest = None
-        if label_table is not None:
-            digest = self.graph.project.keep_table(to_arrow(label_table))
+    def _spec(self, options: Mapping[str, Any], *, budget_s: float = 0.0, seed: int = 0) -> FitSpec:
+        known = {**self.options, **options}
+        splits = split_options({k: v for k, v in known.items() if k not in _NOT_SPLIT})
+        names = tuple(known.get("models") or default_models(self.task))
+        settings = self.graph.project.settings
+        label_table = known.get("label_table")
         return FitSpec(
             query=self.text,
             task=self.task,
-            options=split_options(known) if known else SplitOptions(),
-            history=history,
-            models=tuple(models),
+            options=splits,
+            history=_history(known.get("history")),
+            models=names,
             budget_s=budget_s,
             seed=seed,
-            decisions=decisions,
-            label_table=digest,
+            decisions={**settings.audit, **(known.get("audit") or {})},
+            label_table=None if label_table is None else self._keep_labels(label_table),
         )
+
+    def _keep_labels(self, given: Any) -> str:
+        """Put the user's own label table into the store; return its digest."""
+        project = self.graph.project
+        if isinstance(given, (str, Path)):
+            table = _read_file(Path(given), project.resources)
+        else:
+            table = to_arrow(given)
+        return project.keep_table(table)
 
     def __repr__(self) -> str:
         return f"{self.text}\n{weft.pql.describe(self.checked)}"
+
+
+def default_models(task: Task) -> tuple[str, ...]:
+    """Return the rungs that are tried for a task when none are named, the simplest first."""
+    return tuple(rung.name for rung in rungs_for(task))
+
+
+def _read_file(path: Path, resources: Resources) -> pa.Table:
+    """Read one Parquet or text file with the connector of its folder."""
+    if not path.is_file():
+        raise UserError("DATA124", f"there is no label table '{path}'.", "name a .parquet or .csv file.")
+    stem = path.name.split(".")[0]
+    source = connect_source(str(path.parent), tables={"labels": stem}, use_manifest=False)
+    return pa.Table.from_batches(list(source.batches("labels", resources)))
+
+
+def _history(given: Any) -> History:
+    try:
+        return History(given or History.SEED_TIME)
+    except ValueError:
+        raise UserError(
+            "DATA123",
+            f"'{given}' is not a history.",
+            f"choose {' or '.join(h.value for h in History)}.",
+        ) from None

@@ -1,0 +1,29 @@
+"""The programs that the nodes of a predictive Plan name."""
+
+from weft.compile.programs.answers import explain_entity, make_seed_features, make_seeds, predict_seeds
+from weft.compile.programs.learning import evaluate_candidates, fit_candidate
+from weft.compile.programs.tables import (
+    audit_tables,
+    make_candidates,
+    make_features,
+    make_labels,
+    prepare_tables,
+    profile_tables,
+    take_snapshot,
+)
+
+__all__ = [
+    "audit_tables",
+    "evaluate_candidates",
+    "explain_entity",
+    "fit_candidate",
+    "make_candidates",
+    "make_features",
+    "make_labels",
+    "make_seed_features",
+    "make_seeds",
+    "predict_seeds",
+    "prepare_tables",
+    "profile_tables",
+    "take_snapshot",
+]

@@ -1,0 +1,87 @@
+"""From features to a verdict: programs that call the compute engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import weft.learn as learn
+from weft.compile.opening import (
+    FEATURES,
+    LABELS,
+    lay_out,
+    lay_out_all,
+    open_tables,
+    read_features,
+    read_labels,
+    read_table,
+)
+from weft.core import History, TaskType, to_plain
+from weft.flow import Context
+from weft.pql import compile_query
+
+CANDIDATE = "candidate["
+
+
+def fit_candidate(context: Context) -> dict[str, Any]:
+    """Fit one configuration of one rung."""
+    training = read_training_data(context)
+    config = dict(context.parameters["config"])
+    members = lay_out_all(context.inputs, CANDIDATE, context.scratch)
+    candidate = learn.fit_candidate(
+        training,
+        context.parameters["rung"],
+        config,
+        context.parameters["seed"],
+        context.directory,
+        resources=context.resources,
+        progress=context.progress,
+        members=[m for m in members if not learn.read_candidate(m).left_out],
+    )
+    context.report(rows=candidate.num_train)
+    plain: dict[str, Any] = to_plain(candidate)
+    return plain
+
+
+def evaluate_candidates(context: Context) -> dict[str, Any]:
+    """Choose on val, score on test, compare, and explain the winner globally."""
+    training = read_training_data(context)
+    folders = lay_out_all(context.inputs, CANDIDATE, context.scratch)
+    evaluation = learn.evaluate(training, folders, seed=context.parameters["seed"], directory=context.directory)
+    context.report(rows=len(training.val) + len(training.test))
+    plain: dict[str, Any] = to_plain(evaluation)
+    return plain
+
+
+def read_training_data(context: Context) -> Any:
+    """Read features and labels as the engine takes them; rankings have rows per candidate item."""
+    features = context.inputs["features"]
+    with open_tables(context.inputs["tables"], context.resources, context.scratch / "tables") as tables:
+        query = compile_query(context.parameters["query"], tables.schema)
+    history = History(context.parameters["history"])
+    if query.task.type is TaskType.LINK_PREDICTION:
+        return learn.RankingData.build(
+            task=query.task,
+            history=history,
+            features=read_features(features),
+            candidates=read_table(features, FEATURES),
+            labels=read_table(features, LABELS),
+        )
+    alternatives = {
+        name: (read_table(features, f"features-{name}.parquet"), read_table(features, f"labels-{name}.parquet"))
+        for name in features.value["alternatives"]
+    }
+    return learn.TrainingData.build(
+        task=query.task,
+        history=history,
+        features=read_features(features),
+        feature_table=read_table(features, FEATURES),
+        labels=read_labels(context.inputs["labels"]).table,
+        alternatives=alternatives,
+    )
+
+
+def open_predictor(context: Context, model: str) -> learn.Predictor:
+    """Open the model of a candidate node."""
+    folder = lay_out(context.inputs[model], Path(context.scratch) / "model")
+    return learn.Predictor.open(folder)

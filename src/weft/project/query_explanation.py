@@ -1,0 +1,93 @@
+"""What a query would do, before anything of it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from weft.core import Finding, Split, Task, format_time, to_plain
+from weft.data import Layout
+from weft.project.view import html_table, text_table
+
+
+@dataclass(frozen=True)
+class QueryExplanation:
+    """Task, windows, splits, candidates and size of a query.
+
+    Attributes:
+        words: The question in words.
+        query: The question in PQL.
+        task: What is to be learned.
+        layout: Anchors of each split.
+        rows: Table → rows.
+        models: Candidates, in order of cost.
+        findings: What was found in the data.
+    """
+
+    words: str
+    query: str
+    task: Task
+    layout: Layout
+    rows: dict[str, int]
+    models: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data for ``--json``."""
+        return {
+            "query": self.query,
+            "words": self.words,
+            "task": to_plain(self.task),
+            "metric": self.task.metric,
+            "history": self.layout.history.value,
+            "layout": to_plain(self.layout),
+            "splits": {s.value: [format_time(a) for a in self.layout.anchors(s)] for s in Split},
+            "rows": self.rows,
+            "models": list(self.models),
+            "findings": to_plain(self.findings),
+        }
+
+    def __str__(self) -> str:
+        parts = [
+            self.words,
+            f"  {self.query}",
+            "",
+            text_table(["task", self.task.type.value], self._facts()),
+            "",
+            text_table(["split", "anchors", "first", "last", "labels until"], self._splits()),
+            "",
+            f"Candidates: {', '.join(self.models)}.",
+            f"Reads {sum(self.rows.values()):,} rows of {len(self.rows)} tables. No model was fitted.",
+        ]
+        if self.layout.straddling:
+            parts.append(
+                f"{len(self.layout.straddling)} anchors are left out: their windows reach into the next split."
+            )
+        alarms = [f for f in self.findings if f.severity.value == "alarm"]
+        parts += [f"Alarm: {f.subject}: {f.evidence} {f.advice}" for f in alarms]
+        return "\n".join(parts)
+
+    def _repr_html_(self) -> str:
+        return html_table(["task", self.task.type.value], self._facts()) + html_table(
+            ["split", "anchors", "first", "last", "labels until"], self._splits()
+        )
+
+    def _facts(self) -> list[list[str]]:
+        return [
+            ["entity", f"{self.task.entity_table}.{self.task.entity_column}"],
+            ["metric", self.task.metric],
+            ["history", self.layout.history.value],
+            ["window", str(self.layout.window) if self.layout.window else "none (static)"],
+            ["step", str(self.layout.step) if self.layout.step else "–"],
+        ]
+
+    def _splits(self) -> list[list[str]]:
+        rows = []
+        for split in Split:
+            anchors = self.layout.anchors(split)
+            if anchors:
+                until = format_time(self.layout.window_end_us(anchors[-1]))
+                rows.append(
+                    [split.value, str(len(anchors)), format_time(anchors[0]), format_time(anchors[-1]), until]
+                )
+        return rows

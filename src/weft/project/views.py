@@ -1,0 +1,179 @@
+"""What the commands show: the same content as text for people and as plain data for programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from weft.core import Finding, Stype, format_time, to_plain
+from weft.data import ColumnStatistics, LinkStatistics, TableStatistics
+from weft.project.view import text_table
+
+if TYPE_CHECKING:
+    from weft.project.folder import ProjectFolder
+    from weft.project.graph import Graph
+
+
+@dataclass(frozen=True)
+class View:
+    """One thing to show: ``text`` for a terminal, ``plain`` for ``--json``."""
+
+    text: str
+    plain: Any
+
+
+def tables_view(graph: Graph, only: str | None = None) -> View:
+    """Show all tables with keys, times and findings, or the columns of one."""
+    if only is not None:
+        return _table_view(graph, only)
+    rows = []
+    for table in graph.tables:
+        statistics = graph.profile.table(table.name)
+        rows.append(
+            [
+                table.name,
+                f"{statistics.num_rows:,}",
+                str(len(table.columns)),
+                ", ".join(table.primary_key) or "–",
+                table.time_column or "–",
+                time_range(graph, table.name) or "–",
+            ]
+        )
+    header = ["table", "rows", "columns", "primary key", "time", "from … to"]
+    parts = [text_table(header, rows)]
+    ends = graph.profile.end_time_proposals
+    if ends:
+        parts.append(
+            "\n".join(
+                f"{t}.{c} may be an end time; set tables.{t}.end_time_column to use it."
+                for t, c in ends.items()
+            )
+        )
+    if graph.findings:
+        parts.append("Data quality:\n" + "\n".join(finding_line(f) for f in graph.findings))
+    plain = {
+        "tables": [_plain_table(graph, t.name) for t in graph.tables],
+        "findings": to_plain(graph.findings),
+        "end_time_proposals": ends,
+    }
+    return View("\n\n".join(parts), plain)
+
+
+def links_view(graph: Graph) -> View:
+    """Show the links with match rates, degrees and the reasons why they are links."""
+    reasons = {e.subject: e for e in graph.profile.evidence}
+    rows, plain = [], []
+    for statistics in link_statistics(graph):
+        evidence = reasons.get(statistics.link.name)
+        rows.append(
+            [
+                statistics.link.name,
+                f"{statistics.match_rate:.1%}",
+                f"{statistics.degree_mean:.1f}",
+                f"{statistics.degree_max:,}",
+                evidence.source if evidence else "–",
+                "; ".join(evidence.reasons) if evidence else "",
+            ]
+        )
+        plain.append(to_plain(statistics) | {"name": statistics.link.name, "evidence": to_plain(evidence)})
+    if not rows:
+        return View("No links were found. State them in weft.yaml under links.add.", {"links": []})
+    header = ["link", "matched", "mean", "max", "source", "why"]
+    return View(text_table(header, rows), {"links": plain})
+
+
+def runs_view(folder: ProjectFolder) -> View:
+    """List the runs of a project, newest first."""
+    records = folder.hub.list_runs()
+    rows = []
+    for record in records:
+        best = record.results.get("winner", {})
+        score = best.get("test")
+        rows.append(
+            [
+                record.name,
+                record.state.value,
+                format_time(record.created_us - record.created_us % 1_000_000),
+                best.get("model", "–"),
+                f"{best['metric']} {score:.4f}" if score is not None else "–",
+                record.query,
+            ]
+        )
+    header = ["run", "state", "created", "best", "test", "query"]
+    text = text_table(header, rows) if rows else "No runs yet. Start one with weft quickstart FOLDER."
+    return View(text, {"runs": [to_plain(r) for r in records]})
+
+
+def collect_garbage(folder: ProjectFolder, *, dry_run: bool = False) -> View:
+    """Remove from the store what nothing reaches, or say what would be removed."""
+    swept = folder.store.gc(dry_run=dry_run)
+    return View(str(swept), to_plain(swept))
+
+
+def finding_line(finding: Finding) -> str:
+    """Write a finding in one line."""
+    return f"  {finding.severity.value:<5}  {finding.subject}: {finding.evidence} {finding.advice}"
+
+
+def link_statistics(graph: Graph) -> list[LinkStatistics]:
+    """Return the statistics of every link of the schema."""
+    return [s for t in graph.profile.statistics for s in t.links]
+
+
+def time_range(graph: Graph, table: str) -> str:
+    """Return the range of a table's own time column, empty without one."""
+    column = graph.schema.table(table).time_column
+    if column is None:
+        return ""
+    statistics = graph.profile.table(table).column(column)
+    if statistics.minimum is None or statistics.maximum is None:
+        return ""
+    return f"{_day(statistics.minimum)} … {_day(statistics.maximum)}"
+
+
+def _table_view(graph: Graph, name: str) -> View:
+    table, statistics = graph.schema.table(name), graph.profile.table(name)
+    reasons = {e.subject: "; ".join(e.reasons) for e in graph.profile.evidence}
+    rows = []
+    for column in table.columns:
+        seen = statistics.column(column.name)
+        rows.append(
+            [
+                column.name,
+                column.stype.value,
+                column.dtype.value,
+                f"{seen.null_rate:.1%}",
+                f"{'' if seen.is_distinct_exact else '≈'}{seen.distinct:,}",
+                column_summary(seen, column.stype),
+                reasons.get(f"{name}.{column.name}", ""),
+            ]
+        )
+    header = ["column", "meaning", "stored", "null", "distinct", "values", "why"]
+    return View(text_table(header, rows), _plain_table(graph, name))
+
+
+def column_summary(statistics: ColumnStatistics, stype: Stype) -> str:
+    """Say in a few words which values a column holds."""
+    low, high = statistics.minimum, statistics.maximum
+    if stype is Stype.TIMESTAMP and low is not None and high is not None:
+        return f"{_day(low)} … {_day(high)}"
+    if stype is Stype.NUMERICAL and low is not None and high is not None:
+        return f"{low:g} … {high:g}, mean {statistics.mean or 0:.4g}"
+    return ", ".join(v.value[:20] for v in statistics.top_values[:3])
+
+
+def _plain_table(graph: Graph, name: str) -> dict[str, Any]:
+    table = graph.schema.table(name)
+    statistics: TableStatistics = graph.profile.table(name)
+    reasons = {e.subject: e for e in graph.profile.evidence}
+    plain: dict[str, Any] = to_plain(table)
+    plain["rows"] = statistics.num_rows
+    plain["statistics"] = to_plain(statistics.columns)
+    plain["evidence"] = [
+        to_plain(e) for s, e in reasons.items() if s == name or s.startswith(f"{name}.")
+    ]
+    return plain
+
+
+def _day(time_us: float) -> str:
+    return format_time(int(time_us))[:10]
