@@ -37,6 +37,7 @@ from weft.report.document import (
     TableFacts,
     TopValue,
 )
+from weft.report.render import render_report
 
 __all__ = [
     "AnchorFacts",
@@ -70,6 +71,7 @@ __all__ = [
     "confusion_of",
     "ranking_plots",
     "regression_plots",
+    "render_report",
     "split_facts",
     "thin",
 ]
