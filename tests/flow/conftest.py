@@ -1,0 +1,40 @@
+"""Stores of every kind, and limits that tests run within."""
+
+import fsspec
+import pytest
+from fsspec.implementations.local import LocalFileSystem
+
+from weft.core import Resources
+from weft.flow import Store
+
+
+class PlainFileSystem(LocalFileSystem):
+    """A place whose writes are not all or nothing, such as a file server."""
+
+    protocol = "plain"
+
+
+fsspec.register_implementation("plain", PlainFileSystem, clobber=True)
+
+
+@pytest.fixture
+def resources():
+    return Resources(1_000_000, 4)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture(params=["folder", "memory", "plain"])
+def any_store(request, tmp_path):
+    """One store per kind of place; what passes here passes on any fsspec URL."""
+    if request.param == "folder":
+        yield Store(tmp_path / "store")
+    elif request.param == "plain":
+        yield Store(f"plain://{tmp_path}/remote", cache=tmp_path / "cache")
+    else:
+        url = f"memory://{tmp_path.name}"
+        yield Store(url, cache=tmp_path / "cache")
+        fsspec.filesystem("memory").rm(f"/{tmp_path.name}", recursive=True)
