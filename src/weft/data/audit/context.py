@@ -1,0 +1,144 @@
+"""What every rule of the audit reads: the tables, and small facts about them computed once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from weft.core import MICROSECONDS_PER_DAY, Column, Dtype, Link, Schema, Table
+from weft.data.profile.engine import epoch_us
+from weft.data.profile.model import TableStatistics
+from weft.data.tables import ROW, TIME, Tables
+from weft.pql.query import Query
+
+SAMPLE_ROWS = 30_000
+
+
+@dataclass(frozen=True, eq=False)
+class AuditContext:
+    """The prepared tables with the question, if there is one, and its labels.
+
+    Attributes:
+        tables: The prepared tables.
+        statistics: Table → statistics of its profile, where known.
+        query: The checked query.
+        labels: The label table.
+    """
+
+    tables: Tables
+    statistics: Mapping[str, TableStatistics] = field(default_factory=dict)
+    query: Query | None = None
+    labels: pa.Table | None = None
+
+    @property
+    def schema(self) -> Schema:
+        """Schema of the tables."""
+        return self.tables.schema
+
+    def is_constant(self, table: str, column: str) -> bool:
+        """Tell whether a column's profile says that it has at most two values."""
+        if table not in self.statistics:
+            return False
+        columns = {c.name: c for c in self.statistics[table].columns}
+        return column in columns and columns[column].distinct <= 2
+
+    def num_rows(self, table: str) -> int:
+        """Return the number of prepared rows of a table."""
+        return self._times[table][0]
+
+    def num_timed(self, table: str) -> int:
+        """Return how many rows of a table have a time, their own or a parent's."""
+        return self._times[table][1]
+
+    @functools.cached_property
+    def data_end_us(self) -> int | None:
+        """Newest time of any row."""
+        newest = [t[2] for t in self._times.values() if t[2] is not None]
+        return max(newest) if newest else None
+
+    def is_by_day(self, table: str) -> bool:
+        """Tell whether all times of a table are midnights, so that days are compared."""
+        return self._times[table][3]
+
+    @functools.cached_property
+    def _times(self) -> dict[str, tuple[int, int, int | None, bool]]:
+        facts = {}
+        for table in self.schema.tables:
+            source = self.tables.table(table.name)
+            moment = epoch_us(source[TIME])
+            row = self.tables.fetch(
+                source.aggregate(
+                    rows=source.count(),
+                    timed=source[TIME].count(),
+                    newest=moment.max(),
+                    rest=(moment % MICROSECONDS_PER_DAY).max(),
+                )
+            ).to_pylist()[0]
+            facts[table.name] = (row["rows"], row["timed"], row["newest"], row["rest"] == 0)
+        return facts
+
+    def sampled(self, table: str, rows: int = SAMPLE_ROWS) -> Any:
+        """Return about ``rows`` rows of a table as an expression, the same at every call."""
+        source = self.tables.table(table)
+        if self.num_rows(table) <= rows:
+            return source
+        limit = int(rows / self.num_rows(table) * 2**32)
+        return source.filter((source[ROW] * 2654435761) % 2**32 < limit)
+
+    def key_columns(self, table: str) -> frozenset[str]:
+        """Return the columns of a table that are keys or refer to keys."""
+        linked = {c for link in self.schema.links_from(table) for c in link.columns}
+        return frozenset(linked | set(self.schema.table(table).primary_key))
+
+    def plain_columns(self, table: Table) -> list[Column]:
+        """Return the columns of a table that are neither keys nor its times."""
+        keys = self.key_columns(table.name)
+        times = {table.time_column, table.end_time_column}
+        return [c for c in table.columns if c.name not in keys and c.name not in times]
+
+    def timed_links(self) -> list[Link]:
+        """Return the links whose child rows have times."""
+        return [link for link in self.schema.links if self.num_timed(link.table)]
+
+
+def as_floats(table: pa.Table, column: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return a numeric or boolean column as doubles, null as NaN."""
+    values = table.column(column)
+    if pa.types.is_boolean(values.type):
+        values = values.cast(pa.int8())
+    return np.asarray(values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+
+
+def is_number(column: Column) -> bool:
+    """Tell whether a column is stored as a number."""
+    return column.dtype in (Dtype.INT, Dtype.FLOAT)
+
+
+def by_day(moment: Any) -> Any:
+    """Return microseconds as whole days."""
+    return moment // MICROSECONDS_PER_DAY
+
+
+def rank_correlation(
+    left: np.ndarray[Any, np.dtype[np.float64]], right: np.ndarray[Any, np.dtype[np.float64]]
+) -> float:
+    """Return Spearman's correlation with mean ranks for ties, 0 where it is undefined."""
+    if len(left) < 3:
+        return 0.0
+    first, second = mean_ranks(left), mean_ranks(right)
+    if first.std() == 0 or second.std() == 0:
+        return 0.0
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+def mean_ranks(values: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return ranks from 0, equal values sharing the mean of theirs."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    middle: np.ndarray[Any, np.dtype[np.float64]] = ends - (counts + 1) / 2
+    return middle[inverse]
