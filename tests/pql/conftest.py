@@ -38,7 +38,12 @@ ORDERS = [
         ("order_date", "time", TIME),
     ),
     *(("amount", "float", NUMBER), ("quantity", "int", NUMBER), ("status", "text", CATEGORY)),
-    *(("note", "text", TEXT), ("rank", "int", NUMBER), ("is_gift", "bool", CATEGORY)),
+    *(
+        ("note", "text", TEXT),
+        ("rank", "int", NUMBER),
+        ("is_gift", "bool", CATEGORY),
+        ("labels", "text", MANY),
+    ),
 ]
 MESSAGES = [
     *(("message_id", "int", ID), ("sender_id", "int", ID), ("receiver_id", "int", ID)),

@@ -41,21 +41,8 @@ _FAMILIES = {
 }
 _KEYWORDS = (
     *("EXPLAIN", "EVALUATE", "PREDICT", "CLASSIFY", "RANK", "TOP", "FORECAST", "TIMEFRAMES", "FOR", "EACH"),
-    *(
-        "WHERE",
-        "ASSUMING",
-        "VIA",
-        "EXISTS",
-        "BETWEEN",
-        "IS",
-        "IN",
-        "NOT",
-        "AND",
-        "OR",
-        "NULL",
-        "TRUE",
-        "FALSE",
-    ),
+    *("WHERE", "ASSUMING", "VIA", "EXISTS", "BETWEEN", "WITH", "IS", "IN", "NOT", "AND", "OR"),
+    *("NULL", "TRUE", "FALSE"),
 )
 _QUOTES = {"'": "a text", '"': "a text", "`": "a name"}
 

@@ -14,6 +14,7 @@ _NUMERIC = (
     AggregateName.MEDIAN,
 )
 _ORDERED = (AggregateName.MIN, AggregateName.MAX)
+_NEED_ONE_VALUE = (*_ORDERED, AggregateName.LIST_DISTINCT)
 _WORDS = {
     Dtype.STRING: "text",
     Dtype.BOOL: "boolean",
@@ -48,7 +49,7 @@ def _refusal(scope: Scope, name: AggregateName, column: ColumnValue) -> str | No
         return _WORDS[column.dtype]
     if name in (*_NUMERIC, *_ORDERED) and is_number and _is_key(scope, column):
         return "a key"
-    if name in _ORDERED and column.stype is Stype.MULTICATEGORICAL:
+    if name in _NEED_ONE_VALUE and column.stype is Stype.MULTICATEGORICAL:
         return "a list of categories"
     return None
 
@@ -64,6 +65,8 @@ def _hint(name: AggregateName, column: ColumnValue) -> str:
     text = f"{column.table}.{column.column}"
     if column.dtype is Dtype.BOOL:
         return f"count rows instead, as in COUNT({column.table}.* WHERE {text} = TRUE, …)."
+    if column.stype is Stype.MULTICATEGORICAL:
+        return f"count rows instead, as in COUNT({column.table}.* WHERE {text} CONTAINS 'x', …)."
     if column.dtype is Dtype.VECTOR:
         return "count the rows instead, or aggregate another column."
     if column.dtype in (Dtype.INT, Dtype.FLOAT) and column.stype is Stype.ID:

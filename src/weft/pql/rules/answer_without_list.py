@@ -12,7 +12,7 @@ CODE = "PQL051"
 
 
 def check_answer_fits(scope: Scope, target: Expression | Condition, answer: AnswerTerm) -> None:
-    """Refuse CLASSIFY and RANK on anything but LIST_DISTINCT or a multicategorical column."""
+    """Refuse CLASSIFY and RANK on anything but LIST_DISTINCT."""
     if answer.kind is Answer.FORECAST or is_list(target):
         return
     what = "a condition" if is_condition(target) else "one value for each entity"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from weft.core import Stype
-from weft.pql.query import Aggregate, AggregateName, Answer, ColumnValue, Condition, Expression, Span
+from weft.pql.query import Aggregate, AggregateName, Answer, Condition, Expression, Span
 from weft.pql.scope import Scope
 
 CODE = "PQL050"
@@ -11,9 +10,7 @@ CODE = "PQL050"
 
 def is_list(target: Expression | Condition) -> bool:
     """Whether the target is a set of values for each entity."""
-    if isinstance(target, Aggregate):
-        return target.name is AggregateName.LIST_DISTINCT
-    return isinstance(target, ColumnValue) and target.stype is Stype.MULTICATEGORICAL
+    return isinstance(target, Aggregate) and target.name is AggregateName.LIST_DISTINCT
 
 
 def check_list_answered(
@@ -21,10 +18,9 @@ def check_list_answered(
 ) -> None:
     """Refuse a target of many values that does not say how it is answered."""
     if is_list(target) and answer not in (Answer.CLASSIFY, Answer.RANK):
-        what = "LIST_DISTINCT" if isinstance(target, Aggregate) else "a column of several categories"
         raise scope.fault(
             CODE,
             span,
-            f"{what} gives several values for each entity, and the query does not say how to answer.",
+            "LIST_DISTINCT gives several values for each entity, and the query does not say how to answer.",
             "add CLASSIFY for a probability of every value, or RANK TOP k for the k likeliest.",
         )

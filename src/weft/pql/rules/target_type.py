@@ -32,7 +32,6 @@ def _refusal(target: Expression) -> tuple[str, str]:
     if dtype is Dtype.STRING and isinstance(column, ColumnValue) and column.stype is Stype.TEXT:
         place = f"tables.{column.table}.columns.{column.column}.stype"
         return "free text", f"where it holds categories, set {place} to categorical in weft.yaml."
-    is_set = isinstance(column, ColumnValue) and column.stype is Stype.MULTICATEGORICAL
-    if is_set and isinstance(target, Aggregate) and dtype is Dtype.STRING:
-        return "a list of categories", "test it with CONTAINS, or use the plain column of the entity."
+    if dtype is Dtype.STRING and isinstance(column, ColumnValue) and column.stype is Stype.MULTICATEGORICAL:
+        return "a list of categories", "test it for one of them with CONTAINS."
     return "", ""
