@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from weft.core import UnavailableError, UserError, WeftError
 
 _APPLICATION_ID = 0x57454654  # "WEFT" in a SQLite header
 BUSY_TIMEOUT_S = 30.0
+_ACCESS = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH", "SQLITE_IOERR")
 
 # Each entry takes a database from the version of its index to the next; never change one that
 # was released, add another.
@@ -121,8 +123,8 @@ class Database:
     def _coded(self) -> Iterator[None]:
         try:
             yield
-        except WeftError:
-            raise
+        except (sqlite3.ProgrammingError, sqlite3.IntegrityError):
+            raise  # a mistake of ours, not of the file
         except (sqlite3.Error, OSError) as error:
             raise _as_coded(error, self.path) from error
 
@@ -156,30 +158,27 @@ def _checked_version(connection: sqlite3.Connection, path: Path) -> int:
     return version
 
 
-def _as_coded(error: Exception, path: Path) -> WeftError:
-    text = str(error)
-    if "locked" in text or "busy" in text:
+def _as_coded(error: sqlite3.Error | OSError, path: Path) -> WeftError:
+    kind = str(getattr(error, "sqlite_errorname", ""))
+    if kind.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return UnavailableError(
             "FLOW052",
             f"the database {path} was locked by another process for {BUSY_TIMEOUT_S:g} s.",
             "wait until that process is done, then try again.",
         )
-    if "full" in text or "No space" in text:
+    if kind.startswith("SQLITE_FULL") or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
         return UnavailableError(
             "FLOW059",
             f"there is no space left for the database {path}.",
             "free some space, then try again: what is in it is kept.",
         )
-    is_access = isinstance(error, OSError) or any(
-        word in text for word in ("readonly", "read-only", "unable to open", "permission", "authorization")
-    )
-    if is_access:
+    if isinstance(error, OSError) or kind.startswith(_ACCESS):
         return UserError(
             "FLOW056",
-            f"the database {path} cannot be opened or written: {text}.",
+            f"the database {path} cannot be opened or written: {error}.",
             "give this user the right to write there, or name another place.",
         )
-    return _damaged(path, text)
+    return _damaged(path, str(error))
 
 
 def _damaged(path: Path, why: str) -> UserError:
