@@ -15,12 +15,21 @@ _NUM_RECORDS = 500
 
 @dataclass(frozen=True)
 class Dialect:
-    """How the records of a text file are written, and the names in its first record."""
+    """How the records of a text file are written, and the names in its first record.
+
+    Attributes:
+        delimiter: Between fields.
+        quote: Around fields.
+        escape: Before a quote inside of quotes; ``None`` where it is doubled instead.
+        header: The fields of the first record.
+        has_numbers: Whether a field of a later record is a number.
+    """
 
     delimiter: str
     quote: str
     escape: str | None
     header: tuple[str, ...]
+    has_numbers: bool = False
 
     @property
     def is_single(self) -> bool:
@@ -104,7 +113,8 @@ def _try(text: str, delimiter: str, quotes: tuple[str, str | None]) -> _Trial | 
     regularity = max(0.0, widths[len(header)] - stray) / len(records)
     rank = _PREFERRED.index(delimiter) // len(_PREFERRED) if delimiter in _PREFERRED else 1
     rank += quotes != ('"', None)
-    return _Trial(Dialect(delimiter, quote, escape, header), regularity, rank)
+    has_numbers = any(field.isdecimal() for record in records[1:] for field in record)
+    return _Trial(Dialect(delimiter, quote, escape, header, has_numbers), regularity, rank)
 
 
 def _has_stray_quote(record: list[str], quote: str) -> bool:

@@ -110,7 +110,11 @@ class FolderSource:
     def _is_prose(self, file: DataFile) -> bool:
         if not file.is_loose_text or not file.size_bytes:
             return False
-        return open_text_file(file, self._options).dialect.is_single
+        dialect = open_text_file(file, self._options).dialect
+        is_prose = dialect.is_single or (dialect.delimiter == " " and not dialect.has_numbers)
+        if is_prose:
+            self._findings.append(_no_table(file))
+        return is_prose
 
     def _text(self, file: DataFile) -> TextFile:
         if file.path not in self._text_files:
@@ -187,6 +191,17 @@ def _empty_file(file: DataFile, table: str) -> Finding:
         (),
         f"'{file.relative}' has zero bytes and is not read.",
         "write the file again, or take it out of the folder.",
+    )
+
+
+def _no_table(file: DataFile) -> Finding:
+    return Finding(
+        "no_table",
+        Severity.NOTE,
+        file.stem,
+        (),
+        f"'{file.relative}' has no columns and is not read.",
+        "call it .csv if it is a table of one column.",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -51,6 +52,8 @@ class PostgresSource:
         self.place = without_password(url)
         with self._errors():
             self._connection = open_postgres(url)
+            # A source that is dropped without `close` must not keep a transaction open.
+            weakref.finalize(self, self._connection.close)
             self._connection.read_only = True
             self._connection.isolation_level = _repeatable_read()
             catalog = read_catalog(self._connection, schemas)
