@@ -114,6 +114,11 @@ def test_ranking_curves_equal_plain_loops():
     assert ranking_plots([[]], [[1]], model="m") is None
 
 
+def test_an_item_listed_twice_counts_once():
+    plots = ranking_plots([[1, 2]], [[1, 1, 3, 4]], model="m", ks=(3,))
+    assert plots.recall_at_k == (0.5,)
+
+
 def test_thinning_keeps_the_ends_and_the_corners():
     x = np.linspace(0, 1, 100_001)
     y = np.where(x < 0.3, 0.0, 1.0)

@@ -124,10 +124,14 @@ def ranking_plots(
     split: str = "test",
     ks: Sequence[int] = (1, 3, 5, 10, 20),
 ) -> RankingPlots | None:
-    """Compute MAP and recall at each k over the rows whose label is a set that is not empty."""
+    """Compute MAP and recall at each k over the rows whose label is a set that is not empty.
+
+    An item that is listed twice counts at its first place only.
+    """
     if len(label) != len(ranked):
         raise _lengths(len(label), len(ranked))
-    pairs = [(set(wanted), list(items)) for wanted, items in zip(label, ranked, strict=True) if wanted]
+    given = zip(label, ranked, strict=True)
+    pairs = [(set(wanted), list(dict.fromkeys(items))) for wanted, items in given if wanted]
     if not pairs:
         return None
     longest = max(len(items) for _, items in pairs)
