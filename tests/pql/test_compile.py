@@ -81,6 +81,28 @@ def test_ten_thousand_parentheses_are_no_nesting(schema):
     assert compile_query(text, schema).canonical == "PREDICT users.age FOR EACH users.user_id"
 
 
+@pytest.mark.parametrize(
+    "piece", ["'", '"', "`", "(", "-", "#", ",", "a.b,", "NOT ", "`a`", "''", ", #", "1.", ".", "é"]
+)
+@pytest.mark.parametrize(
+    "before", ["", "PREDICT COUNT(a.b VIA a.b", "PREDICT a.b FOR EACH a.b WHERE a.b IN (1"]
+)
+def test_hostile_text_is_refused_quickly(before, piece, schema):
+    start = time.process_time()
+    for end in ("", "x", "'"):
+        with pytest.raises(UserError, match="PQL0"):
+            compile_query(before + piece * 3000 + end, schema)
+    assert time.process_time() - start < 5
+
+
+def test_many_entities_are_read_quickly(schema):
+    keys = ", ".join(str(n) for n in range(20_000))
+    start = time.process_time()
+    query = compile_query(f"PREDICT users.age FOR EACH users.user_id IN ({keys})", schema)
+    assert len(query.entities) == 20_000
+    assert time.process_time() - start < 10
+
+
 def test_ten_thousand_columns_are_not_all_listed():
     columns = tuple(Column(f"column_{i}", Dtype.FLOAT, Stype.NUMERICAL) for i in range(10_000))
     schema = Schema((Table("wide", columns, ("column_0",)),))

@@ -6,11 +6,13 @@ from weft.pql.parser import parse
 from weft.pql.printer import format_statement
 from weft.pql.query import Query
 from weft.pql.rules import check_classes
+from weft.pql.syntax import Statement
 from weft.pql.tree import aggregates_in, columns_in, dtype_of, is_condition, walk
 from weft.pql.words import describe
 
 __all__ = [
     "Query",
+    "Statement",
     "aggregates_in",
     "bind",
     "check_classes",

@@ -21,5 +21,10 @@ def check_column(scope: Scope, name: ColumnName) -> Column:
         CODE,
         name.span,
         f"column '{name.column}' is not in table '{name.table}'.",
-        f"{suggest(name.column, columns)}Columns of {name.table}: {list_names(columns)}.",
+        f"{suggest(name.column, columns) or _elsewhere(scope, name)}Columns of {name.table}: {list_names(columns)}.",
     )
+
+
+def _elsewhere(scope: Scope, name: ColumnName) -> str:
+    tables = [t.name for t in scope.schema.tables if name.column is not None and name.column in t]
+    return f"'{name.column}' is a column of {list_names(tables)}. " if tables else ""
