@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from weft.core import Resources, UserError
+from weft.data.engine import SCRATCH, engine_errors, open_duckdb, quote_name, quote_text
 from weft.data.sources.parquet import first_line
 from weft.data.sources.source import batch_rows
 from weft.data.sources.writer import Written, write_table
@@ -37,10 +39,11 @@ def write_derived(
     for name in derived:
         known[name] = directory / file_name(name)
     written: dict[str, Written] = {}
-    for name in _order(derived, set(tables)):
+    for name in _order(derived):
         visible = {n: p for n, p in known.items() if n in tables or n in written}
         with _locked_engine(visible, directory, resources) as engine:
             written[name] = _write(engine, name, derived[name], known[name])
+    shutil.rmtree(directory / SCRATCH, ignore_errors=True)
     return written
 
 
@@ -48,20 +51,25 @@ def _write(engine: Any, name: str, sql: str, path: Path) -> Written:
     import duckdb
 
     def batches() -> Iterator[pa.RecordBatch]:
+        engine.execute(f"CREATE OR REPLACE TEMP VIEW weft_derived AS {_single_select(name, sql)}")
         # Sorted, because a query without an order gives its rows as its threads happen to finish.
-        query = f"SELECT * FROM ({_single_select(name, sql)}) ORDER BY ALL"
-        reader = engine.sql(query).to_arrow_reader(batch_rows(1))
+        reader = engine.sql("SELECT * FROM weft_derived ORDER BY ALL").to_arrow_reader(batch_rows(1))
         yield pa.RecordBatch.from_arrays([pa.nulls(0, f.type) for f in reader.schema], schema=reader.schema)
         yield from reader
 
     try:
-        return write_table(batches, path, table=name)
+        with engine_errors(f"the derived table '{name}' was computed"):
+            return write_table(batches, path, table=name)
     except (duckdb.Error, pa.ArrowException) as error:
-        raise UserError(
-            "DATA034",
-            f"the query of the derived table '{name}' failed: {first_line(error)}",
-            "mend the query; it sees the tables of the snapshot and no file.",
-        ) from error
+        raise _failed(name, error) from error
+
+
+def _failed(name: str, error: BaseException) -> UserError:
+    return UserError(
+        "DATA034",
+        f"the query of the derived table '{name}' failed: {first_line(error)}",
+        "mend the query; it sees the tables of the snapshot and no file.",
+    )
 
 
 def _single_select(name: str, sql: str) -> str:
@@ -70,31 +78,31 @@ def _single_select(name: str, sql: str) -> str:
     try:
         statements = duckdb.extract_statements(sql)
     except duckdb.Error as error:
-        raise UserError(
-            "DATA034",
-            f"the query of the derived table '{name}' failed: {first_line(error)}",
-            "mend the query.",
-        ) from error
+        raise _failed(name, error) from error
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise UserError(
             "DATA033",
             f"the derived table '{name}' is not declared by one SELECT.",
             "write one SELECT statement and nothing else.",
         )
-    # A comment at the end would swallow the bracket that follows.
-    return str(statements[0].query).strip().rstrip(";") + "\n"
+    return str(statements[0].query)
 
 
-def _order(derived: Mapping[str, str], plain: set[str]) -> list[str]:
+def _needed(name: str, sql: str, derived: Mapping[str, str]) -> set[str]:
     import duckdb
 
-    engine = duckdb.connect()
-    needs = {}
-    for name, sql in derived.items():
-        used = engine.get_table_names(_single_select(name, sql))
-        folded = {u.casefold() for u in used}
-        needs[name] = {n for n in derived if n.casefold() in folded}
-    engine.close()
+    statement = _single_select(name, sql)
+    # Even naming the tables of a query looks at the files it reads: no engine may do that unlocked.
+    with duckdb.connect(config={"enable_external_access": False}) as engine:
+        try:
+            used = {u.casefold() for u in engine.get_table_names(statement)}
+        except duckdb.Error as error:
+            raise _failed(name, error) from error
+    return {n for n in derived if n.casefold() in used}
+
+
+def _order(derived: Mapping[str, str]) -> list[str]:
+    needs = {n: _needed(n, sql, derived) for n, sql in derived.items()}
     order: list[str] = []
     while len(order) < len(needs):
         ready = [n for n in sorted(needs) if n not in order and needs[n] <= set(order)]
@@ -110,24 +118,13 @@ def _order(derived: Mapping[str, str], plain: set[str]) -> list[str]:
 
 
 def _locked_engine(tables: Mapping[str, Path], directory: Path, resources: Resources) -> Any:
-    import duckdb
-
-    scratch = directory / ".spill"
-    engine = duckdb.connect(
-        config={
-            "threads": resources.threads,
-            "memory_limit": f"{resources.memory_bytes // 1_000_000}MB",
-            "temp_directory": str(scratch),
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        }
-    )
-    engine.execute("SET TimeZone = 'UTC'")
-    paths = ", ".join("'" + str(p).replace("'", "''") + "'" for p in tables.values())
-    engine.execute(f"SET allowed_paths = [{paths}]")
+    engine = open_duckdb(resources, directory / SCRATCH)
+    engine.execute("SET autoinstall_known_extensions = false")
+    engine.execute("SET autoload_known_extensions = false")
+    engine.execute(f"SET allowed_paths = [{', '.join(quote_text(str(p)) for p in tables.values())}]")
     for name, path in tables.items():
-        quoted, target = name.replace('"', '""'), str(path).replace("'", "''")
-        engine.execute(f"""CREATE VIEW "{quoted}" AS SELECT * FROM read_parquet('{target}')""")
+        source = f"read_parquet({quote_text(str(path))})"
+        engine.execute(f"CREATE VIEW {quote_name(name)} AS SELECT * FROM {source}")
     engine.execute("SET enable_external_access = false")
     engine.execute("SET lock_configuration = true")
     return engine

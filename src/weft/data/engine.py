@@ -9,6 +9,7 @@ from typing import Any
 
 from weft.core import Resources, UnavailableError, UserError
 
+SCRATCH = ".spill"
 _FULL = (
     "no space left",
     "disk quota",

@@ -14,7 +14,7 @@ import pyarrow as pa
 from weft.core import UserError
 from weft.data.export import databases, files
 from weft.data.export.errors import export_errors
-from weft.data.sources.connect import url_path
+from weft.data.sources.connectors import url_path
 
 MODES = ("append", "replace")
 _Writer = Callable[[pa.Table, Path, str, str], int]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from weft.core import Dtype, Finding, Progress, Resources, Schema, Silent, Table, UserError
-from weft.data.engine import engine_errors, fetch_row, open_duckdb, quote_name, quote_text
+from weft.data.engine import SCRATCH, engine_errors, fetch_row, open_duckdb, quote_name, quote_text
 from weft.data.prepare import reports
 from weft.data.prepare.casts import SQL_TYPE, Cast, make_cast, source_dtype
 from weft.data.prepare.inheritance import circular_links, inherited_links, preparation_order
@@ -117,7 +118,7 @@ def prepare_tables(
     directory.mkdir(parents=True, exist_ok=True)
     progress = progress or Silent()
     with engine_errors("the tables were prepared"):
-        engine = open_duckdb(resources, directory / ".spill")
+        engine = open_duckdb(resources, directory / SCRATCH)
         try:
             job = _open(engine, paths, schema, directory)
             order = preparation_order(job.schema)
@@ -128,6 +129,7 @@ def prepare_tables(
             progress.update(len(order), len(order))
         finally:
             engine.close()
+            shutil.rmtree(directory / SCRATCH, ignore_errors=True)
     findings = (
         *job.findings,
         *reports.of_links(job.schema, links),

@@ -1,6 +1,6 @@
 """Where tables come from: one file per connector."""
 
-from weft.data.sources.connect import connect
+from weft.data.sources.connectors import connect
 from weft.data.sources.delimited import TextOptions
 from weft.data.sources.source import Source
 

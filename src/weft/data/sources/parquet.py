@@ -28,11 +28,7 @@ def read_parquet(file: DataFile) -> Iterator[pa.RecordBatch]:
                 return
             yield from parquet.iter_batches(batch_rows(len(schema)), use_threads=True)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        raise UserError(
-            "DATA022",
-            f"'{file.path}' is not a whole Parquet file: {first_line(error)}",
-            "write the file again, or take it out of the folder.",
-        ) from error
+        raise _refusal(file, error) from error
 
 
 def read_columns(file: DataFile) -> list[str]:
@@ -41,11 +37,16 @@ def read_columns(file: DataFile) -> list[str]:
         with closing(file.open_arrow()) as stream:
             return list(pq.read_schema(stream).names)
     except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(
-            "DATA022",
-            f"'{file.path}' is not a whole Parquet file: {first_line(error)}",
-            "write the file again, or take it out of the folder.",
-        ) from error
+        raise _refusal(file, error) from error
+
+
+def _refusal(file: DataFile, error: BaseException) -> UserError:
+    words = "may not be read" if isinstance(error, PermissionError) else "is not a whole Parquet file"
+    return UserError(
+        "DATA022",
+        f"'{file.path}' {words}: {first_line(error)}",
+        "write the file again, or take it out of the folder.",
+    )
 
 
 def first_line(error: BaseException) -> str:

@@ -18,6 +18,7 @@ from weft.data.sources.literals import kind_of, parse
 from weft.data.sources.parquet import first_line
 from weft.data.sources.source import batch_rows, check_names, choose
 
+_WAIT_S = 1.0
 _TIMES = ("DATE", "TIME")
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
@@ -80,7 +81,7 @@ class SqliteSource:
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
             address = f"file:{quote(str(self.path.resolve()))}?mode=ro"
-            with closing(sqlite3.connect(address, uri=True)) as connection:
+            with closing(sqlite3.connect(address, uri=True, timeout=_WAIT_S)) as connection:
                 connection.text_factory = _decode
                 yield connection
         except sqlite3.Error as error:
