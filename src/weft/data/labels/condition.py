@@ -148,7 +148,8 @@ def _separator(node: TextMatch, schema: Schema) -> str | None:
 
 
 def _not(node: Not, scope: Scope) -> Any:
-    return ~evaluate(node.operand, scope)
+    # Not written as NOT: "NOT (x) IS NULL", which Ibis makes of its null test, means NOT (x IS NULL).
+    return evaluate(node.operand, scope) == False  # noqa: E712
 
 
 def _and(node: And, scope: Scope) -> Any:
