@@ -17,11 +17,12 @@ def check_column(scope: Scope, name: ColumnName) -> Column:
     if name.column in table:
         return table.column(name.column)
     columns = [c.name for c in table.columns]
+    guess = suggest(name.column, columns) or _elsewhere(scope, name)
     raise scope.fault(
         CODE,
         name.span,
         f"column '{name.column}' is not in table '{name.table}'.",
-        f"{suggest(name.column, columns) or _elsewhere(scope, name)}Columns of {name.table}: {list_names(columns)}.",
+        f"{guess}Columns of {name.table}: {list_names(columns)}.",
     )
 
 
