@@ -211,7 +211,8 @@ def _what_came(
     orders = np.bincount(journal.order_user[inside], minlength=users)
     rows = np.flatnonzero(inside[journal.item_order])
     user = journal.order_user[journal.item_order[rows]]
-    paid = catalog.price[journal.item_product[rows]] * journal.item_quantity[rows]
+    price = catalog.price_on(journal.item_product[rows], journal.item_day[rows])
+    paid = price * journal.item_quantity[rows]
     spend: Floats = np.zeros(users)
     np.add.at(spend, user, paid)
     bought: list[set[int]] = [set() for _ in range(users)]

@@ -32,6 +32,12 @@ class Journal:
     visit_user: Ints
     visit_second: Ints
 
+    @property
+    def item_day(self) -> Ints:
+        """The day of each item's order; the midnight that ends a day belongs to it."""
+        day: Ints = (self.order_second[self.item_order] - 1) // SECONDS_PER_DAY
+        return day
+
 
 def write_journal(days: list[Day], num_days: int, rng: np.random.Generator) -> Journal:
     """Give every event its time of day and its order, in time order."""

@@ -38,12 +38,19 @@ class Catalog:
     """The products, ordered by their leaf category.
 
     ``launch_day`` is 0 for what is there from the start. ``weight`` is the popularity of a product.
+    ``price`` is that of the first day; it changes by the factor exp(``drift``) in a year.
     """
 
     category: Ints
     price: Floats
+    drift: Floats
     weight: Floats
     launch_day: Ints
+
+    def price_on(self, product: Ints, day: Ints | int) -> Floats:
+        """Return the price of each product on its day."""
+        price: Floats = (self.price[product] * np.exp(self.drift[product] * day / 365)).round(2)
+        return price
 
     def shelf(self, day: int) -> Shelf:
         """Return the cumulative popularity of what can be bought on ``day``."""
@@ -104,7 +111,8 @@ def make_catalog(num_products: int, num_days: int, rng: np.random.Generator) -> 
     later = rng.random(num_products) < 0.125
     launch_day = np.where(later, rng.integers(1, max(2, num_days * 2 // 3), num_products), 0)
     launch_day[np.searchsorted(category, np.arange(leaves))] = 0
-    return Catalog(category, price, weight, launch_day)
+    drift = np.clip(rng.normal(0, 0.35, num_products), -0.7, 0.7)
+    return Catalog(category, price, drift, weight, launch_day)
 
 
 def _leaf_shares() -> Floats:

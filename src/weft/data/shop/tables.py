@@ -45,7 +45,7 @@ def make_tables(
     population: Population, catalog: Catalog, journal: Journal, rng: np.random.Generator
 ) -> dict[str, pa.Table]:
     """Write the journal down as the tables of an online shop."""
-    price = catalog.price[journal.item_product]
+    price = catalog.price_on(journal.item_product, journal.item_day)
     total: Floats = np.zeros(len(journal.order_user))
     np.add.at(total, journal.item_order, price * journal.item_quantity)
     reviewed = _reviewed_products(journal)
@@ -121,7 +121,7 @@ def _products(catalog: Catalog, reviewed: Ints, rating: Ints, rng: np.random.Gen
             "name": names,
             "description": _with_nulls(pa.array(texts), 0.05, rng),
             "brand": pa.array(rng.choice(["Alder", "Birke", "Corvo", "Dune", "Elm"], n)),
-            "list_price": pa.array(catalog.price),
+            "list_price": pa.array(catalog.price_on(np.arange(n), catalog.launch_day)),
             "weight_g": _with_nulls(pa.array(np.round(rng.gamma(2.0, 300, n))), 0.15, rng),
             "status_code": pa.array(rng.choice([10, 20, 30], n, p=[0.8, 0.15, 0.05])),
             "launched_at": to_times(launched * SECONDS_PER_DAY),

@@ -73,7 +73,7 @@ def _spend(state: State, day: int, catalog: Catalog, rng: np.random.Generator) -
     for ahead in range(WINDOW_DAYS):
         shelf = catalog.shelf(day + ahead)
         events = step(state, day + ahead, catalog, shelf, rng, everyone, with_visits=False)
-        paid = catalog.price[events.item_product] * events.item_quantity
+        paid = catalog.price_on(events.item_product, day + ahead) * events.item_quantity
         total += np.bincount(events.item_buyer, weights=paid, minlength=len(total))
     return total
 
