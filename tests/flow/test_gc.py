@@ -244,3 +244,14 @@ def test_sweeping_between_every_put_and_its_name_loses_nothing_within_the_grace_
         store.set_ref(f"runs/{i}", digest)
     assert time.time() - started < 60
     assert all(store.check(d) == "" for d in store.list_refs().values())
+
+
+def test_claims_of_killed_processes_go_and_those_of_the_living_stay(store):
+    code = (
+        "import os, signal, sys; from weft.flow import Store\n"
+        "Store(sys.argv[1]).claim('dead', '').try_acquire(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code, store.url], timeout=60)
+    with store.claim("alive", "me"):
+        store.gc()
+        assert [p.name for p in (Path(store.url) / "claims").iterdir()] == ["alive"]

@@ -305,3 +305,11 @@ def test_a_fork_has_a_session_of_its_own(store):
         os._exit(0 if store.put_bytes(b"2") and store._local.session.folder != folder else 1)
     assert os.waitpid(pid, 0)[1] == 0
     assert folder.exists() and isinstance(store._local, LocalFiles)
+
+
+def test_any_store_finds_every_damaged_blob_when_asked(any_store, tmp_path):
+    digests = [any_store.put_bytes(b"%d" % i) for i in range(3)]
+    assert any_store.verify() == ()
+    files = any_store._remote or any_store._local
+    files.write(f"blobs/{digests[1][:2]}/{digests[1][2:]}", b"damaged")
+    assert any_store.verify() == (digests[1],)

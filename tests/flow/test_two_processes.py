@@ -7,7 +7,9 @@ import sys
 import threading
 from pathlib import Path
 
-from weft.core import Resources
+import pytest
+
+from weft.core import Resources, UnavailableError, UserError
 from weft.flow import Node, Plan, Store, run_plan
 from weft.flow.locks import FileLock
 
@@ -158,3 +160,22 @@ def test_a_lock_is_held_by_one_thread_at_a_time(tmp_path):
     for thread in threads:
         thread.join()
     assert max(most) == 1
+
+
+def test_a_run_of_a_name_that_is_under_way_is_refused(store, resources, monkeypatch):
+    monkeypatch.setattr("weft.flow.lease._TAKEN_AFTER_S", 0.01)
+    plan = Plan("p", (Node("a", "flow_programs:total"),))
+    with (
+        store.lease("amber-otter-17", "process 3"),
+        pytest.raises(UnavailableError, match=r"FLOW025.*process 3"),
+    ):
+        run_plan(plan, store, resources=resources, run="amber-otter-17")
+    assert run_plan(plan, store, resources=resources, run="amber-otter-17").states == {"a": "ran"}
+
+
+def test_a_name_that_no_run_can_have_is_refused_before_anything_runs(store, resources, tmp_path):
+    log = tmp_path / "log"
+    plan = Plan("p", (Node("a", "flow_programs:total", hints={"log": str(log)}),))
+    with pytest.raises(UserError, match="FLOW014"):
+        run_plan(plan, store, resources=resources, run="../x")
+    assert not log.exists()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import os
+import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -123,8 +125,8 @@ def _attempt(job: Job, store: Store, post: Callable[[Event | Ending], None]) -> 
 
     program = find_program(job.node.program)
     watch = Watch(job.node, job.cancelled, tell)
-    with store.scratch(name) as folder:
-        context = _context(job, folder, watch)
+    with store.scratch(name) as directory, _removed(f"{directory}-scratch") as scratch:
+        context = _context(job, directory, scratch, watch)
         if not job.is_shared:
             reset_peak_memory()
         started, cpu_started = time.perf_counter(), time.process_time()
@@ -137,10 +139,17 @@ def _attempt(job: Job, store: Store, post: Callable[[Event | Ending], None]) -> 
     return Ending(job, NodeState.RAN, job.why, record, digest, stats=stats)
 
 
-def _context(job: Job, folder: Path, watch: Watch) -> Context:
-    directory, scratch = folder / "out", folder / "scratch"
-    directory.mkdir()
-    scratch.mkdir()
+@contextlib.contextmanager
+def _removed(path: str) -> Iterator[Path]:
+    """Yield a path where a folder may be made; it is removed afterwards."""
+    try:
+        yield Path(path)
+    finally:
+        if Path(path).exists():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _context(job: Job, directory: Path, scratch: Path, watch: Watch) -> Context:
     return Context(
         node=job.node.name,
         parameters=copy.deepcopy(job.node.parameters),
@@ -148,11 +157,11 @@ def _context(job: Job, folder: Path, watch: Watch) -> Context:
         digests=dict(job.node.digests),
         inputs=job.inputs,
         directory=directory,
-        scratch=scratch,
         resources=job.share,
         progress=watch,
         attempt=job.attempt,
         _watch=watch,
+        _scratch=scratch,
     )
 
 

@@ -59,11 +59,16 @@ class Files(Protocol):
 
 
 class LocalFiles:
-    """Files in a folder of this machine: written aside, synced to disk, then renamed."""
+    """Files in a folder of this machine: written aside, synced to disk, then renamed.
+
+    Until `sync_folders` a power cut may take back whole writes, the latest first, but leaves
+    none half done. A killed process loses nothing.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.session = Session(root / "tmp")
+        self._unsynced: set[Path] = set()
 
     def path(self, name: str) -> Path:
         """Return where ``name`` lies."""
@@ -140,14 +145,20 @@ class LocalFiles:
         finally:
             path.unlink(missing_ok=True)
 
+    def sync_folders(self) -> None:
+        """Force to disk the names of all that was written since; contents already are."""
+        folders, self._unsynced = self._unsynced, set()
+        for folder in sorted(folders):
+            with coded(str(folder)), contextlib.suppress(FileNotFoundError):
+                _sync_folder(folder)
+
     def _rename(self, source: Path, name: str) -> None:
         target = self.path(name)
-        is_new = not target.parent.exists()
-        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.parent.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._unsynced.update(p for p in target.parents if self.root in p.parents or p == self.root)
         source.replace(target)
-        _sync_folder(target.parent)
-        if is_new:
-            _sync_folder(target.parent.parent)
+        self._unsynced.add(target.parent)
 
 
 class RemoteFiles:

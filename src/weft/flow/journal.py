@@ -1,12 +1,10 @@
-"""Runs in the store: what they used, why the next one differs, and that they are alive."""
+"""Runs in the store: what they used, and from what the next one differs."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from weft.core import UserError, digest_bytes, to_plain
@@ -61,13 +59,6 @@ def last_entries(store: Store, plan: str) -> dict[str, dict[str, Any]]:
         return {}  # only explanations are lost
     nodes: dict[str, dict[str, Any]] = body.get("nodes", {})
     return nodes
-
-
-@contextlib.contextmanager
-def leased(store: Store, run: str) -> Iterator[None]:
-    """Keep `weft.flow.Store.gc` from removing anything written or used since now."""
-    with store.lease(run, f"process {os.getpid()}"):
-        yield
 
 
 def _plan_ref(plan: str) -> str:

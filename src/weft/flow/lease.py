@@ -7,14 +7,17 @@ import threading
 import time
 from collections.abc import Iterator
 
-from weft.core import WeftError
+from weft.core import UnavailableError, WeftError
 from weft.flow.faults import coded
 from weft.flow.files import LocalFiles, RemoteFiles
 from weft.flow.locks import FileLock
+from weft.flow.place import ref_name
 from weft.flow.session import clean_dead
 
 _BEAT_S = 60.0
 _DEAD_AFTER_S = 900.0
+# Whoever only looks whether a lease is alive holds it for much less.
+_TAKEN_AFTER_S = 1.0
 _FOLDER = "leases"
 
 
@@ -23,13 +26,22 @@ def hold(local: LocalFiles, remote: RemoteFiles | None, name: str, words: str) -
     """Hold a lease called ``name`` from now until the block ends or the process dies.
 
     Leftovers of dead processes on this machine are removed on the way in.
+
+    Raises:
+        UnavailableError: ``FLOW025`` when somebody holds it.
     """
-    with coded(local.describe(_FOLDER)):
+    place = f"{_FOLDER}/{ref_name(name).removeprefix('refs/')}"
+    lock = FileLock(local.path(place), words)
+    with coded(local.describe(place)):
         clean_dead(local.root / "tmp")
-        lock = FileLock(local.path(f"{_FOLDER}/{name}"), words)
-        lock.acquire()
+        if not lock.acquire(limit_s=_TAKEN_AFTER_S):
+            raise UnavailableError(
+                "FLOW025",
+                f"a run named '{name}' is under way ({lock.holder() or 'elsewhere'}).",
+                "wait for it to end, or give this run another name.",
+            )
     try:
-        with _heartbeat(remote, name):
+        with _heartbeat(remote, place):
             yield
     finally:
         lock.release()
@@ -65,11 +77,11 @@ def _age_s(remote: RemoteFiles, name: str) -> float:
 
 
 @contextlib.contextmanager
-def _heartbeat(remote: RemoteFiles | None, name: str) -> Iterator[None]:
+def _heartbeat(remote: RemoteFiles | None, place: str) -> Iterator[None]:
     if remote is None:
         yield
         return
-    place, started = f"{_FOLDER}/{name}", time.monotonic()
+    started = time.monotonic()
     remote.write(place, b"0")
     stopped = threading.Event()
 
@@ -79,7 +91,7 @@ def _heartbeat(remote: RemoteFiles | None, name: str) -> Iterator[None]:
             with contextlib.suppress(WeftError):
                 remote.write(place, str(time.monotonic() - started).encode())
 
-    thread = threading.Thread(target=beat, name=f"lease {name}", daemon=True)
+    thread = threading.Thread(target=beat, name=place, daemon=True)
     thread.start()
     try:
         yield

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import math
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,12 +48,12 @@ class FileLock:
             # The holder before us removed the file between our open and our lock.
             os.close(file)
 
-    def acquire(self, cancelled: threading.Event | None = None) -> bool:
-        """Wait for the lock; return ``False`` when ``cancelled`` was set first."""
+    def acquire(self, cancelled: threading.Event | None = None, limit_s: float = math.inf) -> bool:
+        """Wait for the lock; return ``False`` when ``cancelled`` was set or the time is up first."""
         cancelled = cancelled or threading.Event()
-        pause = 0.005
+        pause, deadline = 0.005, time.monotonic() + limit_s
         while not self.try_acquire():
-            if cancelled.wait(pause):
+            if cancelled.wait(pause) or time.monotonic() > deadline:
                 return False
             pause = min(pause * 1.5, 0.2)
         return True

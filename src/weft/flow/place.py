@@ -25,6 +25,11 @@ def blob_name(digest: str) -> str:
     return f"blobs/{digest[:2]}/{digest[2:]}"
 
 
+def digest_of(name: str) -> str:
+    """Return the digest of the blob that lies at ``name``."""
+    return name.removeprefix("blobs/").replace("/", "")
+
+
 def ref_name(name: str) -> str:
     """Return where a ref lies below the store's root; characters are quoted where they must be."""
     parts = name.split("/")

@@ -36,7 +36,6 @@ class Context:
         digests: Of the node: content from outside the plan.
         inputs: Input name → output of the node that makes it.
         directory: An empty folder; every file that is left in it is an output.
-        scratch: An empty folder on the same disk, for files that nobody keeps.
         resources: What the program may use while it runs.
         progress: Tell it how far the work is, often: it is also how a program learns that it
             is to stop.
@@ -49,12 +48,18 @@ class Context:
     digests: dict[str, str]
     inputs: dict[str, Output]
     directory: Path
-    scratch: Path
     resources: Resources
     progress: Progress
     attempt: int
     _watch: Watch = field(repr=False)
+    _scratch: Path = field(repr=False)
     _reported: dict[str, int] = field(default_factory=dict, repr=False)
+
+    @property
+    def scratch(self) -> Path:
+        """A folder on the same disk for files that nobody keeps, made on first use."""
+        self._scratch.mkdir(exist_ok=True)
+        return self._scratch
 
     @property
     def cancelled(self) -> bool:

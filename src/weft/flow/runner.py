@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import secrets
 import threading
@@ -15,7 +16,7 @@ from weft.core import Resources, UserError, WeftError
 from weft.flow.attempt import Ending, Job, perform
 from weft.flow.events import Event, NodeState, Output, RunResult
 from weft.flow.explain import explain_hit, explain_miss
-from weft.flow.journal import last_entries, leased, write_run
+from weft.flow.journal import last_entries, write_run
 from weft.flow.plan import Node, Plan
 from weft.flow.record import Found, Parts, Record, look_up
 from weft.flow.share import divide
@@ -62,12 +63,13 @@ def run_plan(
 
     Raises:
         WeftError: What a program raised, unchanged; ``FLOW007`` around anything else.
+            ``FLOW025`` when a run of this name is under way.
         KeyboardInterrupt: After the running nodes have stopped or finished.
     """
     run = run or f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
     wanted = plan.order if targets is None else plan.needed_for(targets)
     coordinator = _Coordinator(plan, wanted, store, resources, workers, on_event, run, backoff_s)
-    with leased(store, run):
+    with store.lease(run, f"process {os.getpid()}"):
         return coordinator.run_all()
 
 
@@ -170,14 +172,15 @@ class _Coordinator:
         starting = [(m, s) for m, s in zip(self._misses, shares, strict=True) if s is not None]
         self._misses = [m for m, s in zip(self._misses, shares, strict=True) if s is None]
         jobs = [self._job(m, s) for m, s in starting]
-        self._running.update({j.node.name: j for j in jobs})
-        if len(self._running) > 1:
-            for job in self._running.values():
+        if len(jobs) + len(self._running) > 1:
+            for job in (*jobs, *self._running.values()):
                 job.is_shared = True
         for job in jobs:
             arguments = (job, self._store, self._inbox.put)
-            # A daemon, so that a program that never looks up does not hold the process back.
+            # A daemon, so that a program that never looks up does not hold the process back. Counted as
+            # running once it is: Ctrl-C in between must not leave something to be waited for.
             threading.Thread(target=perform, args=arguments, name=job.node.name, daemon=True).start()
+            self._running[job.node.name] = job
 
     def _job(self, miss: _Miss, share: Resources) -> Job:
         inputs = {label: self._outputs[source] for label, source in miss.node.inputs.items()}
@@ -198,7 +201,7 @@ class _Coordinator:
             self._tell(message)
             return
         job = message.job
-        del self._running[job.node.name]
+        self._running.pop(job.node.name, None)
         if message.record is not None:
             self._finish(job.node, message.state, message.why, message.record, message.digest, job.attempt)
         elif message.error is not None:

@@ -17,7 +17,7 @@ from weft.flow import lease, sweep
 from weft.flow.faults import coded, damaged_blob, missing_blob
 from weft.flow.files import Files, LocalFiles
 from weft.flow.locks import FileLock, shared
-from weft.flow.place import DIGEST, LINKED, blob_name, open_place, ref_clash, ref_name
+from weft.flow.place import DIGEST, LINKED, blob_name, digest_of, open_place, ref_clash, ref_name
 from weft.flow.sound import SoundBlobs, copy_and_digest
 
 FORMAT = 1
@@ -182,6 +182,16 @@ class Store:
             return "missing"
         return "damaged" if size is not None and found.size != size else ""
 
+    def verify(self) -> tuple[str, ...]:
+        """Read every blob and return the digests of those that are damaged."""
+        names = [name for name, _ in self._files.list("blobs")]
+        return tuple(digest_of(n) for n in names if self._digest_now(n) != digest_of(n))
+
+    def _digest_now(self, name: str) -> str:
+        if self._remote is None:
+            return digest_file(self._local.path(name))
+        return digest_bytes(self._remote.read(name))
+
     def discard(self, digest: str) -> None:
         """Remove a blob if it is damaged, so that what makes it again is not taken for a copy."""
         name = blob_name(digest)
@@ -207,6 +217,8 @@ class Store:
             self._sound.touch(digest)
             with ref_clash(name):
                 self._files.write(place, digest.encode())
+            if not name.startswith("nodes/"):  # a result that a power cut takes back is made again
+                self._local.sync_folders()
 
     def get_ref(self, name: str) -> str | None:
         """Return the digest that ``name`` points to, ``None`` when there is no such name.

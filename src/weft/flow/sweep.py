@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from weft.core import UserError
 from weft.flow.files import Files, LocalFiles, RemoteFiles, Stat
 from weft.flow.lease import oldest_start
-from weft.flow.locks import exclusive
-from weft.flow.place import DIGEST, LINKED, blob_name
+from weft.flow.locks import FileLock, exclusive
+from weft.flow.place import DIGEST, LINKED, blob_name, digest_of
 from weft.flow.session import clean_dead
 
 _BATCH = 1000
@@ -56,10 +56,11 @@ def sweep(
     leftovers = 0 if dry_run else clean_dead(local.root / "tmp")
     stale, marks = _mark(files, min(cutoff_s, now_s - keep_s))
     blobs = list(files.list("blobs"))
-    doomed = [(n, s) for n, s in blobs if _digest(n) not in marks.blobs and _is_older(s, cutoff_s)]
+    doomed = [(n, s) for n, s in blobs if digest_of(n) not in marks.blobs and _is_older(s, cutoff_s)]
     if not dry_run:
         stale = _remove(local, files, stale, min(cutoff_s, now_s - keep_s), set(), now_s)
         doomed = _remove(local, files, doomed, cutoff_s, marks.blobs, now_s)
+        _clean_claims(local)
         _clean_remote(local, remote, cutoff_s)
     size = sum(s.size for _, s in doomed)
     return Swept(len(doomed), size, len(stale), leftovers, len(blobs) - len(doomed), dry_run)
@@ -153,10 +154,18 @@ def _remove(
                     _follow(files, digest, fresh)
             for name, _ in doomed[start : start + _BATCH]:
                 stat_now = files.stat(name)
-                if stat_now and _is_older(stat_now, cutoff_s) and _digest(name) not in fresh:
+                if stat_now and _is_older(stat_now, cutoff_s) and digest_of(name) not in fresh:
                     files.remove(name)
                     removed.append((name, stat_now))
     return removed
+
+
+def _clean_claims(local: LocalFiles) -> None:
+    """Remove the claims of processes that were killed; a living holder keeps its own."""
+    for name, _ in list(local.list("claims")):
+        claim = FileLock(local.path(name))
+        if claim.try_acquire():
+            claim.release()
 
 
 def _clean_remote(local: LocalFiles, remote: RemoteFiles | None, cutoff_s: float) -> None:
@@ -175,7 +184,3 @@ def _clean_remote(local: LocalFiles, remote: RemoteFiles | None, cutoff_s: float
 
 def _is_older(stat: Stat, cutoff_s: float) -> bool:
     return stat.modified_s is not None and stat.modified_s < cutoff_s
-
-
-def _digest(name: str) -> str:
-    return name.removeprefix("blobs/").replace("/", "")

@@ -49,25 +49,16 @@ class Models(Runs):
         run_id = self.get_run(run).id if run else ""
         values = (json.dumps(dict(metrics or {})), json.dumps(dict(tags or {})))
         with self._database.writing() as connection:
-            version = connection.execute(
-                "SELECT version FROM models WHERE name = ? AND run_id = ? AND digest = ?",
-                (name, run_id, digest),
-            ).fetchone()
-            if version is None:
-                version = connection.execute(
-                    "INSERT INTO models SELECT ?1, 1 + max(coalesce((SELECT max(version) FROM models WHERE "
-                    "name = ?1), 0), coalesce((SELECT version FROM last_versions WHERE name = ?1), 0)), "
-                    "?2, ?3, ?4, ?5, ?6 RETURNING version",
-                    (name, run_id, digest, time.time_ns() // 1000, *values),
-                ).fetchone()
-                connection.execute(
-                    "INSERT OR REPLACE INTO last_versions VALUES (?, ?)", (name, version["version"])
-                )
+            version = _known_version(connection, name, run_id, digest) or _next_version(connection, name)
+            connection.execute(
+                "INSERT OR IGNORE INTO models VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (name, version, run_id, digest, time.time_ns() // 1000, *values),
+            )
             for alias in aliases:
-                _point(connection, name, alias, version["version"])
+                _point(connection, name, alias, version)
             if store is not None:
-                store.set_ref(f"models/{name}/{version['version']}", digest)
-            return _get(connection, name, version["version"])
+                store.set_ref(f"models/{name}/{version}", digest)
+            return _get(connection, name, version)
 
     def get_model(self, model: str, version: int | None = None) -> ModelRecord:
         """Return a model.
@@ -129,6 +120,22 @@ class Models(Runs):
         if store is not None:
             store.delete_ref(f"models/{found.name}/{found.version}")
         return found
+
+
+def _known_version(connection: sqlite3.Connection, name: str, run_id: str, digest: str) -> int | None:
+    row = connection.execute(
+        "SELECT version FROM models WHERE name = ? AND run_id = ? AND digest = ?", (name, run_id, digest)
+    ).fetchone()
+    return None if row is None else int(row["version"])
+
+
+def _next_version(connection: sqlite3.Connection, name: str) -> int:
+    row = connection.execute(
+        "INSERT INTO last_versions VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET version = version + 1 "
+        "RETURNING version",
+        (name,),
+    ).fetchone()
+    return int(row["version"])
 
 
 def _resolve(connection: sqlite3.Connection, model: str) -> ModelRecord:

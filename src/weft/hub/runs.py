@@ -46,7 +46,6 @@ class Runs:
             parameters: Plain JSON that tells this run from others.
         """
         task = dict(task or {})
-        owner = Owner.of_this_process()
         values = {
             "id": secrets.token_hex(6),
             "state": RunState.RUNNING.value,
@@ -54,12 +53,12 @@ class Runs:
             "query": query,
             "task": json.dumps(task),
             "task_type": str(task.get("type", "")),
-            "entity": ".".join(str(task[k]) for k in ("entity_table", "entity_column") if task.get(k)),
+            "entity": _entity(task),
             "history": str(history),
             "project": project,
             "plan_digest": plan_digest,
             "parameters": json.dumps(dict(parameters or {})),
-            **asdict(owner),
+            **asdict(Owner.of_this_process()),
         }
         marks = ", ".join(f":{name}" for name in values)
         with self._database.writing() as connection:
@@ -233,6 +232,10 @@ def _run(row: sqlite3.Row) -> RunRecord:
     if state is RunState.RUNNING and owner.is_dead:
         state = RunState.INTERRUPTED
     return RunRecord(state=state, **values)
+
+
+def _entity(task: Mapping[str, Any]) -> str:
+    return ".".join(str(task[k]) for k in ("entity_table", "entity_column") if task.get(k))
 
 
 def _error(error: BaseException) -> dict[str, str]:
