@@ -37,6 +37,7 @@ from weft.report.document import (
     TableFacts,
     TopValue,
 )
+from weft.report.facts import link_facts, table_facts
 from weft.report.render import render_report
 
 __all__ = [
@@ -69,9 +70,11 @@ __all__ = [
     "binary_plots",
     "calibration_bins",
     "confusion_of",
+    "link_facts",
     "ranking_plots",
     "regression_plots",
     "render_report",
     "split_facts",
+    "table_facts",
     "thin",
 ]
