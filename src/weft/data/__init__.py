@@ -1,11 +1,13 @@
 """The data engine: connect, snapshot, profile, prepare, label, audit, describe, export."""
 
+from weft.data.audit import Decisions, audit_tables, decide
 from weft.data.candidates import CandidateOptions, Candidates, build_candidates
 from weft.data.declared import Declared
 from weft.data.evidence import EntityRows, entity_rows
+from weft.data.export import Exported, export_frame
 from weft.data.features import FeatureOptions, compute_features, plan_features, stale_cutoffs
 from weft.data.frames import like_input, to_arrow
-from weft.data.labels import Labels, Layout, build_labels, plan_layout
+from weft.data.labels import Labels, Layout, build_labels, build_seeds, plan_layout, use_label_table
 from weft.data.pace import Pace, measure_pace
 from weft.data.prepare import PreparedInfo, prepare_tables
 from weft.data.profile import (
@@ -26,8 +28,10 @@ __all__ = [
     "CandidateOptions",
     "Candidates",
     "ColumnStatistics",
+    "Decisions",
     "Declared",
     "EntityRows",
+    "Exported",
     "FeatureOptions",
     "Labels",
     "Layout",
@@ -40,11 +44,15 @@ __all__ = [
     "Source",
     "TableStatistics",
     "Tables",
+    "audit_tables",
     "build_candidates",
     "build_labels",
+    "build_seeds",
     "compute_features",
     "connect",
+    "decide",
     "entity_rows",
+    "export_frame",
     "generate_shop",
     "like_input",
     "measure_pace",
@@ -57,4 +65,5 @@ __all__ = [
     "stale_cutoffs",
     "take_snapshot",
     "to_arrow",
+    "use_label_table",
 ]

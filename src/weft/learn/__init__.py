@@ -4,25 +4,38 @@ from weft.learn.calibration import Calibration, calibrate
 from weft.learn.candidate import Candidate, Predictor, fit_candidate, read_candidate, read_predictions
 from weft.learn.data import Outline, TrainingData, expand_frames
 from weft.learn.encoder import Encoder
+from weft.learn.evaluation import Evaluation, LeaderboardRow, evaluate
+from weft.learn.importance import Importance, first_output
 from weft.learn.metrics import Metric, Needs, get_metric, metric_names, metrics_for
+from weft.learn.output import RowExplanation, explain_rows, predict_table
 from weft.learn.registry import get_rung, load_model, rung_names, rungs_for
 from weft.learn.rung import Budget, Header, Model, Rung, not_applicable
+from weft.learn.verdict import Comparison, Verdict
 
 __all__ = [
     "Budget",
     "Calibration",
     "Candidate",
+    "Comparison",
     "Encoder",
+    "Evaluation",
     "Header",
+    "Importance",
+    "LeaderboardRow",
     "Metric",
     "Model",
     "Needs",
     "Outline",
     "Predictor",
+    "RowExplanation",
     "Rung",
     "TrainingData",
+    "Verdict",
     "calibrate",
+    "evaluate",
     "expand_frames",
+    "explain_rows",
+    "first_output",
     "fit_candidate",
     "get_metric",
     "get_rung",
@@ -30,6 +43,7 @@ __all__ = [
     "metric_names",
     "metrics_for",
     "not_applicable",
+    "predict_table",
     "read_candidate",
     "read_predictions",
     "rung_names",

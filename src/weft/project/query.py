@@ -96,7 +96,7 @@ class Query:
     def write_labels(self, out: str | Path, **options: Any) -> View:
         """Write the label table to a Parquet or CSV file; say how many rows each split has."""
         labels = self.run_labels(**options)
-        export_frame(self.label_table(**options), str(out), name="labels", mode="replace")
+        export_frame(self.label_table(**options), str(out), table_name="labels", mode="replace")
         counts = ", ".join(f"{k} {v:,}" for k, v in labels.counts.items())
         plain = {"file": str(out), "task": self.task.type.value, "counts": labels.counts}
         findings = "\n".join(f"{f.subject}: {f.evidence} {f.advice}" for f in labels.findings)

@@ -101,8 +101,10 @@ def audit_tables(context: Context) -> dict[str, Any]:
     labels = read_labels(context.inputs["labels"])
     with open_tables(context.inputs["tables"], context.resources, context.scratch) as tables:
         query = compile_query(context.parameters["query"], tables.schema)
-        findings = data.audit_tables(tables, profile, query, labels.table)
-    decisions = data.decide(findings, context.parameters["decisions"])
+        findings = data.audit_tables(
+            tables, profile.statistics, query, labels.table, progress=context.progress
+        )
+        decisions = data.decide(findings, context.parameters["decisions"], schema=tables.schema)
     context.report(rows=sum(t.num_rows for t in profile.statistics))
     return {
         "findings": to_plain(findings),

@@ -1,0 +1,212 @@
+"""Choosing on val, scoring on test: the end of the ladder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from weft.core import Split, TaskType, UserError
+from weft.learn.bootstrap import Interval, interval, resample
+from weft.learn.candidate import Candidate, Predictor, read_candidate, read_predictions
+from weft.learn.importance import Importance, measure_importance
+from weft.learn.metrics import Metric, get_metric, metrics_for
+from weft.learn.verdict import Comparison, Verdict, compare, judge
+
+PREDICTIONS = "predictions.parquet"
+
+
+@dataclass(frozen=True)
+class LeaderboardRow:
+    """One candidate with its scores; intervals are 95 % bootstrap intervals over entities."""
+
+    model: str
+    rung: str
+    metric: str
+    val: float | None
+    test: float | None
+    val_interval: Interval | None
+    test_interval: Interval | None
+    fit_s: float
+    cpu_s: float
+    rows_per_s: float
+    words: str
+    left_out: str = ""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the ladder came to.
+
+    Attributes:
+        metric: What candidates are chosen by.
+        higher_is_better: Its direction.
+        leaderboard: Best on val first; candidates that were left out come last.
+        winner: Name of the model that is best on val.
+        verdict: Whether it is worth its cost.
+        comparisons: Of the winner with every other model, on test.
+        scores: Split → metric → score of the winner.
+        threshold: From which probability the answer is yes; binary tasks.
+        classes: Of the task, in the order of predictions.
+        importance: What moved the winner's predictions; ``None`` when nothing does.
+    """
+
+    metric: str
+    higher_is_better: bool
+    leaderboard: tuple[LeaderboardRow, ...]
+    winner: str
+    verdict: Verdict
+    comparisons: tuple[Comparison, ...]
+    scores: dict[str, dict[str, float]]
+    threshold: float | None
+    classes: tuple[str, ...]
+    importance: Importance | None
+
+
+def evaluate(data: Any, folders: Sequence[Path], *, seed: int, directory: Path) -> Evaluation:
+    """Choose the candidate that is best on val, score all on test, and compare.
+
+    Writes ``predictions.parquet``: the rows of val and test with label and one column per model where a
+    prediction is one number, else the winner's class.
+
+    Args:
+        data: `TrainingData` or `RankingData`.
+        folders: Of the candidates.
+        seed: For the bootstrap.
+        directory: Where to write.
+
+    Raises:
+        UserError: ``LEARN016`` when no candidate could be fitted.
+    """
+    candidates = [(read_candidate(folder), folder) for folder in folders]
+    usable = [(c, f) for c, f in candidates if not c.left_out]
+    if not usable:
+        reasons = "; ".join(f"{c.model}: {c.left_out}" for c, _ in candidates)
+        raise UserError(
+            "LEARN016", f"no model could be fitted ({reasons}).", "try other models or more data."
+        )
+    metric = get_metric(data.outline.chosen_metric)
+    best = choose(metric, [c for c, _ in usable])
+    winner, folder = usable[best]
+    boards = {split: _Board(data, split, metric, usable, seed) for split in (Split.VAL, Split.TEST)}
+    judged = boards[Split.TEST] if boards[Split.TEST].is_scored(best) else boards[Split.VAL]
+    names = [c.model for c, _ in usable]
+    comparisons = compare(metric, judged.samples, judged.scores, names, best)
+    verdict = judge(
+        metric,
+        [c for c, _ in usable],
+        winner,
+        judged.scores[best],
+        judged.intervals[best],
+        comparisons,
+        judged.split.value,
+    )
+    rows = [
+        _row(c, boards[Split.VAL].intervals[i], boards[Split.TEST].intervals[i])
+        for i, (c, _) in enumerate(usable)
+    ]
+    order = sorted(range(len(rows)), key=lambda i: _rank(metric, usable[i][0]))
+    left_out = [_row(c, None, None) for c, _ in candidates if c.left_out]
+    pq.write_table(_predictions(data, boards, names, best), directory / PREDICTIONS, compression="zstd")
+    return Evaluation(
+        metric=metric.name,
+        higher_is_better=metric.higher_is_better,
+        leaderboard=(*(rows[i] for i in order), *left_out),
+        winner=winner.model,
+        verdict=verdict,
+        comparisons=comparisons,
+        scores={split.value: board.all_scores(best) for split, board in boards.items()},
+        threshold=winner.calibration.threshold,
+        classes=tuple(data.classes),
+        importance=measure_importance(Predictor.open(folder), data, seed=seed),
+    )
+
+
+def choose(metric: Metric, candidates: Sequence[Candidate]) -> int:
+    """Return the position of the candidate that is best on val; of equals the cheapest."""
+    return min(range(len(candidates)), key=lambda i: _rank(metric, candidates[i]))
+
+
+def _rank(metric: Metric, candidate: Candidate) -> tuple[float, float, int]:
+    value = -np.inf if candidate.val is None else metric.gain(candidate.val, 0.0)
+    fallback = candidate.val_fallback
+    return -value, np.inf if fallback is None else fallback, candidate.cost
+
+
+def _row(candidate: Candidate, val: Interval | None, test: Interval | None) -> LeaderboardRow:
+    return LeaderboardRow(
+        candidate.model,
+        candidate.rung,
+        candidate.metric,
+        candidate.val,
+        candidate.test,
+        val,
+        test,
+        candidate.fit_s,
+        candidate.cpu_s,
+        candidate.rows_per_s,
+        candidate.words,
+        candidate.left_out,
+    )
+
+
+class _Board:
+    """All candidates scored on one split, with bootstrap samples that they share."""
+
+    def __init__(
+        self, data: Any, split: Split, metric: Metric, usable: Sequence[tuple[Candidate, Path]], seed: int
+    ) -> None:
+        self.data, self.split = data, split
+        self.rows = data.val if split is Split.VAL else data.test
+        self.thresholds = [c.calibration.threshold or 0.5 for c, _ in usable]
+        self.raw = [read_predictions(folder, split) for _, folder in usable]
+        self.calibrated = [c.calibration.apply(p) for (c, _), p in zip(usable, self.raw, strict=True)]
+        self.scores: list[float | None] = [c.val if split is Split.VAL else c.test for c, _ in usable]
+        self.samples = self._resample(metric, seed)
+        self.intervals = [interval(s) if s.size else None for s in self.samples]
+
+    def is_scored(self, model: int) -> bool:
+        """Return whether a model has a score on this split."""
+        return self.scores[model] is not None
+
+    def all_scores(self, model: int) -> dict[str, float]:
+        """Score one model by every metric of the task, calibrated."""
+        found = {}
+        for metric in metrics_for(self.data.task):
+            if len(self.rows):
+                value = self.rows.score(metric, self.calibrated[model], self.thresholds[model])
+                if value is not None:
+                    found[metric.name] = value
+        return found
+
+    def _resample(self, metric: Metric, seed: int) -> np.ndarray:
+        if not len(self.rows):
+            return np.empty((len(self.raw), 0))
+        forms = [self.rows.form(metric, p, t) for p, t in zip(self.raw, self.thresholds, strict=True)]
+        return resample(metric, self.rows.targets, forms, self.rows.clusters(), seed=seed)
+
+
+def _predictions(data: Any, boards: dict[Split, _Board], names: Sequence[str], best: int) -> pa.Table:
+    parts = []
+    for split, board in boards.items():
+        seeds = board.rows.seeds.select(["entity", "anchor_time"])
+        columns: dict[str, Any] = {"split": pa.array([split.value] * seeds.num_rows, pa.string())}
+        if data.task.type is TaskType.LINK_PREDICTION:
+            forms = board.rows.form(get_metric(f"hit@{max(20, data.task.top_k or 1)}"), board.raw[best])
+            columns["hits"] = pa.array(forms.tolist(), pa.list_(pa.bool_()))
+            columns["num_true"] = pa.array(board.rows.targets.num_true, pa.int64())
+        elif board.raw[best].ndim == 1:
+            columns["label"] = pa.array(board.rows.targets.values.astype(np.float64))
+            columns |= {f"model {n}": pa.array(p) for n, p in zip(names, board.calibrated, strict=True)}
+        elif board.rows.targets.values.ndim == 1:
+            columns["label"] = pa.array(board.rows.targets.values.astype(np.float64))
+            columns["predicted"] = pa.array(board.raw[best].argmax(axis=1).astype(np.float64))
+        for name, column in columns.items():
+            seeds = seeds.append_column(name, column)
+        parts.append(seeds)
+    return pa.concat_tables(parts)

@@ -1,0 +1,205 @@
+"""What moves predictions: globally, for one row, and a check that it is true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from weft.core import Feature
+from weft.learn.candidate import Predictor
+from weft.learn.rung import Model
+
+SAMPLE_ROWS = 1_000
+_NUM_REMOVED = (1, 3, 10)
+_NUM_RANDOM = 10
+_BATCH_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Share:
+    """A table, link, column or feature and its share of what moves predictions, 0 to 1."""
+
+    name: str
+    words: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """How far predictions move when features are removed, made missing as far as the model can see.
+
+    Attributes:
+        removed: Numbers of features removed.
+        important: Mean absolute change without the most important ones.
+        random: Mean absolute change without as many random ones.
+        is_faithful: Whether the important ones move predictions more, for every number.
+    """
+
+    removed: tuple[int, ...]
+    important: tuple[float, ...]
+    random: tuple[float, ...]
+    is_faithful: bool
+
+
+@dataclass(frozen=True)
+class Importance:
+    """Mean absolute contributions of the winner, as shares that add up to one.
+
+    Attributes:
+        model: The model explained.
+        method: ``contributions`` (the model divides its scores itself) or ``ablation`` (features are left
+            out one at a time).
+        features: Most important first; those without any share are left out.
+        tables: The same by table.
+        links: By link walked.
+        columns: By column, ``table.column``.
+        deletion: The check.
+    """
+
+    model: str
+    method: str
+    features: tuple[Share, ...]
+    tables: tuple[Share, ...]
+    links: tuple[Share, ...]
+    columns: tuple[Share, ...]
+    deletion: Deletion | None
+
+
+def measure_importance(predictor: Predictor, data: Any, *, seed: int) -> Importance | None:
+    """Measure what moves a model's predictions on a sample of val and test rows.
+
+    Returns:
+        ``None`` for a model that reads no feature, such as a constant.
+    """
+    rng = np.random.default_rng(seed)
+    matrix = _sample([data.val.matrix, data.test.matrix], rng)
+    if not matrix.size:
+        return None
+    divided, method = _divide(predictor.model, matrix)
+    weights = np.abs(divided).mean(axis=0)
+    if not weights.sum() > 0:
+        return None
+    features: Sequence[Feature] = predictor.model.header.encoder.features
+    shares = weights / weights.sum()
+    return Importance(
+        model=predictor.candidate.model,
+        method=method,
+        features=_ranked((f.name, f.words, s) for f, s in zip(features, shares, strict=True)),
+        tables=_grouped(features, shares, lambda f: (f.table,) if f.table else ()),
+        links=_grouped(features, shares, lambda f: f.links),
+        columns=_grouped(features, shares, lambda f: tuple(f"{f.table}.{c}" for c in f.columns)),
+        deletion=_check(predictor.model, matrix, shares, rng),
+    )
+
+
+def divide_row(model: Model, matrix: np.ndarray) -> tuple[np.ndarray, float, str]:
+    """Divide the score of one row among the features.
+
+    Args:
+        model: The model.
+        matrix: Shape ``(1, features)``.
+
+    Returns:
+        Signed amounts ``(features,)``, the score that nothing is known of, and the unit's name:
+        ``log-odds``, ``value`` or ``change of prediction`` where the model does not divide its scores.
+    """
+    index = _explained_class(model, matrix)
+    divided = model.contribution_matrix(matrix, index)
+    if divided is not None:
+        unit = "value" if model.header.task.type.value in ("regression", "forecasting") else "log-odds"
+        return divided[0, :-1], float(divided[0, -1]), unit
+    amounts = _ablate(model, matrix, index)[0]
+    return amounts, float(first_output(model.score(matrix), index)[0]), "change of prediction"
+
+
+def first_output(prediction: np.ndarray, index: int | None = None) -> np.ndarray:
+    """Return one number per row: the prediction, or the probability of one class."""
+    return prediction if prediction.ndim == 1 else prediction[:, index or 0]
+
+
+def _explained_class(model: Model, matrix: np.ndarray) -> int | None:
+    prediction = model.score(matrix[:1])
+    return None if prediction.ndim == 1 else int(prediction[0].argmax())
+
+
+def _divide(model: Model, matrix: np.ndarray) -> tuple[np.ndarray, str]:
+    index = None if not model.header.classes else _explained_class(model, matrix)
+    divided = model.contribution_matrix(matrix, index)
+    if divided is not None:
+        return divided[:, :-1], "contributions"
+    return _ablate(model, matrix[:200], index), "ablation"
+
+
+def _ablate(model: Model, matrix: np.ndarray, index: int | None) -> np.ndarray:
+    """Leave out one feature at a time; return by how much that lowers each prediction."""
+    num = matrix.shape[1]
+    whole = first_output(model.score(matrix), index)
+    change = np.zeros(matrix.shape)
+    step = max(1, _BATCH_ROWS // max(1, len(matrix)))
+    for start in range(0, num, step):
+        columns = range(start, min(start + step, num))
+        variants = np.concatenate([_without(model, matrix, [c]) for c in columns])
+        scores = first_output(model.score(variants), index).reshape(len(columns), len(matrix))
+        change[:, start : start + len(columns)] = (whole - scores).T
+    return change
+
+
+def _without(model: Model, matrix: np.ndarray, columns: Sequence[int]) -> np.ndarray:
+    """Return a copy in which the given features are missing."""
+    copy = matrix.copy()
+    categorical = set(model.header.encoder.categorical)
+    for column in columns:
+        copy[:, column] = 0.0 if column in categorical else np.nan
+    return copy
+
+
+def _check(model: Model, matrix: np.ndarray, shares: np.ndarray, rng: np.random.Generator) -> Deletion | None:
+    """Compare removing the most important features with removing random ones (Samek et al., 2017)."""
+    used = np.flatnonzero(shares > 0)
+    sizes = tuple(m for m in _NUM_REMOVED if 2 * m <= len(used))
+    if not sizes:
+        return None
+    matrix = matrix[:300]
+    index = None if not model.header.classes else _explained_class(model, matrix)
+    whole = first_output(model.score(matrix), index)
+
+    def moved(columns: Sequence[int]) -> float:
+        changed = first_output(model.score(_without(model, matrix, columns)), index)
+        return float(np.abs(changed - whole).mean())
+
+    order = np.argsort(-shares, kind="stable")
+    important = tuple(moved([int(c) for c in order[:m]]) for m in sizes)
+    random = tuple(
+        float(np.mean([moved(rng.choice(used, m, replace=False).tolist()) for _ in range(_NUM_RANDOM)]))
+        for m in sizes
+    )
+    return Deletion(sizes, important, random, all(i > r for i, r in zip(important, random, strict=True)))
+
+
+def _sample(matrices: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    parts = []
+    for matrix in matrices:
+        if len(matrix):
+            size = min(len(matrix), SAMPLE_ROWS // len(matrices))
+            parts.append(np.asarray(matrix[np.sort(rng.choice(len(matrix), size, replace=False))]))
+    return np.concatenate(parts) if parts else np.empty((0, 0), dtype=np.float32)
+
+
+def _ranked(parts: Any, most: int = 60) -> tuple[Share, ...]:
+    found = [Share(name, words, float(value)) for name, words, value in parts if value > 0]
+    return tuple(sorted(found, key=lambda s: -s.value)[:most])
+
+
+def _grouped(
+    features: Sequence[Feature], shares: np.ndarray, groups: Callable[[Feature], tuple[str, ...]]
+) -> tuple[Share, ...]:
+    """Add shares up by group; a feature of several groups is divided evenly among them."""
+    total: dict[str, float] = {}
+    for feature, share in zip(features, shares, strict=True):
+        names = groups(feature)
+        for name in names:
+            total[name] = total.get(name, 0.0) + float(share) / len(names)
+    return _ranked((name, name, value) for name, value in total.items())

@@ -1,0 +1,186 @@
+"""Answers in the columns that each kind of task promises."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from weft.core import Offset, Task, TaskType
+from weft.learn.candidate import Predictor
+from weft.learn.data import expand_frames
+from weft.learn.importance import divide_row, first_output
+from weft.learn.metrics import rank_items
+
+
+def predict_table(predictor: Predictor, task: Task, seeds: pa.Table, values: pa.Table) -> pa.Table:
+    """Predict, and lay the answer out.
+
+    ==================  ==========================================================
+    binary              entity, anchor_time, probability, prediction
+    regression          entity, anchor_time, prediction
+    multiclass          entity, anchor_time, class, probability, rank
+    multilabel          the same
+    ranking             entity, anchor_time, item, score, rank
+    link prediction     the same
+    forecasting         entity, anchor_time, frame, frame_start, frame_end, prediction
+    ==================  ==========================================================
+
+    Args:
+        predictor: The fitted model.
+        task: What it was fitted for.
+        seeds: ``entity, anchor_time, cutoff``; one row per entity.
+        values: Features of the seeds; candidate items for link prediction; one row per frame for forecasting.
+    """
+    if task.type is TaskType.LINK_PREDICTION:
+        return _ranked_items(predictor, task, seeds, values)
+    if task.type is TaskType.FORECASTING:
+        seeds = expand_frames(seeds, task.num_frames or 1)
+    predicted = predictor.predict(values, seeds)
+    head = {task.entity_column: seeds["entity"], "anchor_time": seeds["anchor_time"]}
+    if task.type is TaskType.BINARY:
+        threshold = predictor.candidate.calibration.threshold
+        answer = {} if threshold is None else {"prediction": pa.array(predicted >= threshold)}
+        return pa.table({**head, "probability": pa.array(predicted, pa.float64()), **answer})
+    if task.type is TaskType.REGRESSION:
+        return pa.table({**head, "prediction": pa.array(predicted, pa.float64())})
+    if task.type is TaskType.FORECASTING:
+        return pa.table({**head, **_frames(task, seeds), "prediction": pa.array(predicted, pa.float64())})
+    return _classes(predictor, task, head, predicted)
+
+
+@dataclass(frozen=True)
+class Amount:
+    """How much one feature moved one prediction.
+
+    Attributes:
+        feature: Name of the feature.
+        words: What it is.
+        value: What it was for this row, as text.
+        amount: Signed, in the unit of the explanation.
+        table: Where it comes from.
+        links: Links walked.
+        columns: Columns read.
+    """
+
+    feature: str
+    words: str
+    value: str
+    amount: float
+    table: str
+    links: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RowExplanation:
+    """Why a model predicted what it did for one row.
+
+    Attributes:
+        prediction: What was predicted; the probability of ``about`` for tasks with classes.
+        about: The class or item that is explained; empty for numbers and yes or no.
+        base: What would be predicted knowing nothing, in the unit of the amounts.
+        unit: Of the amounts.
+        amounts: Largest first.
+    """
+
+    prediction: float
+    about: str
+    base: float
+    unit: str
+    amounts: tuple[Amount, ...]
+
+
+def explain_rows(predictor: Predictor, values: pa.Table, seeds: pa.Table | None = None) -> RowExplanation:
+    """Explain the first row; for candidate items the one that is ranked first."""
+    model = predictor.model
+    about = ""
+    if model.header.task.type is TaskType.LINK_PREDICTION:
+        place = int(np.argmax(predictor.predict(values)))
+        about = str(values["item"][place].as_py())
+        values = values.slice(place, 1)
+    else:
+        values = values.slice(0, 1)
+        seeds = None if seeds is None else seeds.slice(0, 1)
+    matrix = model.header.encoder.matrix(values, seeds)
+    amounts, base, unit = divide_row(model, matrix)
+    predicted = predictor.predict(values, seeds)
+    if predicted.ndim == 2:
+        index = int(predicted[0].argmax())
+        about = model.header.classes[index]
+        predicted = predicted[:, index]
+    told = [
+        Amount(f.name, f.words, _shown(values, f.name), float(a), f.table, f.links, f.columns)
+        for f, a in zip(model.header.encoder.features, amounts, strict=True)
+        if a != 0
+    ]
+    ordered = tuple(sorted(told, key=lambda t: -abs(t.amount)))
+    return RowExplanation(float(first_output(predicted)[0]), about, base, unit, ordered)
+
+
+def _shown(values: pa.Table, name: str) -> str:
+    if name not in values.column_names:
+        return ""
+    value: Any = values[name][0].as_py()
+    if value is None:
+        return "missing"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _frames(task: Task, seeds: pa.Table) -> dict[str, pa.Array]:
+    anchors = seeds["anchor_time"].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy()
+    frames = seeds["frame"].to_numpy()
+    horizon = task.horizon or Offset(1)
+    pairs, at = np.unique(np.column_stack([anchors, frames]), axis=0, return_inverse=True)
+
+    def instants(extra: int) -> pa.Array:
+        found = [
+            Offset(horizon.value * (int(f) + extra), horizon.unit).after(int(a)) if f + extra else int(a)
+            for a, f in pairs
+        ]
+        return pa.array(np.array(found, np.int64)[at.ravel()]).cast(pa.timestamp("us"))
+
+    return {"frame": pa.array(frames, pa.int64()), "frame_start": instants(0), "frame_end": instants(1)}
+
+
+def _classes(predictor: Predictor, task: Task, head: dict[str, Any], predicted: np.ndarray) -> pa.Table:
+    """Give one row per entity and class, most likely first; rankings keep the first ``k``."""
+    classes = np.array(predictor.model.header.classes, dtype=object)
+    is_ranking = task.type is TaskType.MULTILABEL_RANKING
+    kept = min(len(classes), task.top_k or len(classes)) if is_ranking else len(classes)
+    order = np.argsort(-predicted, axis=1, kind="stable")[:, :kept]
+    rows = pa.array(np.repeat(np.arange(len(predicted)), kept))
+    repeated = {name: column.take(rows) for name, column in head.items()}
+    scores = np.take_along_axis(predicted, order, axis=1).ravel()
+    ranks = np.tile(np.arange(1, kept + 1), len(predicted))
+    named = ("item", "score") if is_ranking else ("class", "probability")
+    return pa.table(
+        {
+            **repeated,
+            named[0]: pa.array(classes[order.ravel()].tolist(), pa.string()),
+            named[1]: pa.array(scores, pa.float64()),
+            "rank": pa.array(ranks, pa.int64()),
+        }
+    )
+
+
+def _ranked_items(predictor: Predictor, task: Task, seeds: pa.Table, candidates: pa.Table) -> pa.Table:
+    scores = predictor.predict(candidates)
+    seed = candidates["seed"].to_numpy()
+    places = rank_items(seed, scores, candidates["score.popularity"].to_numpy(zero_copy_only=False))
+    top = np.flatnonzero(places < (task.top_k or 10))
+    top = top[np.lexsort((places[top], seed[top]))]
+    chosen = candidates.take(pa.array(top))
+    of = seeds.take(chosen["seed"])
+    return pa.table(
+        {
+            task.entity_column: of["entity"],
+            "anchor_time": of["anchor_time"],
+            "item": chosen["item"],
+            "score": pa.array(scores[top], pa.float64()),
+            "rank": pc.add(pa.array(places[top], pa.int64()), 1),
+        }
+    )

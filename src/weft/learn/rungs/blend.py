@@ -1,0 +1,189 @@
+"""The top of the ladder: a weighted mean of finished candidates.
+
+Weights are whole numbers of votes, given one at a time to whatever lowers the loss on val most (ensemble
+selection; Caruana, Niculescu-Mizil, Crew and Ksikes, 2004). The score that val shows is honest: each part of
+val is predicted with weights that were chosen on the other parts.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from weft.core import Progress, Resources, Split, Task, TaskType
+from weft.learn.candidate import MODEL_FOLDER, read_candidate, read_predictions
+from weft.learn.data import Outline, TrainingData
+from weft.learn.folds import number_folds
+from weft.learn.metrics import get_metric
+from weft.learn.registry import load_model
+from weft.learn.rung import Budget, Config, Header, Model, log_odds, not_applicable, sigmoid
+from weft.learn.scoring import fallback_metric, score
+
+_MAX_MEMBERS = 6
+_VOTES = 12
+_LINEAR = frozenset({TaskType.REGRESSION, TaskType.FORECASTING, TaskType.MULTICLASS})
+
+
+class BlendModel(Model):
+    """Predicts a weighted mean: of values, of class probabilities, or of log-odds."""
+
+    rung = "blend"
+
+    def __init__(
+        self, header: Header, members: Sequence[tuple[str, Model, float]], folders: Sequence[Path] = ()
+    ) -> None:
+        super().__init__(header)
+        self.members = tuple(members)
+        self._folders = tuple(folders)
+
+    @property
+    def words(self) -> str:
+        """Say what is blended."""
+        return " + ".join(f"{weight:.0%} {name}" for name, _, weight in self.members)
+
+    def score(self, matrix: np.ndarray) -> np.ndarray:
+        """Blend the members' predictions."""
+        return blend(self.header.task, [m.score(matrix) for _, m, _ in self.members], self._weights())
+
+    def contribution_matrix(self, matrix: np.ndarray, class_index: int | None = None) -> np.ndarray | None:
+        """Blend the members' contributions; ``None`` when one of them cannot tell."""
+        if self.header.task.type is TaskType.MULTICLASS:
+            return None
+        parts = [m.contribution_matrix(matrix, class_index) for _, m, _ in self.members]
+        known = [p for p in parts if p is not None]
+        if len(known) < len(parts):
+            return None
+        return np.asarray(sum(w * p for w, p in zip(self._weights(), known, strict=True)))
+
+    def save_files(self, directory: Path) -> None:
+        """Copy the members' models."""
+        for number, folder in enumerate(self._folders):
+            shutil.copytree(folder / MODEL_FOLDER, directory / f"member-{number}", dirs_exist_ok=True)
+
+    def state(self) -> dict[str, Any]:
+        """Return names and weights."""
+        return {"members": [{"name": name, "weight": weight} for name, _, weight in self.members]}
+
+    @classmethod
+    def from_state(cls, header: Header, state: dict[str, Any], directory: Path) -> Self:
+        """Read the members back."""
+        members = [
+            (said["name"], load_model(directory / f"member-{number}"), said["weight"])
+            for number, said in enumerate(state["members"])
+        ]
+        return cls(header, members)
+
+    def _weights(self) -> np.ndarray:
+        return np.array([weight for _, _, weight in self.members])
+
+
+class BlendRung:
+    """A weighted mean of the candidates that are best on val."""
+
+    name = "blend"
+    cost = 90
+    model: type[Model] = BlendModel
+
+    def supports(self, task: Task) -> bool:
+        """Every task but the ranking of items, whose candidates score on scales of their own."""
+        return task.type is not TaskType.LINK_PREDICTION
+
+    def variants(self, outline: Outline, budget: Budget) -> list[dict[str, Any]]:
+        """One blend."""
+        return [{}]
+
+    def fit(
+        self,
+        data: TrainingData,
+        config: Config,
+        seed: int,
+        *,
+        resources: Resources,
+        deadline: float | None,
+        progress: Progress,
+    ) -> Model:
+        """Choose weights on val.
+
+        Config: ``members``, the folders of finished candidates.
+
+        Raises:
+            UserError: ``LEARN010`` with fewer than two candidates to blend, or when one alone is best.
+        """
+        folders = self._best(data, [Path(m) for m in config.get("members", ())])
+        if len(folders) < 2:
+            raise not_applicable(self.name, f"{len(folders)} candidates to blend, and two are needed")
+        predictions = [read_predictions(f, Split.VAL) for f in folders]
+        weights = choose_weights(data, predictions, np.arange(len(data.val)))
+        kept = np.flatnonzero(weights)
+        if len(kept) < 2:
+            name = read_candidate(folders[int(kept[0])]).model
+            raise not_applicable(self.name, f"no mean is better on val than {name} alone")
+        members = [
+            (read_candidate(folders[i]).model, load_model(folders[i] / MODEL_FOLDER), float(weights[i]))
+            for i in kept.tolist()
+        ]
+        model = BlendModel(Header(data.task, data.classes, data.encoder), members, [folders[int(i)] for i in kept])
+        model.val_prediction = _held_out(data, predictions)
+        return model
+
+    def _best(self, data: TrainingData, folders: Sequence[Path]) -> list[Path]:
+        metric = get_metric(data.outline.chosen_metric)
+        scored = [
+            (c, f) for c, f in ((read_candidate(f), f) for f in folders) if not c.left_out and c.cost > 0
+        ]
+        gains = [(metric.gain(c.val, 0.0), f) for c, f in scored if c.val is not None]
+        return [f for _, f in sorted(gains, key=lambda g: -g[0])[:_MAX_MEMBERS]]
+
+
+def blend(task: Task, predictions: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
+    """Return the weighted mean, of log-odds where predictions are probabilities of yes."""
+    if task.type in _LINEAR:
+        return np.asarray(sum(w * p for w, p in zip(weights, predictions, strict=True)))
+    mean = sum(w * log_odds(np.asarray(p)) for w, p in zip(weights, predictions, strict=True))
+    return sigmoid(np.asarray(mean))
+
+
+def choose_weights(data: TrainingData, predictions: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """Give votes one at a time to the member that helps most; return shares that add up to one."""
+    votes = np.zeros(len(predictions))
+    targets = data.val.targets.take(rows)
+    parts = [p[rows] for p in predictions]
+    best_votes, best_gain = votes, -np.inf
+    for _ in range(_VOTES):
+        gains = []
+        for i in range(len(parts)):
+            trial = votes.copy()
+            trial[i] += 1
+            used = np.flatnonzero(trial)
+            mixed = blend(data.task, [parts[int(j)] for j in used], trial[used] / trial.sum())
+            gains.append(_gain(data, targets, mixed))
+        votes[int(np.argmax(gains))] += 1
+        if max(gains) > best_gain + 1e-9:
+            best_votes, best_gain = votes.copy(), max(gains)
+    return np.asarray(best_votes / best_votes.sum())
+
+
+def _held_out(data: TrainingData, predictions: Sequence[np.ndarray]) -> np.ndarray:
+    folds = number_folds(data.val.seeds)
+    held_out = np.array(predictions[0], dtype=np.float64)
+    for fold in np.unique(folds):
+        held = np.flatnonzero(folds == fold)
+        rest = np.flatnonzero(folds != fold)
+        weights = choose_weights(data, predictions, rest) if len(rest) else np.full(len(predictions), 1.0)
+        weights = weights / weights.sum()
+        used = np.flatnonzero(weights)
+        held_out[held] = blend(data.task, [predictions[int(j)][held] for j in used], weights[used])
+    return held_out
+
+
+def _gain(data: TrainingData, targets: Any, mixed: np.ndarray) -> float:
+    for name in (data.outline.chosen_metric, fallback_metric(data.task.type)):
+        metric = get_metric(name)
+        value = score(metric, targets, mixed)
+        if value is not None:
+            return metric.gain(value, 0.0)
+    return 0.0

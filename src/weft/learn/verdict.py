@@ -1,0 +1,126 @@
+"""The verdict: is the best model worth its cost, said in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from weft.learn.bootstrap import Interval, interval
+from weft.learn.candidate import Candidate
+from weft.learn.metrics import Metric
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How much better the winner is than another model on the same rows; positive is better.
+
+    Attributes:
+        model: The other model.
+        difference: In units of the metric.
+        low: Lower end of the 95 % interval.
+        high: Upper end.
+    """
+
+    model: str
+    difference: float
+    low: float
+    high: float
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the interval leaves out zero on the winner's side."""
+        return self.low > 0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What won, and whether that is more than noise.
+
+    Attributes:
+        sentence: For people.
+        winner: The model that is best on val.
+        simplest: The cheapest model that is not significantly worse; may be the winner.
+        difference: Of the winner over the simplest, ``None`` when they are one.
+        is_significant: Whether no simpler model is as good.
+    """
+
+    sentence: str
+    winner: str
+    simplest: str
+    difference: Comparison | None
+    is_significant: bool
+
+
+def compare(
+    metric: Metric, samples: np.ndarray, scores: Sequence[float | None], names: Sequence[str], winner: int
+) -> tuple[Comparison, ...]:
+    """Compare the winner with every other model on the same bootstrap samples.
+
+    Args:
+        metric: What is scored.
+        samples: Shape ``(models, resamples)``, from `weft.learn.bootstrap.resample`.
+        scores: Score of each model on all rows.
+        names: Of the models.
+        winner: Position of the winner.
+    """
+    found = []
+    for i, name in enumerate(names):
+        score, best = scores[i], scores[winner]
+        if i == winner or score is None or best is None:
+            continue
+        sign = 1.0 if metric.higher_is_better else -1.0
+        spread: Interval | None = interval(sign * (samples[winner] - samples[i]))
+        if spread is not None:
+            found.append(Comparison(name, sign * (best - score), spread.low, spread.high))
+    return tuple(found)
+
+
+def judge(
+    metric: Metric,
+    candidates: Sequence[Candidate],
+    winner: Candidate,
+    score: float | None,
+    spread: Interval | None,
+    comparisons: Sequence[Comparison],
+    split: str,
+) -> Verdict:
+    """Say in one sentence what won, by how much, and whether a simpler model would do.
+
+    Args:
+        metric: What is scored.
+        candidates: All that have a score.
+        winner: The best on val.
+        score: Of the winner on ``split``.
+        spread: Its interval.
+        comparisons: Of the winner with the others, on ``split``.
+        split: Where the comparison was made.
+    """
+    by_name = {c.model: c for c in comparisons}
+    cheaper = [c for c in candidates if c.cost < winner.cost and c.model in by_name]
+    ordered = sorted(cheaper, key=lambda c: (c.cost, c.fit_s))
+    close = next((c for c in ordered if not by_name[c.model].is_significant), None)
+    head = _head(metric, winner, score, spread, split)
+    if close is not None:
+        against = by_name[close.model]
+        sentence = (
+            f"{head}; the simpler {close.model} is not significantly worse ({_gap(against)}), so it may do."
+        )
+        return Verdict(sentence, winner.model, close.model, against, False)
+    if not ordered:
+        return Verdict(f"{head}, and nothing simpler was tried.", winner.model, winner.model, None, True)
+    best = min((by_name[c.model] for c in ordered), key=lambda c: c.difference)
+    sentence = f"{head}, significantly better than anything simpler (next is {best.model}: {_gap(best)})."
+    return Verdict(sentence, winner.model, winner.model, best, True)
+
+
+def _head(metric: Metric, winner: Candidate, score: float | None, spread: Interval | None, split: str) -> str:
+    if score is None:
+        return f"{winner.model} is best on val; its {metric.name} is undefined on {split}"
+    inside = f" [{spread.low:.4g}, {spread.high:.4g}]" if spread else ""
+    return f"{winner.model} is best on val and reaches {metric.name} {score:.4g}{inside} on {split}"
+
+
+def _gap(comparison: Comparison) -> str:
+    return f"{comparison.difference:+.4g} [{comparison.low:+.4g}, {comparison.high:+.4g}]"
