@@ -54,6 +54,7 @@ def test_columns_have_their_range_or_their_top_values(profile):
     assert columns["amount"].note == "left out by the audit"
     assert sum(columns["amount"].histogram) == 200
     assert {top.value for top in columns["tier"].top} == {"a", "b"}
+    assert columns["order_id"].top == ()
     assert columns["ordered_at"].low == "1970-02-10"
 
 
@@ -62,3 +63,4 @@ def test_links_have_their_match_rate(profile):
     assert (link.table, link.columns, link.parent) == ("orders", ("user_id",), "users")
     assert link.match_rate == pytest.approx(199 / 200)
     assert link.max_children == 6
+    assert link.source == "inferred"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
-from weft.core import Column, Stype, Table, Task
+from weft.core import Column, Link, Stype, Table, Task
 from weft.report.document import ColumnFacts, LinkFacts, TableFacts, TopValue
 from weft.report.formats import number_text, time_text
 
@@ -40,7 +40,7 @@ def table_facts(
 def link_facts(profile: Profile) -> tuple[LinkFacts, ...]:
     """Turn the links of a profile, with their match rates, into those of a report."""
     measured = {s.link.name: s for table in profile.statistics for s in table.links}
-    sources = {evidence.subject: evidence.source for evidence in profile.evidence}
+    sources = {(e.subject, e.decision): e.source for e in profile.evidence}
     return tuple(
         LinkFacts(
             link.table,
@@ -48,10 +48,15 @@ def link_facts(profile: Profile) -> tuple[LinkFacts, ...]:
             link.parent,
             link.parent_columns,
             *_measures(measured.get(link.name)),
-            sources.get(link.name, ""),
+            sources.get((_subject(link), f"link to {link.parent}"), ""),
         )
         for link in profile.schema.links
     )
+
+
+def _subject(link: Link) -> str:
+    """Return how evidence names the columns of a link."""
+    return link.name.removesuffix(f" -> {link.parent}")
 
 
 def _measures(found: LinkStatistics | None) -> tuple[float | None, float | None, int | None]:
@@ -90,7 +95,8 @@ def _table(profile: Profile, table: Table, role: str, notes: Mapping[str, str]) 
 def _column(column: Column, found: ColumnStatistics, note: str) -> ColumnFacts:
     is_number = column.stype in _NUMBERS
     low, high = (_bound(column, value) if is_number else None for value in (found.minimum, found.maximum))
-    top = () if is_number else tuple(TopValue(v.value, v.count) for v in found.top_values[:MAX_TOP])
+    is_telling = not is_number and column.stype is not Stype.ID
+    top = tuple(TopValue(v.value, v.count) for v in found.top_values[:MAX_TOP]) if is_telling else ()
     return ColumnFacts(
         name=column.name,
         stype=column.stype.value,

@@ -66,8 +66,9 @@ def lay_out(names: Sequence[str], pairs: Sequence[tuple[str, str]], per_row: int
     rows: list[list[str]] = []
     for depth in range(max(level.values(), default=0) + 1):
         members = [name for name in names if level[name] == depth]
-        for start in range(0, len(members), per_row):
-            rows.append(members[start : start + per_row])
+        num_rows = -(-len(members) // per_row)
+        size = -(-len(members) // max(num_rows, 1)) or 1
+        rows += [members[start : start + size] for start in range(0, len(members), size)]
     near: dict[str, list[str]] = {name: [] for name in names}
     for child, parent in pairs:
         if child != parent:
