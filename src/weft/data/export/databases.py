@@ -6,7 +6,7 @@ import datetime as dt
 import io
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,15 @@ def write_sqlite(table: pa.Table, path: Path, table_name: str, mode: str) -> int
     except BaseException:
         if is_new:
             path.unlink(missing_ok=True)
+        else:
+            _undo(path)
         raise
+
+
+def _undo(path: Path) -> None:
+    """Let SQLite take back what a failed write left in its journal, by reading the file."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=0.1)) as connection:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
 
 
 def _sqlite_type(kind: pa.DataType) -> str:

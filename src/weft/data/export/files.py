@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Literal, cast
 
 import pyarrow as pa
 import pyarrow.csv as pv
@@ -56,16 +54,16 @@ def write_text(table: pa.Table, path: Path, table_name: str, mode: str) -> int:
     is_append = mode == "append" and path.exists() and path.stat().st_size > 0
     num_old = _check_text(table, path, delimiter) if is_append else 0
     options = pv.WriteOptions(include_header=not is_append, delimiter=delimiter)
-    with _in_place_of(path) as new, _open(new, path, "wb") as sink:
+    with _in_place_of(path) as new, _open_write(new, path) as sink:
         if is_append:
             _copy_lines(path, sink)
         pv.write_csv(table, sink, options)
     return num_old + int(table.num_rows)
 
 
-def _copy_lines(path: Path, sink: IO[bytes]) -> None:
+def _copy_lines(path: Path, sink: pa.NativeFile) -> None:
     last = b"\n"
-    with _open(path, path, "rb") as old:
+    with _open_read(path) as old:
         while chunk := old.read(_CHUNK_BYTES):
             sink.write(chunk)
             last = chunk[-1:]
@@ -73,15 +71,16 @@ def _copy_lines(path: Path, sink: IO[bytes]) -> None:
         sink.write(b"\n")
 
 
-def _open(path: Path, named: Path, mode: Literal["rb", "wb"]) -> IO[bytes]:
-    if named.suffix == ".gz":
-        # No time in the header: the same rows are the same bytes.
-        return cast(IO[bytes], gzip.GzipFile(path, mode, mtime=0))
-    return path.open(mode)
+def _open_read(path: Path) -> pa.NativeFile:
+    return pa.input_stream(str(path), compression="gzip" if path.suffix == ".gz" else None)
+
+
+def _open_write(path: Path, named: Path) -> pa.NativeFile:
+    return pa.output_stream(str(path), compression="gzip" if named.suffix == ".gz" else None)
 
 
 def _check_text(table: pa.Table, path: Path, delimiter: str) -> int:
-    with _open(path, path, "rb") as stream:
+    with _open_read(path) as stream:
         reader = pv.open_csv(
             stream, parse_options=pv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
         )
@@ -89,7 +88,7 @@ def _check_text(table: pa.Table, path: Path, delimiter: str) -> int:
         if names != table.column_names:
             there = dict.fromkeys(names, "text")
             raise mismatch(str(path), there, dict.fromkeys(table.column_names, "text"))
-    with _open(path, path, "rb") as stream:
+    with _open_read(path) as stream:
         texts = pv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
         parse = pv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
         return sum(b.num_rows for b in pv.open_csv(stream, parse_options=parse, convert_options=texts))

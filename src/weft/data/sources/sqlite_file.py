@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -80,7 +81,10 @@ class SqliteSource:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
-            address = f"file:{quote(str(self.path.resolve()))}?mode=ro"
+            # What a writer that died left half done is undone by the next to open the file, who must write.
+            is_left = self.path.with_name(self.path.name + "-journal").exists()
+            mode = "rw" if is_left and os.access(self.path, os.W_OK) else "ro"
+            address = f"file:{quote(str(self.path.resolve()))}?mode={mode}"
             with closing(sqlite3.connect(address, uri=True, timeout=_WAIT_S)) as connection:
                 connection.text_factory = _decode
                 yield connection
