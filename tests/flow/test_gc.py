@@ -255,3 +255,10 @@ def test_claims_of_killed_processes_go_and_those_of_the_living_stay(store):
     with store.claim("alive", "me"):
         store.gc()
         assert [p.name for p in (Path(store.url) / "claims").iterdir()] == ["alive"]
+
+
+def test_a_run_without_a_name_keeps_nothing_beyond_the_usual_time(store):
+    run_plan(pair(1), store, resources=LIMITS)
+    assert list(store.list_refs("runs")) == []
+    age(store, 40 * DAY)
+    assert store.gc().num_refs == 2

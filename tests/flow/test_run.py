@@ -326,4 +326,4 @@ def test_a_plan_without_nodes_has_nothing_to_do(store, resources):
 
 def test_the_scratch_folders_are_gone_after_a_run(store, resources):
     run_one(store, resources, "nested")
-    assert list(store._local.session.folder.rglob("*")) == []
+    assert list(store._local.temporaries.folder.rglob("*")) == []

@@ -297,12 +297,12 @@ def test_leftovers_of_a_killed_process_are_removed_and_those_of_the_living_stay(
         assert [n.rsplit("/", 1)[1] for n in files_below(tmp) if "/" in n] == ["kept"]
 
 
-def test_a_fork_has_a_session_of_its_own(store):
+def test_a_fork_has_temporary_files_of_its_own(store):
     store.put_bytes(b"1")
-    folder = store._local.session.folder
+    folder = store._local.temporaries.folder
     pid = os.fork()
     if pid == 0:
-        os._exit(0 if store.put_bytes(b"2") and store._local.session.folder != folder else 1)
+        os._exit(0 if store.put_bytes(b"2") and store._local.temporaries.folder != folder else 1)
     assert os.waitpid(pid, 0)[1] == 0
     assert folder.exists() and isinstance(store._local, LocalFiles)
 

@@ -111,7 +111,8 @@ class RunResult:
     """What a run left.
 
     Attributes:
-        run: Name of the run; the store keeps what it used under ``runs/<run>``.
+        run: Name of the run; where the caller gave it, the store keeps what it used under
+            ``runs/<run>``.
         outputs: Node name → output, for every node that the targets needed.
         events: The last event of each node, in the order they came.
         seconds: Wall time of the run.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from weft.flow.faults import coded, coded_remote
-from weft.flow.session import Session
+from weft.flow.temporary import Temporaries
 
 # Stores whose PUT is all or nothing; elsewhere a file is written aside and moved.
 _ATOMIC_PUT = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "memory", "oci", "oss"}
@@ -67,7 +67,7 @@ class LocalFiles:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.session = Session(root / "tmp")
+        self.temporaries = Temporaries(root / "tmp")
         self._unsynced: set[Path] = set()
 
     def path(self, name: str) -> Path:
@@ -139,7 +139,7 @@ class LocalFiles:
     @contextlib.contextmanager
     def temporary(self, stem: str = "part") -> Iterator[Path]:
         """Yield a free path on the same file system; what is left there is removed."""
-        path = self.session.new_path(stem)
+        path = self.temporaries.new_path(stem)
         try:
             yield path
         finally:

@@ -17,17 +17,19 @@ def write_run(
     plan: Plan,
     *,
     run: str,
+    is_named: bool,
     state: str,
     started_s: float,
     entries: Mapping[str, Mapping[str, Any]],
     carried: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    """Keep what a run was, under ``runs/<run>`` and as the last run of its plan.
+    """Keep what a run was as the last run of its plan and, if it is named, under ``runs/<run>``.
 
     Args:
         store: Where it is kept.
         plan: What was run.
         run: Name of the run.
+        is_named: Whether the caller gave the name, and so can let go of the run later.
         state: How it ended.
         started_s: When it began, seconds since 1970.
         entries: Node name → state, parts, key and digest of the record.
@@ -46,7 +48,8 @@ def write_run(
     }
     used = {e["record"] for e in entries.values() if e["record"]}
     digest = store.put_linked(body, used)
-    store.set_ref(f"runs/{run}", digest)
+    if is_named:
+        store.set_ref(f"runs/{run}", digest)
     store.set_ref(_plan_ref(plan.name), digest)
 
 

@@ -12,7 +12,7 @@ from weft.flow.faults import coded
 from weft.flow.files import LocalFiles, RemoteFiles
 from weft.flow.locks import FileLock
 from weft.flow.place import ref_name
-from weft.flow.session import clean_dead
+from weft.flow.temporary import clean_dead
 
 _BEAT_S = 60.0
 _DEAD_AFTER_S = 900.0

@@ -45,8 +45,7 @@ def run_plan(
     """Run the nodes of a plan whose results the store does not hold.
 
     Nodes that do not wait for each other run side by side. When one fails, those that do not need
-    it still finish; then its error is raised. Interrupted (Ctrl-C) or killed, the next call
-    repeats no finished node.
+    it still finish. After Ctrl-C or a kill the next call repeats no finished node.
 
     Args:
         plan: What to run.
@@ -55,21 +54,20 @@ def run_plan(
         on_event: Called in this thread with everything that happens.
         workers: How many nodes run at one time; by default the number of threads.
         targets: Names of the nodes that are wanted; by default all.
-        run: Name of the run, unique in the store.
+        run: Name of the run, unique in the store, which then keeps what it used under
+            ``runs/<run>`` until that name is deleted.
         backoff_s: Pause before the first retry of a node; doubles with each.
 
     Returns:
         The outputs of the wanted nodes and of those they need.
 
     Raises:
-        WeftError: What a program raised, unchanged; ``FLOW007`` around anything else.
-            ``FLOW025`` when a run of this name is under way.
-        KeyboardInterrupt: After the running nodes have stopped or finished.
+        WeftError: What a program raised, unchanged; ``FLOW007`` around anything else; ``FLOW025``
+            when a run of this name is under way.
     """
-    run = run or f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
-    wanted = plan.order if targets is None else plan.needed_for(targets)
-    coordinator = _Coordinator(plan, wanted, store, resources, workers, on_event, run, backoff_s)
-    with store.lease(run, f"process {os.getpid()}"):
+    nodes = plan.order if targets is None else plan.needed_for(targets)
+    coordinator = _Coordinator(plan, nodes, store, resources, workers, on_event, run, backoff_s)
+    with store.lease(coordinator.run, f"process {os.getpid()}"):
         return coordinator.run_all()
 
 
@@ -84,12 +82,14 @@ class _Coordinator:
         resources: Resources,
         workers: int | None,
         on_event: Callable[[Event], None] | None,
-        run: str,
+        run: str | None,
         backoff_s: float,
     ) -> None:
-        self._plan, self._nodes, self._store, self._run = plan, nodes, store, run
+        self._plan, self._nodes, self._store = plan, nodes, store
+        self.run = run if run is not None else _new_name()
+        self._is_named = run is not None
         self._resources = resources
-        self._workers = max(1, workers if workers is not None else resources.threads)
+        self._workers = max(1, resources.threads if workers is None else workers)
         self._on_event = on_event
         self._backoff_s = backoff_s
         self._waiting = {n.name: set(n.inputs.values()) for n in nodes}
@@ -120,7 +120,7 @@ class _Coordinator:
             raise self._first_error()
         self._write("succeeded")
         events = tuple(self._last.values())
-        return RunResult(self._run, self._outputs, events, time.time() - self._started)
+        return RunResult(self.run, self._outputs, events, time.time() - self._started)
 
     def _loop(self) -> None:
         while True:
@@ -191,7 +191,7 @@ class _Coordinator:
             miss.why,
             inputs,
             share,
-            self._run,
+            self.run,
             self._backoff_s,
             self._cancelled,
         )
@@ -288,7 +288,8 @@ class _Coordinator:
         write_run(
             self._store,
             self._plan,
-            run=self._run,
+            run=self.run,
+            is_named=self._is_named,
             state=state,
             started_s=self._started,
             entries=self._entries,
@@ -300,3 +301,7 @@ class _Coordinator:
         for other in list(self._errors)[1:]:
             error.add_note(f"node '{other}' failed as well: {self._errors[other]}")
         return error
+
+
+def _new_name() -> str:
+    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"

@@ -261,7 +261,7 @@ class Store:
     def scratch(self, stem: str = "scratch") -> Iterator[Path]:
         """Yield a new folder on the store's own disk; it is removed afterwards."""
         with self._writing(), coded(self._local.describe("tmp")):
-            folder = self._local.session.new_path(re.sub(r"\W", "_", stem)[:40])
+            folder = self._local.temporaries.new_path(re.sub(r"\W", "_", stem)[:40])
             folder.mkdir()
         try:
             yield folder
@@ -323,7 +323,7 @@ class Store:
             yield
 
     def _place(self, digest: str, source: Path) -> None:
-        """Give the content of ``source``, which is in the session's folder, its name."""
+        """Give the content of ``source``, which is among the temporary files, its name."""
         if self._remote is not None and self._needs_upload(digest, source.stat().st_size):
             self._remote.adopt(blob_name(digest), source)
             self._uploaded.add(digest)

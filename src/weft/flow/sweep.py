@@ -12,7 +12,7 @@ from weft.flow.files import Files, LocalFiles, RemoteFiles, Stat
 from weft.flow.lease import oldest_start
 from weft.flow.locks import FileLock, exclusive
 from weft.flow.place import DIGEST, LINKED, blob_name, digest_of
-from weft.flow.session import clean_dead
+from weft.flow.temporary import clean_dead
 
 _BATCH = 1000
 

@@ -45,27 +45,23 @@ class Runs:
             plan_digest: Of the Plan that will run.
             parameters: Plain JSON that tells this run from others.
         """
-        task = dict(task or {})
+        about = dict(task or {})
         values = {
             "id": secrets.token_hex(6),
             "state": RunState.RUNNING.value,
             "created_us": _now_us(),
             "query": query,
-            "task": json.dumps(task),
-            "task_type": str(task.get("type", "")),
-            "entity": _entity(task),
+            "task": json.dumps(about),
+            "task_type": str(about.get("type", "")),
+            "entity": _entity(about),
             "history": str(history),
             "project": project,
             "plan_digest": plan_digest,
             "parameters": json.dumps(dict(parameters or {})),
             **asdict(Owner.of_this_process()),
         }
-        marks = ", ".join(f":{name}" for name in values)
         with self._database.writing() as connection:
-            done = connection.execute(f"INSERT INTO runs ({', '.join(values)}) VALUES ({marks})", values)
-            number = int(done.lastrowid or 0)
-            connection.execute("UPDATE runs SET name = ? WHERE number = ?", (make_name(number), number))
-            return _run(_by_number(connection, number))
+            return _insert(connection, values)
 
     def finish_run(
         self, run: str, *, results: Mapping[str, Any] | None = None, report: str | None = None
@@ -217,6 +213,14 @@ def _find(connection: sqlite3.Connection, run: str) -> RunRecord:
             "FLOW054", f"'{run}' can mean {len(rows)} runs: {names}.", "write more of the name, or all of it."
         )
     return _run(rows[0])
+
+
+def _insert(connection: sqlite3.Connection, values: Mapping[str, Any]) -> RunRecord:
+    marks = ", ".join(f":{name}" for name in values)
+    done = connection.execute(f"INSERT INTO runs ({', '.join(values)}) VALUES ({marks})", values)
+    number = int(done.lastrowid or 0)
+    connection.execute("UPDATE runs SET name = ? WHERE number = ?", (make_name(number), number))
+    return _run(_by_number(connection, number))
 
 
 def _by_number(connection: sqlite3.Connection, number: int) -> sqlite3.Row:

@@ -14,7 +14,7 @@ from pathlib import Path
 from weft.flow.locks import FileLock
 
 
-class Session:
+class Temporaries:
     """A folder below ``tmp`` that a process holds a lock on while it lives.
 
     What lies in a folder whose lock nobody holds was left by a process that was killed, and
@@ -30,12 +30,12 @@ class Session:
         self._numbers = itertools.count()
 
     def new_path(self, stem: str = "part") -> Path:
-        """Return a path in the session's folder that nobody else uses; nothing is made there."""
+        """Return a path in this process's folder that nobody else uses; nothing is made there."""
         return self.folder / f"{stem}.{next(self._numbers)}"
 
     @property
     def folder(self) -> Path:
-        """The session's folder, made on first use."""
+        """This process's folder, made on first use."""
         with self._guard:
             if self._folder is None or self._owner != os.getpid():
                 self._open()
@@ -55,7 +55,7 @@ class Session:
 
 
 def clean_dead(root: Path) -> int:
-    """Remove the folders of dead sessions below ``root``; return how many."""
+    """Remove the folders of dead processes below ``root``; return how many."""
     removed = 0
     for path in sorted(root.glob("*.lock")):
         lock = FileLock(path)
