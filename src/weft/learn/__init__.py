@@ -2,12 +2,13 @@
 
 from weft.learn.calibration import Calibration, calibrate
 from weft.learn.candidate import Candidate, Predictor, fit_candidate, read_candidate, read_predictions
-from weft.learn.data import Outline, TrainingData, expand_frames
+from weft.learn.data import Outline, Rows, TrainingData, expand_frames
 from weft.learn.encoder import Encoder
 from weft.learn.evaluation import Evaluation, LeaderboardRow, evaluate
 from weft.learn.importance import Importance, first_output
 from weft.learn.metrics import Metric, Needs, get_metric, metric_names, metrics_for
 from weft.learn.output import RowExplanation, explain_rows, predict_table
+from weft.learn.ranking import RankingData, RankingRows
 from weft.learn.registry import get_rung, load_model, rung_names, rungs_for
 from weft.learn.rung import Budget, Header, Model, Rung, not_applicable
 from weft.learn.verdict import Comparison, Verdict
@@ -27,7 +28,10 @@ __all__ = [
     "Needs",
     "Outline",
     "Predictor",
+    "RankingData",
+    "RankingRows",
     "RowExplanation",
+    "Rows",
     "Rung",
     "TrainingData",
     "Verdict",

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from weft.core import Feature, History, Split, Task, TaskType, UserError
-from weft.learn.encoder import FRAME, FRAME_FEATURE, Encoder, check_columns, with_frame
+from weft.learn.encoder import FRAME, FRAME_FEATURE, Encoder, check_columns, encode_parts, with_frame
+from weft.learn.matrices import Columns, Place, in_memory, take
 from weft.learn.metrics import Metric
 from weft.learn.scoring import prepare
 from weft.learn.targets import Targets, encode_labels, find_classes
@@ -50,18 +51,21 @@ class Rows:
 
     Attributes:
         seeds: ``entity``, ``anchor_time``, ``cutoff`` and, when forecasting, ``frame``.
-        table: The feature table of these rows.
-        matrix: The same encoded, float32 ``(n, features)``, NaN where a number is missing.
+        matrix: Encoded features, float32 ``(n, features)`` in column order, NaN where a number is missing;
+            mapped from a file when the data were loaded, so take what you need (`weft.learn.matrices.take`).
         targets: The labels.
     """
 
     seeds: pa.Table
-    table: pa.Table
     matrix: np.ndarray
     targets: Targets
 
     def __len__(self) -> int:
         return len(self.matrix)
+
+    def take(self, rows: np.ndarray) -> Rows:
+        """Copy the given rows."""
+        return Rows(self.seeds.take(pa.array(rows)), take(self.matrix, rows), self.targets.take(rows))
 
     def clusters(self) -> np.ndarray:
         """Number the entities: rows of one entity are not independent of one another."""
@@ -159,32 +163,16 @@ class TrainingData:
                 ``LEARN003`` tables of different lengths, ``LEARN004`` a single class, ``LEARN005``
                 features that the table does not have.
         """
-        _check_length(feature_table, labels)
-        if task.type is TaskType.FORECASTING and FRAME in labels.column_names:
-            features = (*(f for f in features if f.name != FRAME), FRAME_FEATURE)
-        feature_table = with_frame(feature_table, features, labels)
-        check_columns(features, feature_table)
-        feature_table = feature_table.select([f.name for f in features])
-        train_labels = labels.filter(pc.equal(labels["split"], Split.TRAIN.value))
-        _check_splits(labels)
-        encoder = Encoder.fit(features, _of_split(feature_table, labels, Split.TRAIN))
-        classes = find_classes(task.type, train_labels["label"])
-
-        def rows(table: pa.Table, of: pa.Table) -> Rows:
-            seeds = of.select([c for c in _SEED_COLUMNS if c in of.column_names])
-            matrix = encoder.matrix(table, seeds)
-            return Rows(seeds, table, matrix, encode_labels(task.type, of["label"], classes))
-
-        def split(which: Split) -> Rows:
-            chosen = pc.equal(labels["split"], which.value)
-            return rows(feature_table.filter(chosen), labels.filter(chosen))
-
-        train = {OWN: split(Split.TRAIN)}
-        check_learnable(task, train[OWN].targets, classes)
-        for name, given in (alternatives or {}).items():
-            train[name] = rows(*_alternative(given, labels, encoder.features))
-        outline = Outline(task, history, tuple(n for n in train if n != OWN), metric)
-        return TrainingData(outline, encoder, classes, train, split(Split.VAL), split(Split.TEST))
+        return assemble(
+            task=task,
+            history=history,
+            features=features,
+            columns=Columns.of_table(feature_table),
+            labels=labels,
+            alternatives={name: _in_memory(given) for name, given in (alternatives or {}).items()},
+            metric=metric,
+            place=in_memory,
+        )
 
     @staticmethod
     def read(
@@ -197,16 +185,68 @@ class TrainingData:
         alternative_paths: Mapping[str, Path] | None = None,
         metric: str = "",
     ) -> TrainingData:
-        """Build from Parquet files; see `build`."""
-        return TrainingData.build(
+        """Build from Parquet files, one column at a time; see `build`."""
+        return assemble(
             task=task,
             history=history,
             features=features,
-            feature_table=pq.read_table(feature_path),
+            columns=Columns.of_file(feature_path),
             labels=pq.read_table(label_path),
-            alternatives={n: pq.read_table(p) for n, p in (alternative_paths or {}).items()},
+            alternatives={n: (Columns.of_file(p), None) for n, p in (alternative_paths or {}).items()},
             metric=metric,
+            place=in_memory,
         )
+
+
+def assemble(
+    *,
+    task: Task,
+    history: History,
+    features: Sequence[Feature],
+    columns: Columns,
+    labels: pa.Table,
+    alternatives: Mapping[str, tuple[Columns, pa.Table | None]],
+    metric: str,
+    place: Place,
+) -> TrainingData:
+    """Do what `TrainingData.build` says, with columns from anywhere and matrices kept in ``place``.
+
+    An alternative is a pair (columns, label table); without a label table it has that of the train rows.
+    """
+    _check_length(columns.num_rows, labels)
+    check_splits(labels)
+    if task.type is TaskType.FORECASTING and FRAME in labels.column_names:
+        features = (*(f for f in features if f.name != FRAME), FRAME_FEATURE)
+    columns = with_frame(columns, features, labels)
+    check_columns(features, columns.schema)
+    rows = {split: find_rows(labels, split) for split in Split}
+    classes = find_classes(task.type, labels["label"].take(pa.array(rows[Split.TRAIN])))
+    answers = {split: _answers(task, labels, rows[split], classes) for split in Split}
+    check_learnable(task, answers[Split.TRAIN][1], classes)
+    vocabularies: dict[str, tuple[str, ...]] = {}
+    parts = {part_name(split): rows[split] for split in Split}
+    encoded = encode_parts(features, columns, parts, place, vocabularies, learn_from=rows[Split.TRAIN])
+    own, val, test = (Rows(answers[s][0], encoded[part_name(s)], answers[s][1]) for s in Split)
+    train = {OWN: own}
+    for name, (given, of) in alternatives.items():
+        given, of, chosen = _alternative(given, of, labels, features)
+        part = part_name(Split.TRAIN, name)
+        matrix = encode_parts(features, given, {part: chosen}, place, vocabularies)[part]
+        seeds, targets = _answers(task, of, chosen, classes)
+        train[name] = Rows(seeds, matrix, targets)
+    outline = Outline(task, history, tuple(n for n in train if n != OWN), metric)
+    return TrainingData(outline, Encoder(tuple(features), vocabularies), classes, train, val, test)
+
+
+def part_name(split: Split, train: str = OWN) -> str:
+    """Name the matrix of a split: ``val``, ``test``, ``train-own``."""
+    return f"{split.value}-{train}" if split is Split.TRAIN else split.value
+
+
+def find_rows(labels: pa.Table, split: Split) -> np.ndarray:
+    """Return which rows of a label table belong to a split, ascending."""
+    chosen = pc.equal(labels["split"], split.value).to_numpy(zero_copy_only=False)
+    return np.flatnonzero(chosen)
 
 
 def number_entities(seeds: pa.Table) -> np.ndarray:
@@ -249,16 +289,8 @@ def _refuse_one_class(label: str, num: int) -> None:
     )
 
 
-def _check_length(feature_table: pa.Table, labels: pa.Table) -> None:
-    if feature_table.num_rows != labels.num_rows:
-        raise UserError(
-            "LEARN003",
-            f"the feature table has {feature_table.num_rows:,} rows and the label table {labels.num_rows:,}.",
-            "compute one row of features per row of the label table, in the same order.",
-        )
-
-
-def _check_splits(labels: pa.Table) -> None:
+def check_splits(labels: pa.Table) -> None:
+    """Refuse a label table without rows for train or val."""
     for split in (Split.TRAIN, Split.VAL):
         if not pc.any(pc.equal(labels["split"], split.value)).as_py():
             raise UserError(
@@ -268,29 +300,48 @@ def _check_splits(labels: pa.Table) -> None:
             )
 
 
-def _of_split(table: pa.Table, labels: pa.Table, split: Split) -> pa.Table:
-    return table.filter(pc.equal(labels["split"], split.value))
+def _check_length(num_rows: int, labels: pa.Table) -> None:
+    if num_rows != labels.num_rows:
+        raise UserError(
+            "LEARN003",
+            f"the feature table has {num_rows:,} rows and the label table {labels.num_rows:,}.",
+            "compute one row of features per row of the label table, in the same order.",
+        )
 
 
-def _alternative(given: Any, labels: pa.Table, features: Sequence[Feature]) -> tuple[pa.Table, pa.Table]:
-    if isinstance(given, tuple):
-        table, of = given
-        if "split" in of.column_names:
-            table, of = _of_split(table, of, Split.TRAIN), _of_split(of, of, Split.TRAIN)
-    else:
-        of = _of_split(labels, labels, Split.TRAIN)
-        table = _of_split(given, labels, Split.TRAIN) if given.num_rows == labels.num_rows else given
-    _check_length(table, of)
-    table = with_frame(table, features, of)
-    check_columns(features, table)
-    return table.select([f.name for f in features]), of
+def _answers(
+    task: Task, labels: pa.Table, rows: np.ndarray, classes: Sequence[str]
+) -> tuple[pa.Table, Targets]:
+    chosen = labels.take(pa.array(rows))
+    seeds = chosen.select([c for c in _SEED_COLUMNS if c in chosen.column_names])
+    return seeds, encode_labels(task.type, chosen["label"], classes)
+
+
+def _in_memory(given: Any) -> tuple[Columns, pa.Table | None]:
+    table, of = given if isinstance(given, tuple) else (given, None)
+    return Columns.of_table(table), of
+
+
+def _alternative(
+    columns: Columns, of: pa.Table | None, labels: pa.Table, features: Sequence[Feature]
+) -> tuple[Columns, pa.Table, np.ndarray]:
+    """Return columns and labels that match row by row, and which of the rows are train rows."""
+    if of is None:
+        train = labels.take(pa.array(find_rows(labels, Split.TRAIN)))
+        of = labels if columns.num_rows == labels.num_rows else train
+    _check_length(columns.num_rows, of)
+    columns = with_frame(columns, features, of)
+    check_columns(features, columns.schema)
+    chosen = find_rows(of, Split.TRAIN) if "split" in of.column_names else np.arange(of.num_rows)
+    return columns, of, chosen
 
 
 def _concatenate(parts: Sequence[Rows]) -> Rows:
+    matrix = np.empty((sum(map(len, parts)), parts[0].matrix.shape[1]), dtype=np.float32, order="F")
+    np.concatenate([p.matrix for p in parts], out=matrix)
     return Rows(
         pa.concat_tables([p.seeds for p in parts]),
-        pa.concat_tables([p.table for p in parts]),
-        np.concatenate([p.matrix for p in parts]),
+        matrix,
         Targets(
             np.concatenate([p.targets.values for p in parts]),
             np.concatenate([p.targets.num_true for p in parts]),

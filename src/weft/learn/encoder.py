@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from weft.core import Feature, FeatureKind, UserError
+from weft.learn.matrices import Columns, Place
 
 FRAME = "frame"
 FRAME_FEATURE = Feature(
@@ -45,9 +46,11 @@ class Encoder:
     @staticmethod
     def fit(features: Sequence[Feature], train: pa.Table) -> Encoder:
         """Learn the vocabularies from the feature table of the train rows."""
-        check_columns(features, train)
+        check_columns(features, train.schema)
         vocabularies = {
-            f.name: _vocabulary(train.column(f.name)) for f in features if f.kind is FeatureKind.CATEGORICAL
+            f.name: learn_vocabulary(train.column(f.name))
+            for f in features
+            if f.kind is FeatureKind.CATEGORICAL
         }
         return Encoder(tuple(features), vocabularies)
 
@@ -62,44 +65,92 @@ class Encoder:
         return tuple(f.name for f in self.features)
 
     def matrix(self, table: pa.Table, seeds: pa.Table | None = None) -> np.ndarray:
-        """Encode a feature table as float32 of shape ``(rows, features)``.
+        """Encode a feature table.
 
         Args:
-            table: Has a column for every feature; columns beyond those are ignored.
-            seeds: Rows that ``table`` is about; gives the frame where the task forecasts.
+            table: One row per row to predict; more columns than the features do no harm.
+            seeds: Give the frames where the task forecasts and ``table`` has no column ``frame``.
+
+        Returns:
+            float32 ``(n, features)``, in column order.
 
         Raises:
             UserError: ``LEARN005`` when the table does not fit, with how it differs.
         """
-        table = with_frame(table, self.features, seeds)
-        check_columns(self.features, table)
-        matrix = np.empty((table.num_rows, len(self.features)), dtype=np.float32)
+        columns = with_frame(Columns.of_table(table), self.features, seeds)
+        check_columns(self.features, columns.schema)
+        matrix = np.empty((table.num_rows, len(self.features)), dtype=np.float32, order="F")
         for position, feature in enumerate(self.features):
-            column = table.column(feature.name)
-            if feature.kind is FeatureKind.CATEGORICAL:
-                matrix[:, position] = _codes(column, self.vocabularies[feature.name])
-            else:
-                matrix[:, position] = _numbers(column)
+            matrix[:, position] = encode_column(feature, columns.read(feature.name), self.vocabularies)
         return matrix
 
 
-def with_frame(table: pa.Table, features: Sequence[Feature], seeds: pa.Table | None) -> pa.Table:
-    """Add the column ``frame`` of the seeds where the features ask for it and the table lacks it."""
+def encode_column(
+    feature: Feature, column: pa.ChunkedArray, vocabularies: Mapping[str, tuple[str, ...]]
+) -> np.ndarray:
+    """Turn one feature into numbers, float32 ``(n,)``."""
+    if feature.kind is FeatureKind.CATEGORICAL:
+        return _codes(column, vocabularies[feature.name])
+    return _numbers(column)
+
+
+def encode_parts(
+    features: Sequence[Feature],
+    columns: Columns,
+    rows_by_part: Mapping[str, np.ndarray],
+    place: Place,
+    vocabularies: dict[str, tuple[str, ...]],
+    *,
+    learn_from: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
+    """Encode some parts of a table, reading each column once.
+
+    Args:
+        features: Become the columns of the matrices.
+        columns: The table.
+        rows_by_part: Name → rows of the table, int64.
+        place: Where the matrices are kept.
+        vocabularies: Of the categorical features; added to when ``learn_from`` is given.
+        learn_from: Rows that vocabularies are learned from.
+
+    Returns:
+        Name → matrix.
+    """
+    writers = {name: place(name, len(rows), len(features)) for name, rows in rows_by_part.items()}
+    chosen = {name: _as_slice(rows) for name, rows in rows_by_part.items()}
+    for feature in features:
+        column = columns.read(feature.name)
+        if learn_from is not None and feature.kind is FeatureKind.CATEGORICAL:
+            vocabularies[feature.name] = learn_vocabulary(column.take(pa.array(learn_from)))
+        encoded = encode_column(feature, column, vocabularies)
+        for name, writer in writers.items():
+            writer.put(encoded[chosen[name]])
+    return {name: writer.finish() for name, writer in writers.items()}
+
+
+def _as_slice(rows: np.ndarray) -> np.ndarray | slice:
+    if len(rows) and (np.diff(rows) == 1).all():
+        return slice(int(rows[0]), int(rows[-1]) + 1)
+    return rows
+
+
+def with_frame(columns: Columns, features: Sequence[Feature], seeds: pa.Table | None) -> Columns:
+    """Add the column ``frame`` of the seeds where the features ask for it and the columns lack it."""
     wanted = any(f.name == FRAME and f.aggregate == FRAME for f in features)
-    if not wanted or FRAME in table.column_names:
-        return table
+    if not wanted or FRAME in columns.schema.names:
+        return columns
     if seeds is None or FRAME not in seeds.column_names:
         raise UserError(
             "LEARN018",
             "this model forecasts frame by frame, and the rows to predict have no column 'frame'.",
             "give one row per entity and frame (see weft.learn.expand_frames).",
         )
-    return table.append_column(FRAME, seeds.column(FRAME).cast(pa.float64()))
+    return columns.with_column(FRAME, seeds.column(FRAME).cast(pa.float64()))
 
 
-def check_columns(features: Sequence[Feature], table: pa.Table) -> None:
+def check_columns(features: Sequence[Feature], schema: pa.Schema) -> None:
     """Refuse a table that lacks a feature or has it in another type."""
-    present: Mapping[str, pa.DataType] = {f.name: f.type for f in table.schema}
+    present: Mapping[str, pa.DataType] = {f.name: f.type for f in schema}
     missing = [f.name for f in features if f.name not in present]
     wrong = [
         f"'{f.name}' is {present[f.name]} instead of {f.kind.value}"
@@ -130,7 +181,8 @@ def _fits(kind: FeatureKind, dtype: pa.DataType) -> bool:
     return bool(pa.types.is_floating(dtype) or pa.types.is_integer(dtype) or pa.types.is_boolean(dtype))
 
 
-def _vocabulary(column: pa.ChunkedArray) -> tuple[str, ...]:
+def learn_vocabulary(column: pa.ChunkedArray) -> tuple[str, ...]:
+    """List the most frequent values of the train rows."""
     counted = pc.value_counts(column.cast(pa.string()))
     pairs = [(v, c) for v, c in zip(*(counted.field(i).to_pylist() for i in (0, 1)), strict=True)]
     ordered = sorted((p for p in pairs if p[0] is not None), key=lambda p: (-p[1], p[0]))
@@ -141,9 +193,9 @@ def _codes(column: pa.ChunkedArray, vocabulary: tuple[str, ...]) -> np.ndarray:
     values = column.cast(pa.string())
     found = pc.index_in(values, value_set=pa.array(vocabulary, pa.string()))
     codes = pc.fill_null(found.cast(pa.int32()), UNKNOWN_CODE - FIRST_CODE).to_numpy() + FIRST_CODE
-    return np.asarray(np.where(pc.is_null(values).to_numpy(), MISSING_CODE, codes))
+    return np.where(pc.is_null(values).to_numpy(), MISSING_CODE, codes).astype(np.float32)
 
 
 def _numbers(column: pa.ChunkedArray) -> np.ndarray:
     values = column.cast(pa.float64()).to_numpy()
-    return np.asarray(np.clip(values, -_LARGEST, _LARGEST))
+    return np.asarray(np.clip(values, -_LARGEST, _LARGEST), dtype=np.float32)

@@ -16,6 +16,7 @@ from weft.learn.bootstrap import Interval, interval, resample
 from weft.learn.candidate import Candidate, Predictor, read_candidate, read_predictions
 from weft.learn.importance import Importance, measure_importance
 from weft.learn.metrics import Metric, get_metric, metrics_for
+from weft.learn.output import RowExplanation, explain_matrix
 from weft.learn.verdict import Comparison, Verdict, compare, judge
 
 PREDICTIONS = "predictions.parquet"
@@ -40,6 +41,16 @@ class LeaderboardRow:
 
 
 @dataclass(frozen=True)
+class ExampleRow:
+    """One explained row of the scored split, with what came true."""
+
+    entity: str
+    anchor_us: int
+    label: float
+    told: RowExplanation
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What the ladder came to.
 
@@ -54,6 +65,7 @@ class Evaluation:
         threshold: From which probability the answer is yes; binary tasks.
         classes: Of the task, in the order of predictions.
         importance: What moved the winner's predictions; ``None`` when nothing does.
+        examples: A high, a middle and a low prediction, explained.
     """
 
     metric: str
@@ -66,6 +78,7 @@ class Evaluation:
     threshold: float | None
     classes: tuple[str, ...]
     importance: Importance | None
+    examples: tuple[ExampleRow, ...] = ()
 
 
 def evaluate(data: Any, folders: Sequence[Path], *, seed: int, directory: Path) -> Evaluation:
@@ -93,6 +106,7 @@ def evaluate(data: Any, folders: Sequence[Path], *, seed: int, directory: Path) 
     metric = get_metric(data.outline.chosen_metric)
     best = choose(metric, [c for c, _ in usable])
     winner, folder = usable[best]
+    predictor = Predictor.open(folder)
     boards = {split: _Board(data, split, metric, usable, seed) for split in (Split.VAL, Split.TEST)}
     judged = boards[Split.TEST] if boards[Split.TEST].is_scored(best) else boards[Split.VAL]
     names = [c.model for c, _ in usable]
@@ -123,7 +137,8 @@ def evaluate(data: Any, folders: Sequence[Path], *, seed: int, directory: Path) 
         scores={split.value: board.all_scores(best) for split, board in boards.items()},
         threshold=winner.calibration.threshold,
         classes=tuple(data.classes),
-        importance=measure_importance(Predictor.open(folder), data, seed=seed),
+        importance=measure_importance(predictor, data, seed=seed),
+        examples=_examples(predictor, judged, best),
     )
 
 
@@ -189,6 +204,27 @@ class _Board:
             return np.empty((len(self.raw), 0))
         forms = [self.rows.form(metric, p, t) for p, t in zip(self.raw, self.thresholds, strict=True)]
         return resample(metric, self.rows.targets, forms, self.rows.clusters(), seed=seed)
+
+
+def _examples(predictor: Predictor, board: _Board, best: int) -> tuple[ExampleRow, ...]:
+    """Explain the highest, the middle and the lowest prediction; nothing for lists and classes."""
+    predicted, rows = board.calibrated[best], board.rows
+    is_list = rows.targets.values.ndim != 1 or predicted.shape != rows.targets.values.shape
+    if is_list or not len(rows) or not predictor.model.header.encoder.features:
+        return ()
+    order = np.argsort(predicted, kind="stable")
+    places = dict.fromkeys(int(order[i]) for i in (-1, len(order) // 2, 0))
+    seeds = rows.seeds.take(pa.array(list(places)))
+    anchors = seeds["anchor_time"].cast(pa.timestamp("us")).cast(pa.int64()).to_pylist()
+    return tuple(
+        ExampleRow(
+            str(seeds["entity"][i].as_py()),
+            anchors[i],
+            float(rows.targets.values[place]),
+            explain_matrix(predictor, np.asarray(rows.matrix[place : place + 1])),
+        )
+        for i, place in enumerate(places)
+    )
 
 
 def _predictions(data: Any, boards: dict[Split, _Board], names: Sequence[str], best: int) -> pa.Table:

@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from weft.core import Offset, Task, TaskType
+from weft.core import FeatureKind, Offset, Task, TaskType
 from weft.learn.candidate import Predictor
 from weft.learn.data import expand_frames
+from weft.learn.encoder import FIRST_CODE, Encoder
 from weft.learn.importance import divide_row, first_output
 from weft.learn.metrics import rank_items
 
@@ -105,29 +106,36 @@ def explain_rows(predictor: Predictor, values: pa.Table, seeds: pa.Table | None 
     else:
         values = values.slice(0, 1)
         seeds = None if seeds is None else seeds.slice(0, 1)
-    matrix = model.header.encoder.matrix(values, seeds)
+    return explain_matrix(predictor, model.header.encoder.matrix(values, seeds), about)
+
+
+def explain_matrix(predictor: Predictor, matrix: np.ndarray, about: str = "") -> RowExplanation:
+    """Explain one encoded row, shape ``(1, features)``."""
+    model = predictor.model
     amounts, base, unit = divide_row(model, matrix)
-    predicted = predictor.predict(values, seeds)
+    predicted = predictor.candidate.calibration.apply(model.score(matrix))
     if predicted.ndim == 2:
         index = int(predicted[0].argmax())
         about = model.header.classes[index]
         predicted = predicted[:, index]
+    encoder = model.header.encoder
     told = [
-        Amount(f.name, f.words, _shown(values, f.name), float(a), f.table, f.links, f.columns)
-        for f, a in zip(model.header.encoder.features, amounts, strict=True)
+        Amount(f.name, f.words, _shown(encoder, matrix[0, i], i), float(a), f.table, f.links, f.columns)
+        for i, (f, a) in enumerate(zip(encoder.features, amounts, strict=True))
         if a != 0
     ]
     ordered = tuple(sorted(told, key=lambda t: -abs(t.amount)))
     return RowExplanation(float(first_output(predicted)[0]), about, base, unit, ordered)
 
 
-def _shown(values: pa.Table, name: str) -> str:
-    if name not in values.column_names:
-        return ""
-    value: Any = values[name][0].as_py()
-    if value is None:
-        return "missing"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _shown(encoder: Encoder, value: float, position: int) -> str:
+    """Write an encoded value as it was in the feature table."""
+    feature = encoder.features[position]
+    if feature.kind is FeatureKind.CATEGORICAL:
+        vocabulary = encoder.vocabularies[feature.name]
+        code = int(value) - FIRST_CODE
+        return vocabulary[code] if 0 <= code < len(vocabulary) else ("missing" if code < -1 else "other")
+    return "missing" if np.isnan(value) else f"{value:.4g}"
 
 
 def _frames(task: Task, seeds: pa.Table) -> dict[str, pa.Array]:

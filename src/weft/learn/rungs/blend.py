@@ -126,7 +126,9 @@ class BlendRung:
             (read_candidate(folders[i]).model, load_model(folders[i] / MODEL_FOLDER), float(weights[i]))
             for i in kept.tolist()
         ]
-        model = BlendModel(Header(data.task, data.classes, data.encoder), members, [folders[int(i)] for i in kept])
+        model = BlendModel(
+            Header(data.task, data.classes, data.encoder), members, [folders[int(i)] for i in kept]
+        )
         model.val_prediction = _held_out(data, predictions)
         return model
 

@@ -12,6 +12,9 @@ from weft.core import TaskType, UserError
 from weft.learn.rung import Header, Model, sigmoid
 from weft.learn.targets import MULTILABEL
 
+# Fewer rows than this are predicted sooner by one thread.
+_PARALLEL_ROWS = 20_000
+
 
 @dataclass(frozen=True)
 class Member:
@@ -42,7 +45,8 @@ class Member:
     def predict(self, matrix: np.ndarray, **options: Any) -> np.ndarray:
         """Return the raw score, or what LightGBM's ``options`` ask for."""
         read = np.ascontiguousarray(matrix[:, list(self.columns)])
-        return np.asarray(self.booster().predict(read, **options))
+        threads = {} if len(read) >= _PARALLEL_ROWS else {"num_threads": 1}
+        return np.asarray(self.booster().predict(read, **threads, **options))
 
 
 class BoostedModel(Model):

@@ -158,7 +158,7 @@ def _sample(rows: Rows, seed: int) -> Rows:
     if len(rows) <= _SCREEN_ROWS:
         return rows
     chosen = np.sort(np.random.default_rng(seed).choice(len(rows), _SCREEN_ROWS, replace=False))
-    return Rows(rows.seeds, rows.table, rows.matrix[chosen], rows.targets.take(chosen))
+    return rows.take(chosen)
 
 
 def _merit(rows: Rows, position: int, data: TrainingData) -> float:

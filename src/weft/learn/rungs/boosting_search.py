@@ -1,0 +1,250 @@
+"""The search over boosted trees: trials in waves, then an ensemble of the best.
+
+Boosters are grown side by side, one thread each: on machines that others use too, threads that wait for each
+other inside one booster cost many times what they save. Waves have a fixed size and work is counted in trees,
+so neither the number of threads nor the clock changes what is found.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from weft.core import Progress, Resources, TaskType
+from weft.learn.rungs.boosting_model import Member
+from weft.learn.rungs.boosting_space import (
+    SearchPlan,
+    dataset_parameters,
+    full_parameters,
+    propose,
+    top_sizes,
+    tree_seconds,
+)
+
+_PATIENCE = 50
+_SCREEN_ROUNDS = 60
+_MAX_FEATURES = 400
+_WAVE = 3
+
+
+@dataclass(frozen=True)
+class BoostingData:
+    """What boosters are grown on.
+
+    Attributes:
+        matrix: Encoded train features.
+        labels: Of the train rows.
+        val_matrix: Encoded val features.
+        val_labels: Of the val rows.
+        stopping_rows: The val rows that early stopping may look at.
+        categorical: Positions of categorical features.
+        num_outputs: Classes of a multiclass task, else 1.
+        task_type: Of the task.
+        metric: What is to be good in the end.
+        stopping: LightGBM's metric for early stopping.
+        value: Scores predictions for val; higher is better.
+    """
+
+    matrix: np.ndarray
+    labels: np.ndarray
+    val_matrix: np.ndarray
+    val_labels: np.ndarray
+    stopping_rows: np.ndarray
+    categorical: tuple[int, ...]
+    num_outputs: int
+    task_type: TaskType
+    metric: str
+    stopping: str
+    value: Callable[[np.ndarray], float]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration that was tried, and what came of it."""
+
+    parameters: dict[str, Any]
+    columns: tuple[int, ...]
+    value: float
+    seconds: float
+
+
+class Search:
+    """One search: the trials made so far and the work they took."""
+
+    def __init__(
+        self,
+        data: BoostingData,
+        plan: SearchPlan,
+        *,
+        seed: int,
+        resources: Resources,
+        deadline: float | None,
+        progress: Progress,
+    ) -> None:
+        self.data, self.plan, self.seed = data, plan, seed
+        self.threads = max(1, resources.threads)
+        self.deadline, self.progress = deadline, progress
+        self.spent_s = 0.0
+        self.trials: list[Trial] = []
+
+    def ensemble(self) -> tuple[Member, ...]:
+        """Run the trials and grow the best few on all train rows, with several seeds each."""
+        self.try_all()
+        kept = sorted(self.trials, key=lambda t: -t.value)[: self.plan.kept]
+        sets = {t.columns: self._datasets(self.data, self._all_rows(), t.columns) for t in kept}
+        members: list[Member] = []
+        for bag in range(self.plan.bag):
+            cost = sum(t.seconds for t in kept) * len(self.data.matrix) / self.plan.search_rows
+            if members and (self.spent_s + cost > self.plan.total_s or self._is_late()):
+                break
+            jobs = [
+                (t.parameters, sets[t.columns], self.seed * 1_000 + bag * self.plan.kept + i + 1)
+                for i, t in enumerate(kept)
+            ]
+            for trial, booster in zip(kept, self._grow_all(jobs), strict=True):
+                members.append(Member(_text(booster), trial.columns, None, 1.0))
+            self.spent_s += cost
+            self.progress.update(min(self.spent_s, self.plan.total_s), self.plan.total_s, f"bag {bag + 1}")
+        return tuple(Member(m.text, m.columns, None, 1 / len(members)) for m in members)
+
+    def quantile(self, level: float) -> tuple[Member, ...]:
+        """Grow the quantile of the given level in the best configuration found."""
+        best = max(self.trials, key=lambda t: t.value)
+        parameters = {**best.parameters, "objective": "quantile", "alpha": level}
+        sets = self._datasets(self.data, self._all_rows(), best.columns)
+        booster = self._grow(parameters, sets, self.seed, threads=self.threads, stopping="quantile")
+        return (Member(_text(booster), best.columns, None, 1.0),)
+
+    def per_class(
+        self, classes: Sequence[tuple[int, BoostingData]], budget_s: float
+    ) -> list[tuple[int, str, tuple[int, ...]]]:
+        """Grow one booster per class in the best configuration of the class that was searched."""
+        self.try_all()
+        best = max(self.trials, key=lambda t: t.value)
+        tree_s = tree_seconds(best.parameters, len(self.data.matrix), len(best.columns))
+        rounds = int(np.clip(budget_s / len(classes) / tree_s, 10, 500))
+        sets = self._datasets(self.data, self._all_rows(), best.columns)
+        grown: list[tuple[int, str, tuple[int, ...]]] = []
+        for number, (c, data) in enumerate(classes):
+            if grown and self._is_late():
+                break
+            for dataset, labels in zip(sets, (data.labels, data.val_labels), strict=False):
+                dataset.set_label(labels)
+            booster = self._grow(best.parameters, sets, self.seed + c, threads=1, rounds=rounds)
+            grown.append((c, _text(booster), best.columns))
+            self.progress.update(float(number + 1), float(len(classes)), "classes")
+        return grown
+
+    def try_all(self) -> None:
+        """Try configurations, a wave at a time, until the work for the search is spent."""
+        rows = self._sample(self.plan.search_rows)
+        ranked = self._screen(rows)
+        sizes = top_sizes(len(ranked))
+        proposals = propose(self.plan.max_trials, self.data.task_type, self.data.metric, self.seed)
+        sets: dict[int, tuple[Any, ...]] = {}
+        for start in range(0, len(proposals), _WAVE):
+            if self.trials and (self.spent_s >= self.plan.search_s or self._is_late()):
+                return
+            wave = proposals[start : start + _WAVE]
+            for size in {sizes[p["top"]] for p in wave} - sets.keys():
+                sets[size] = self._datasets(self.data, rows, tuple(sorted(ranked[:size])))
+            grown = self._grow_all([(p, sets[sizes[p["top"]]], self.seed) for p in wave])
+            for proposal, booster in zip(wave, grown, strict=True):
+                self._record(proposal, tuple(sorted(ranked[: sizes[proposal["top"]]])), booster, len(rows))
+            best = max(t.value for t in self.trials)
+            self.progress.update(min(self.spent_s, self.plan.total_s), self.plan.total_s, f"best {best:.4f}")
+
+    def _record(
+        self, proposal: dict[str, Any], columns: tuple[int, ...], booster: Any, num_rows: int
+    ) -> None:
+        predicted = booster.predict(self.data.val_matrix[:, list(columns)], num_threads=1)
+        trees = booster.num_trees() + _PATIENCE * self.data.num_outputs
+        seconds = trees * tree_seconds(proposal, num_rows, len(columns))
+        self.spent_s += seconds
+        self.trials.append(Trial(proposal, columns, self.data.value(np.asarray(predicted)), seconds))
+
+    def _screen(self, rows: np.ndarray) -> list[int]:
+        """Order the features by gain in a first quick fit and drop those of no use."""
+        columns = tuple(range(self.data.matrix.shape[1]))
+        first = propose(1, self.data.task_type, self.data.metric, self.seed)[0]
+        sets = self._datasets(self.data, rows, columns)[:1]
+        booster = self._grow(first, sets, self.seed, threads=1, rounds=_SCREEN_ROUNDS)
+        self.spent_s += booster.num_trees() * tree_seconds(first, len(rows), len(columns))
+        gain = booster.feature_importance("gain")
+        ordered = [int(i) for i in np.argsort(-gain, kind="stable") if gain[i] > 0]
+        return ordered[:_MAX_FEATURES] or [0]
+
+    def _is_late(self) -> bool:
+        return self.deadline is not None and time.monotonic() > self.deadline
+
+    def _all_rows(self) -> np.ndarray:
+        return np.arange(len(self.data.matrix))
+
+    def _sample(self, size: int) -> np.ndarray:
+        num = len(self.data.matrix)
+        if size >= num:
+            return self._all_rows()
+        return np.sort(np.random.default_rng(self.seed).choice(num, size, replace=False))
+
+    def _datasets(self, data: BoostingData, rows: np.ndarray, columns: tuple[int, ...]) -> tuple[Any, ...]:
+        import lightgbm
+
+        kinds = set(data.categorical)
+        options: dict[str, Any] = {
+            "params": dataset_parameters(self.threads),
+            "categorical_feature": [i for i, c in enumerate(columns) if c in kinds],
+        }
+        matrix = data.matrix[np.ix_(rows, np.array(columns))]
+        train = lightgbm.Dataset(matrix, data.labels[rows].astype(np.float64), **options).construct()
+        watched = data.stopping_rows
+        if not watched.any():
+            return (train,)
+        val_matrix = data.val_matrix[watched][:, list(columns)]
+        labels = data.val_labels[watched].astype(np.float64)
+        return train, lightgbm.Dataset(val_matrix, labels, reference=train, **options).construct()
+
+    def _grow_all(self, jobs: Sequence[tuple[dict[str, Any], tuple[Any, ...], int]]) -> list[Any]:
+        """Grow several boosters side by side; the order of the results is that of the jobs."""
+        workers = min(self.threads, len(jobs))
+        share = max(1, self.threads // max(workers, 1))
+        with ThreadPoolExecutor(workers) as pool:
+            return list(pool.map(lambda job: self._grow(*job, threads=share), jobs))
+
+    def _grow(
+        self,
+        trial: dict[str, Any],
+        sets: tuple[Any, ...],
+        seed: int,
+        *,
+        threads: int,
+        rounds: int | None = None,
+        stopping: str | None = None,
+    ) -> Any:
+        import lightgbm
+
+        num_rows = sets[0].num_data()
+        parameters = full_parameters(trial, num_rows, stopping or self.data.stopping, seed, threads)
+        if self.data.num_outputs > 1:
+            parameters["num_class"] = self.data.num_outputs
+        valid = list(sets[1:])
+        callbacks = [lightgbm.early_stopping(_PATIENCE, verbose=False)] if valid else []
+        if rounds is None:
+            tree_s = tree_seconds(trial, num_rows, sets[0].num_feature())
+            scale = num_rows / self.plan.search_rows
+            rounds = self.plan.max_rounds(tree_s / max(scale, 1.0), self.data.num_outputs)
+        booster = lightgbm.train(
+            parameters, sets[0], num_boost_round=rounds, valid_sets=valid, callbacks=callbacks
+        )
+        kept = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
+        return lightgbm.Booster(model_str=booster.model_to_string(num_iteration=kept))
+
+
+def _text(booster: Any) -> str:
+    """Write a booster so that the number of threads that grew it leaves no trace."""
+    return re.sub(r"\[num_threads: \d+\]", "[num_threads: 0]", str(booster.model_to_string()))
