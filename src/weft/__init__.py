@@ -13,25 +13,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from weft.version import __version__
+
 if TYPE_CHECKING:
     from weft.project import Graph, Query, Run, connect, from_relbench, open_project, open_run
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Graph",
     "Query",
     "Run",
+    "__version__",
     "connect",
     "from_relbench",
     "open_project",
     "open_run",
 ]
+_EXPORTED = frozenset(__all__) - {"__version__"}
 
 
 def __getattr__(name: str) -> Any:
     """Import the Python face on first use, so that ``import weft`` stays light."""
-    if name in __all__:
+    if name in _EXPORTED:
         import weft.project
 
         return getattr(weft.project, name)

@@ -6,8 +6,9 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
-import click
 import typer
 from typer.main import get_command
 
@@ -35,15 +36,7 @@ def run_command(arguments: list[str]) -> int:
     try:
         result = _command()(arguments, prog_name="weft", standalone_mode=False)
         return result if isinstance(result, int) else 0
-    except click.exceptions.NoArgsIsHelpError as error:
-        print_result(error.format_message())
-        return 0
-    except click.ClickException as error:
-        return _fail(
-            UserError("DATA116", f"{error.format_message().rstrip('.')}.", "see weft COMMAND --help."),
-            as_json,
-        )
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         print_notice("Interrupted. What is finished is kept: the same command goes on from there.")
         return 130
     except WeftError as error:
@@ -52,37 +45,46 @@ def run_command(arguments: list[str]) -> int:
         sys.stderr.close()
         return 0
     except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{os.path.basename(where.filename)}:{where.lineno}"  # noqa: PTH119
-        return _fail(
-            InvariantError(
-                "DATA117",
-                f"{type(error).__name__} in {place}: {error}",
-                "this is a bug of Weft; set WEFT_DEBUG=1 to see the traceback and report it.",
-            ),
-            as_json,
-        )
+        return _fail_unforeseen(error, as_json)
 
 
 def command_help() -> Iterator[tuple[str, str]]:
     """Yield every command's full name and help text, for the reference pages and the tests."""
     root = _command()
-    yield from _walk(root, click.Context(root, info_name="weft"))
+    yield from _walk(root, root.context_class(root, info_name="weft"))
 
 
-def _walk(command: click.Command, context: click.Context) -> Iterator[tuple[str, str]]:
+def _walk(command: Any, context: Any) -> Iterator[tuple[str, str]]:
     yield context.command_path, command.get_help(context)
-    if isinstance(command, click.Group):
-        for name in command.list_commands(context):
-            inner = command.get_command(context, name)
-            if inner is not None:
-                yield from _walk(inner, click.Context(inner, info_name=name, parent=context))
+    for name in getattr(command, "commands", {}):
+        inner = command.get_command(context, name)
+        yield from _walk(inner, inner.context_class(inner, info_name=name, parent=context))
 
 
-def _command() -> click.Command:
+def _command() -> Any:
     import weft.cli.commands  # noqa: F401 - registers the commands on `app`
 
     return get_command(app)
+
+
+def _fail_unforeseen(error: Exception, as_json: bool) -> int:
+    """Turn a wrong call of a command into a user's error, and anything else into a bug of ours."""
+    if hasattr(error, "format_message"):
+        message = error.format_message().strip()
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print_result(message)
+            return 0
+        return _fail(UserError("DATA116", f"{message.rstrip('.')}.", "see weft COMMAND --help."), as_json)
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(where.filename).name}:{where.lineno}"
+    return _fail(
+        InvariantError(
+            "DATA117",
+            f"{type(error).__name__} in {place}: {error}",
+            "this is a bug of Weft; set WEFT_DEBUG=1 to see the traceback and report it.",
+        ),
+        as_json,
+    )
 
 
 def _fail(error: WeftError, as_json: bool) -> int:

@@ -10,7 +10,7 @@ from weft.project import SETTINGS_FILE, Graph, ProjectFolder, connect, open_proj
 def open_graph(
     folder: str, project: str | None, memory_limit: str | None = None, threads: int | None = None
 ) -> Graph:
-    """Open ``folder``: with ``weft.yaml`` in it as a project, else as a source kept in ``project`` or here."""
+    """Open ``folder`` as a project when it holds ``weft.yaml``, else as a source with a project beside it."""
     if project is None and (Path(folder) / SETTINGS_FILE).exists():
         return open_project(folder, memory_limit=memory_limit, threads=threads)
     place = ProjectFolder(project or ".", memory_limit=memory_limit, threads=threads)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-import weft
 from weft.core import digest_file, digest_value
+from weft.version import __version__
 
-_ROOT = Path(weft.__file__).parent
+_ROOT = Path(__file__).parents[1]
 
 
 @functools.cache
@@ -20,4 +20,4 @@ def code_version(*rooms: str) -> str:
         for path in sorted((_ROOT / room).rglob("*"))
         if path.suffix in {".py", ".lark"}
     }
-    return f"{weft.__version__}+{digest_value(digests)[:12]}"
+    return f"{__version__}+{digest_value(digests)[:12]}"

@@ -1,1 +1,42 @@
-"""The project room."""
+"""The Python face: connect, Graph, Query, Run, and the project folder that keeps what they make."""
+
+from weft.project.explanation import Explanation, GlobalExplanation
+from weft.project.folder import ProjectFolder
+from weft.project.graph import Connection, Graph, connect, from_relbench, open_project
+from weft.project.proposals import propose_queries
+from weft.project.query import DEFAULT_BUDGET, Query
+from weft.project.query_explanation import QueryExplanation
+from weft.project.run import Run, open_run
+from weft.project.settings import FILE_NAME as SETTINGS_FILE
+from weft.project.settings import ProjectSettings, QuerySettings
+from weft.project.showcase import Showcase, make_demo
+from weft.project.start import init_project
+from weft.project.views import View, collect_garbage, links_view, runs_view, tables_view
+
+__all__ = [
+    "DEFAULT_BUDGET",
+    "SETTINGS_FILE",
+    "Connection",
+    "Explanation",
+    "GlobalExplanation",
+    "Graph",
+    "ProjectFolder",
+    "ProjectSettings",
+    "Query",
+    "QueryExplanation",
+    "QuerySettings",
+    "Run",
+    "Showcase",
+    "View",
+    "collect_garbage",
+    "connect",
+    "from_relbench",
+    "init_project",
+    "links_view",
+    "make_demo",
+    "open_project",
+    "open_run",
+    "propose_queries",
+    "runs_view",
+    "tables_view",
+]

@@ -9,7 +9,8 @@ from typing import Any
 
 from weft.compile import TablesSpec, compile_tables, hold_source, read_value
 from weft.core import Finding, Link, Schema, Table, from_plain, to_plain
-from weft.data import Profile, connect as connect_source
+from weft.data import Profile
+from weft.data import connect as connect_source
 from weft.flow import Node, Output, Plan
 from weft.pql import compile_query
 from weft.project.folder import ProjectFolder

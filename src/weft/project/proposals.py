@@ -42,7 +42,9 @@ def propose_queries(graph: Graph) -> list[str]:
     number = _number_column(graph, pace.link.table)
     if number is not None:
         how = "SUM" if _SUMMED.search(number) else "AVG"
-        texts.append(f"PREDICT {how}({rows}.{_name(number)}{via}, 0, {days}, days) FOR EACH {entity} {recent}")
+        texts.append(
+            f"PREDICT {how}({rows}.{_name(number)}{via}, 0, {days}, days) FOR EACH {entity} {recent}"
+        )
     item = _item_column(graph, pace.link)
     if item is not None:
         texts.append(
@@ -69,7 +71,7 @@ def _liveliness(pace: Pace) -> float:
     """Rows that come back: long lives, several rows each, many parents."""
     share = min(1.0, pace.life_us / pace.span_us)
     per_parent = pace.rows / pace.parents
-    return share * min(per_parent, 20.0) * min(pace.parents, 1000) ** 0.5 * pace.rows**0.25
+    return float(share * min(per_parent, 20.0) * min(pace.parents, 1000) ** 0.5 * pace.rows**0.25)
 
 
 def _horizon_days(pace: Pace) -> int:

@@ -12,7 +12,8 @@ import pyarrow as pa
 import weft.pql
 from weft.compile import FitSpec, compile_fit, compile_labels, read_labels
 from weft.core import History, Resources, Task, UserError, digest_value, parse_duration_s, to_plain
-from weft.data import Labels, connect as connect_source, export_frame, like_input, plan_layout, to_arrow
+from weft.data import Labels, export_frame, like_input, plan_layout, to_arrow
+from weft.data import connect as connect_source
 from weft.flow import Plan
 from weft.learn import rungs_for
 from weft.project.opening import open_outputs
@@ -101,7 +102,9 @@ class Query:
         plain = {"file": str(out), "task": self.task.type.value, "counts": labels.counts}
         findings = "\n".join(f"{f.subject}: {f.evidence} {f.advice}" for f in labels.findings)
         plain["findings"] = to_plain(labels.findings)
-        return View(f"Wrote {labels.table.num_rows:,} labels to {out} ({counts}).\n{findings}".rstrip(), plain)
+        return View(
+            f"Wrote {labels.table.num_rows:,} labels to {out} ({counts}).\n{findings}".rstrip(), plain
+        )
 
     def fit(self, *, budget: str = DEFAULT_BUDGET, seed: int = 0, **options: Any) -> Run:
         """Climb the ladder and return the finished run.
@@ -112,8 +115,9 @@ class Query:
             budget: CPU time for the search of each rung, such as ``"5m"``.
             seed: For everything random.
             **options: ``history`` (``"seed_time"`` or ``"frozen"``), ``val_start``, ``test_start``, ``step``,
-                ``eval_anchors``, ``models`` (rungs to try), ``label_table`` (a frame or file of your own instead
-                of the query's labels), ``audit`` (``table.column`` → ``"drop"``, ``"keep"``, ``{"as_of": time}``).
+                ``eval_anchors``, ``models`` (rungs to try), ``label_table`` (a frame or file of your own
+                instead of the query's labels), ``audit`` (``table.column`` → ``"drop"``, ``"keep"`` or
+                ``{"as_of": time}``).
         """
         spec = self._spec(options, budget_s=parse_duration_s(budget), seed=seed)
         project = self.graph.project

@@ -61,7 +61,8 @@ class QueryExplanation:
         ]
         if self.layout.straddling:
             parts.append(
-                f"{len(self.layout.straddling)} anchors are left out: their windows reach into the next split."
+                f"{len(self.layout.straddling)} anchors are left out: "
+                "their windows reach into the next split."
             )
         alarms = [f for f in self.findings if f.severity.value == "alarm"]
         parts += [f"Alarm: {f.subject}: {f.evidence} {f.advice}" for f in alarms]

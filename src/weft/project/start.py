@@ -46,7 +46,9 @@ def _settings(graph: Graph, source: str) -> dict[str, Any]:
     for table in graph.tables:
         said: dict[str, Any] = {}
         if table.primary_key:
-            said["primary_key"] = table.primary_key[0] if len(table.primary_key) == 1 else list(table.primary_key)
+            said["primary_key"] = (
+                table.primary_key[0] if len(table.primary_key) == 1 else list(table.primary_key)
+            )
         said["time_column"] = table.time_column
         kinds = {c.name: c.stype.value for c in table.columns if c.stype is not Stype.ID}
         if kinds:

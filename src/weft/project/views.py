@@ -107,7 +107,12 @@ def runs_view(folder: ProjectFolder) -> View:
 def collect_garbage(folder: ProjectFolder, *, dry_run: bool = False) -> View:
     """Remove from the store what nothing reaches, or say what would be removed."""
     swept = folder.store.gc(dry_run=dry_run)
-    return View(str(swept), to_plain(swept))
+    verb = "would be removed" if dry_run else "removed"
+    text = (
+        f"{swept.num_blobs:,} pieces of content ({swept.num_bytes / 1e6:,.1f} MB), {swept.num_refs:,} "
+        f"forgotten results and {swept.num_leftovers:,} leftovers {verb}; {swept.num_kept:,} pieces stay."
+    )
+    return View(text, to_plain(swept))
 
 
 def finding_line(finding: Finding) -> str:
@@ -169,9 +174,7 @@ def _plain_table(graph: Graph, name: str) -> dict[str, Any]:
     plain: dict[str, Any] = to_plain(table)
     plain["rows"] = statistics.num_rows
     plain["statistics"] = to_plain(statistics.columns)
-    plain["evidence"] = [
-        to_plain(e) for s, e in reasons.items() if s == name or s.startswith(f"{name}.")
-    ]
+    plain["evidence"] = [to_plain(e) for s, e in reasons.items() if s == name or s.startswith(f"{name}.")]
     return plain
 
 

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-import weft
 from weft.cli import options as opt
 from weft.cli.app import app
 from weft.cli.output import print_json, print_result
 from weft.project import init_project
+from weft.version import __version__
 
 
 @app.command()
@@ -32,4 +32,4 @@ def init(
 @app.command()
 def version(as_json: opt.Json = False) -> None:
     """Print the version of Weft."""
-    print_json({"version": weft.__version__}) if as_json else print_result(weft.__version__)
+    print_json({"version": __version__}) if as_json else print_result(__version__)

@@ -56,7 +56,8 @@ def labels(
 ) -> None:
     """Write the label table: the entity's key under its own name, anchor_time, label, split.
 
-    Example: weft labels shop/ --query "PREDICT COUNT(orders.*, 0, 30) = 0 FOR EACH users.user_id" --out labels.parquet
+    Example: weft labels shop/ --query "PREDICT COUNT(orders.*, 0, 30) = 0 FOR EACH users.user_id"
+    --out labels.parquet
     """
     graph = open_graph(folder, project, memory_limit, threads)
     chosen = _given(history, val_start, test_start, step, eval_anchors)

@@ -47,7 +47,9 @@ def evaluate_candidates(context: Context) -> dict[str, Any]:
     """Choose on val, score on test, compare, and explain the winner globally."""
     training = read_training_data(context)
     folders = lay_out_all(context.inputs, CANDIDATE, context.scratch)
-    evaluation = learn.evaluate(training, folders, seed=context.parameters["seed"], directory=context.directory)
+    evaluation = learn.evaluate(
+        training, folders, seed=context.parameters["seed"], directory=context.directory
+    )
     context.report(rows=len(training.val) + len(training.test))
     plain: dict[str, Any] = to_plain(evaluation)
     return plain
@@ -68,7 +70,10 @@ def read_training_data(context: Context) -> Any:
             labels=read_table(features, LABELS),
         )
     alternatives = {
-        name: (read_table(features, f"features-{name}.parquet"), read_table(features, f"labels-{name}.parquet"))
+        name: (
+            read_table(features, f"features-{name}.parquet"),
+            read_table(features, f"labels-{name}.parquet"),
+        )
         for name in features.value["alternatives"]
     }
     return learn.TrainingData.build(

@@ -83,7 +83,7 @@ def make_labels(context: Context) -> dict[str, Any]:
         query = compile_query(parameters["query"], tables.schema)
         if "label_table" in context.digests:
             given = pq.read_table(context.inputs["tables"].store.local_path(context.digests["label_table"]))
-            labels = data.use_label_table(tables, query, given, history, options)
+            labels = data.use_label_table(tables, query, given, options, history)
         else:
             labels = data.build_labels(tables, query, options, history, progress=context.progress)
     context.report(rows=labels.table.num_rows)

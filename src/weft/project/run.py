@@ -1,0 +1,410 @@
+"""Run: a finished fit, with everything that can be asked of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+import weft.pql
+from weft.compile import FitSpec, compile_answer, read_value
+from weft.core import (
+    Finding,
+    InvariantError,
+    Task,
+    UserError,
+    from_json,
+    from_plain,
+    parse_time,
+    to_json,
+    to_micros,
+    to_plain,
+)
+from weft.data import export_frame, like_input
+from weft.flow import Output, Plan, RunResult
+from weft.hub import RunRecord
+from weft.learn import Evaluation
+from weft.project.explanation import Explanation, GlobalExplanation
+from weft.project.folder import ProjectFolder
+from weft.project.view import html_table, text_table
+from weft.project.views import View
+
+if TYPE_CHECKING:
+    from weft.project.query import Query
+
+_COLUMNS = ["model", "metric", "val", "test", "95 % interval", "fit s", "rows/s"]
+
+
+class Run:
+    """A finished run: leaderboard, verdict, report, predictions, explanations.
+
+    It is reopened by its name in any process (`open_run`); nothing that is asked twice is computed twice.
+    """
+
+    def __init__(self, project: ProjectFolder, record: RunRecord, example: Any = None) -> None:
+        self.project = project
+        self.record = record
+        self.example = example
+        store = project.store
+        results = record.results
+        self.plan: Plan = from_json(Plan, store.get_bytes(results["plan"]))
+        self.evaluation: Evaluation = from_json(Evaluation, store.get_bytes(results["evaluation"]))
+        self.task: Task = from_plain(Task, record.task)
+
+    @classmethod
+    def finish(cls, query: Query, spec: FitSpec, plan: Plan, record: RunRecord, result: RunResult) -> Run:
+        """Register what a plan made as a finished run."""
+        project = query.graph.project
+        evaluation = result.outputs["evaluate"].value
+        store = project.store
+        plan_digest = store.put_bytes(to_json(plan).encode())
+        evaluation_digest = store.put_bytes(to_json(evaluation).encode())
+        store.set_ref(f"results/{record.name}/plan", plan_digest)
+        store.set_ref(f"results/{record.name}/evaluation", evaluation_digest)
+        made = from_plain(Evaluation, evaluation)
+        best = made.leaderboard[0]
+        results = {
+            "plan": plan_digest,
+            "evaluation": evaluation_digest,
+            "winner": {"model": made.winner, "metric": made.metric, "val": best.val, "test": best.test},
+            "verdict": made.verdict.sentence,
+            "split_sizes": _split_sizes(result.outputs["labels"].value["counts"]),
+            "audit": result.outputs["audit"].value,
+            "layout": result.outputs["labels"].value["layout"],
+            "counts": result.outputs["labels"].value["counts"],
+            "models": list(spec.models),
+            "stages": [_stage(e) for e in result.events],
+            "seconds": result.seconds,
+            "source": project.settings.source,
+        }
+        project.hub.finish_run(record.id, results=results)
+        run = cls(project, project.hub.get_run(record.id), query.graph.example)
+        project.hub.register_model(
+            project.settings.name or query.task.entity_table,
+            run=record.id,
+            digest=result.outputs[f"candidate[{made.winner}]"].digest,
+            metrics={made.metric: best.test} if best.test is not None else {},
+        )
+        return run
+
+    @property
+    def name(self) -> str:
+        """The run's name, by which it is reopened."""
+        return self.record.name
+
+    @property
+    def query(self) -> str:
+        """The question in PQL."""
+        return self.record.query
+
+    @property
+    def winner(self) -> str:
+        """The model that is best on val."""
+        return self.evaluation.winner
+
+    @property
+    def verdict(self) -> str:
+        """In one sentence: what won, by how much, and whether something simpler would do."""
+        return self.evaluation.verdict.sentence
+
+    @property
+    def audit(self) -> tuple[Finding, ...]:
+        """What the audit found."""
+        return tuple(from_plain(Finding, f) for f in self.record.results["audit"]["findings"])
+
+    @property
+    def leaderboard(self) -> Any:
+        """One row per model, best on val first, in the caller's frame type (a list of dicts for Arrow)."""
+        rows = self._rows()
+        if self.example is None:
+            return rows
+        return like_input(pa.Table.from_pylist([{**r, "ci": str(r["ci"])} for r in rows]), self.example)
+
+    def predict(self, *, at: str | dt.datetime | None = None, entities: Sequence[Any] | None = None) -> Any:
+        """Predict with the winner.
+
+        Args:
+            at: Anchor time; the last fact time when left out.
+            entities: Keys; all that exist and meet WHERE when left out.
+
+        Returns:
+            A frame of the type that went in (Arrow for files and databases); columns as in
+            ``docs/reference/pql.md``.
+        """
+        return like_input(self.predictions(at=at, entities=entities), self.example)
+
+    def predictions(
+        self, *, at: str | dt.datetime | None = None, entities: Sequence[Any] | None = None
+    ) -> pa.Table:
+        """Predict as `predict` does, always as an Arrow table."""
+        from weft.compile import read_table
+
+        output = self._answer(at, entities, explain=False)
+        return read_table(output, "predictions.parquet")
+
+    def predict_to(
+        self,
+        *,
+        at: str | None = None,
+        entities: Sequence[str] | None = None,
+        out: str | None = None,
+        table: str = "predictions",
+        mode: str = "replace",
+    ) -> View:
+        """Predict and write the result to a file or database, all or nothing; without ``out`` show it."""
+        predicted = self.predictions(at=at, entities=self._keys(entities))
+        if out is None:
+            return _shown(predicted)
+        written = export_frame(predicted, out, table_name=table, mode=mode)
+        plain = {"rows": predicted.num_rows, "columns": predicted.column_names} | to_plain(written)
+        return View(f"Wrote {predicted.num_rows:,} rows to {written.target}.", plain)
+
+    def explain(self, entity: Any, *, at: str | dt.datetime | None = None) -> Explanation:
+        """Say what moved one prediction: features, tables, links, columns and rows, with amounts.
+
+        Args:
+            entity: Key of the entity.
+            at: Anchor time; the last fact time when left out.
+        """
+        key = self._keys([entity])
+        output = self._answer(at, key, explain=True)
+        return Explanation.of(self, key[0] if key else entity, output.value)
+
+    def importance(self) -> GlobalExplanation:
+        """Say what moves predictions in general, by table, link, column and feature, with the check."""
+        return GlobalExplanation(self.evaluation.importance, self.winner)
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the report: one self-contained HTML file.
+
+        Args:
+            path: Where to; ``report-<run>.html`` in the project folder when left out.
+        """
+        from weft.project.document import fill_document
+        from weft.report import render_report
+
+        target = Path(path) if path is not None else self.project.folder / f"report-{self.name}.html"
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(render_report(fill_document(self)), encoding="utf-8")
+        except OSError as error:
+            raise UserError(
+                "DATA125",
+                f"the report cannot be written to {target}: {error.strerror}.",
+                "name another file.",
+            ) from error
+        self.report_path = target
+        return target
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the run as the plain data of ``--json``."""
+        path = getattr(self, "report_path", None)
+        results = self.record.results
+        return {
+            "run": self.name,
+            "query": self.query,
+            "task": self.task.type.value,
+            "history": self.record.history,
+            "metric": self.evaluation.metric,
+            "split_sizes": results["split_sizes"],
+            "audit": [
+                {**to_plain(f), "subject": f.subject, "decision": decision_on(self, f)} for f in self.audit
+            ],
+            "leaderboard": self._rows(),
+            "winner": results["winner"],
+            "comparisons": {
+                c.model: {"difference": c.difference, "low": c.low, "high": c.high}
+                for c in self.evaluation.comparisons
+            },
+            "scores": self.evaluation.scores,
+            "verdict": self.verdict,
+            "stages": results["stages"],
+            "seconds": results["seconds"],
+            "report": str(path) if path else None,
+        }
+
+    def text(self) -> str:
+        """Return question, audit, leaderboard and verdict as text for a terminal."""
+        parts = [f"Run {self.name}", f"  {self.query}", ""]
+        alarms = [f for f in self.audit if f.severity.value == "alarm"]
+        for finding in alarms:
+            parts.append(f"Audit: {finding.subject}: {finding.evidence} ({decision_on(self, finding)})")
+        sizes = ", ".join(f"{k} {v:,}" for k, v in self.record.results["split_sizes"].items())
+        parts += [
+            "" if alarms else "Audit: no alarms.",
+            f"Rows: {sizes}. History: {self.record.history}.",
+            "",
+        ]
+        parts += [text_table(_COLUMNS, self._cells()), "", f"Verdict: {self.verdict}"]
+        return "\n".join(parts)
+
+    def output(self, node: str) -> Output:
+        """Return what a node of the run made; runs it again if the store has lost it."""
+        return self.project.run(self.plan, targets=(node,)).outputs[node]
+
+    def __repr__(self) -> str:
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self.verdict}</p>" + html_table(_COLUMNS, self._cells())
+
+    def _rows(self) -> list[dict[str, Any]]:
+        rows = []
+        for row in self.evaluation.leaderboard:
+            spread = row.test_interval or row.val_interval
+            rows.append(
+                {
+                    "model": row.model,
+                    "metric": row.metric,
+                    "val": row.val,
+                    "test": row.test,
+                    "ci": [spread.low, spread.high] if spread else None,
+                    "fit_s": round(row.fit_s, 3),
+                    "rows_per_s": round(row.rows_per_s, 1),
+                    "words": row.words,
+                    "left_out": row.left_out,
+                }
+            )
+        return rows
+
+    def _cells(self) -> list[list[str]]:
+        cells = []
+        for row in self._rows():
+            spread = f"{row['ci'][0]:.4f} … {row['ci'][1]:.4f}" if row["ci"] else "–"
+            if row["left_out"]:
+                cells.append([row["model"], row["metric"], "–", "–", "left out", "–", "–"])
+                continue
+            cells.append(
+                [
+                    row["model"],
+                    row["metric"],
+                    _number(row["val"]),
+                    _number(row["test"]),
+                    spread,
+                    f"{row['fit_s']:.1f}",
+                    f"{row['rows_per_s']:,.0f}",
+                ]
+            )
+        return cells
+
+    def _answer(self, at: Any, entities: Sequence[Any] | None, *, explain: bool) -> Output:
+        at_us = None if at is None else (parse_time(at) if isinstance(at, str) else to_micros(at))
+        plan = compile_answer(
+            self.plan,
+            self.query,
+            self.winner,
+            at_us=at_us,
+            entities=None if entities is None else tuple(entities),
+            explain=explain,
+            resources=self.project.resources,
+        )
+        return self.project.run(plan, targets=("answer",)).outputs["answer"]
+
+    def _keys(self, given: Sequence[Any] | None) -> list[Any] | None:
+        """Turn keys that came as text into the type of the entity's key."""
+        if given is None:
+            return None
+        schema = self.schema
+        dtype = schema.table(self.task.entity_table).column(self.task.entity_column).dtype.value
+        if dtype not in ("int64", "float64"):
+            return [str(g) if isinstance(g, str) else g for g in given]
+        convert = int if dtype == "int64" else float
+        try:
+            return [convert(g) for g in given]
+        except (TypeError, ValueError):
+            raise UserError(
+                "DATA126",
+                f"{self.task.entity_table}.{self.task.entity_column} holds numbers, "
+                f"and {', '.join(map(repr, given))} is none.",
+                "give the key as it stands in the table.",
+            ) from None
+
+    @property
+    def schema(self) -> Any:
+        """The schema that the run worked on."""
+        from weft.core import Schema
+
+        return from_plain(Schema, self.output("tables").value["schema"])
+
+    @property
+    def profile(self) -> Any:
+        """The profile of the tables that the run worked on."""
+        from weft.data import Profile
+
+        return read_value(self.output("profile"), Profile, "profile.json")
+
+    @property
+    def words(self) -> str:
+        """The question in words."""
+        return weft.pql.describe(weft.pql.compile_query(self.query, self.schema))
+
+
+def open_run(name: str = "latest", *, project: str | Path | ProjectFolder = ".") -> Run:
+    """Reopen a finished run by its name, its start, or ``latest``.
+
+    Raises:
+        UserError: ``FLOW053`` when there is none, ``DATA127`` when it did not finish.
+    """
+    folder = project if isinstance(project, ProjectFolder) else ProjectFolder(project)
+    record = _finished(folder) if name == "latest" else folder.hub.get_run(name)
+    if "evaluation" not in record.results:
+        raise UserError(
+            "DATA127",
+            f"the run {record.name} is {record.state.value} and has no result.",
+            "repeat the query: what is finished is not computed again.",
+        )
+    return Run(folder, record)
+
+
+def _finished(folder: ProjectFolder) -> RunRecord:
+    """Return the newest run that finished, else the newest of all."""
+    done = folder.hub.list_runs(state="succeeded", limit=1)
+    return done[0] if done else folder.hub.get_run("latest")
+
+
+def decision_on(run: Run, finding: Finding) -> str:
+    """Say what became of a flagged column."""
+    audit = run.record.results["audit"]
+    excluded = {tuple(pair) for pair in audit["excluded"]}
+    as_of = {(table, column) for table, column, _ in audit["as_of"]}
+    columns = {(finding.table, c) for c in finding.columns}
+    if columns & as_of:
+        return "used as of a stated time"
+    if columns & excluded:
+        return "not used"
+    return "kept by you" if finding.severity.value == "alarm" else "note"
+
+
+def _split_sizes(counts: dict[str, int]) -> dict[str, int]:
+    sizes = {str(k): counts[k] for k in ("train", "val", "test") if k in counts}
+    if not sizes:
+        raise InvariantError("DATA128", f"the labels came without counts: {counts}.")
+    return sizes
+
+
+def _stage(event: Any) -> dict[str, Any]:
+    return {
+        "name": event.node,
+        "state": event.state.value,
+        "why": event.why,
+        "seconds": round(event.seconds, 3),
+        "cpu_s": event.cpu_s,
+        "rows": event.rows,
+        "rows_per_s": event.rows_per_s,
+        "peak_bytes": event.peak_bytes,
+    }
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _shown(table: pa.Table, most: int = 20) -> View:
+    rows = [[str(v) for v in row.values()] for row in table.slice(0, most).to_pylist()]
+    text = text_table(table.column_names, rows)
+    if table.num_rows > most:
+        text += f"\n… {table.num_rows - most:,} more rows; write them all with --out."
+    return View(text, {"rows": table.num_rows, "predictions": table.to_pylist()})
