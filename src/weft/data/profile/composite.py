@@ -66,7 +66,10 @@ def shared_keys(
         for other in facts:
             found = None if other == table else _shared_key(raw, facts, table, other)
             if found and (table not in keys or len(found) < len(keys[table][0])):
-                keys[table] = (found, f"the combinations of {other} are among its own, and none repeats here")
+                keys[table] = (
+                    found,
+                    f"the combinations of {other} are among its own, and hardly any repeats here",
+                )
     for table in keyless:
         for parent, columns in {**fixed, **{t: k for t, (k, _) in keys.items()}}.items():
             if table not in keys and parent != table and _is_extension(raw, facts, table, parent, columns):

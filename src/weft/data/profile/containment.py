@@ -6,7 +6,7 @@ import enum
 from collections.abc import Sequence
 from typing import Any
 
-from weft.core import Dtype, Link
+from weft.core import Dtype, Link, format_time
 from weft.data.profile.model import QUANTILE_RANKS, LinkStatistics
 from weft.data.profile.raw import Kind, RawTables
 from weft.data.profile.reading import micros
@@ -106,7 +106,13 @@ def dangling_examples(raw: RawTables, facts: Facts, link: Link, commons: Sequenc
     keys = [f"k{i}" for i in range(len(commons))]
     keyed = children.filter([children[k].notnull() for k in keys]).distinct()
     lost = keyed.anti_join(parents, keys).order_by(keys).limit(_NUM_EXAMPLES)
-    return tuple(", ".join(str(v) for v in row.values()) for row in raw.fetch(lost).to_pylist())
+    return tuple(
+        ", ".join(
+            format_time(v) if common is Common.TIME else str(v)
+            for v, common in zip(row.values(), commons, strict=True)
+        )
+        for row in raw.fetch(lost).to_pylist()
+    )
 
 
 def tried_containment(

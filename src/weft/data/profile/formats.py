@@ -38,11 +38,11 @@ _CLOCKS = (
 _WHOLE = (
     "%a, %d %b %Y %H:%M:%S %z", "%a %b %d %H:%M:%S %Y", "%a %b %d %H:%M:%S %z %Y", "%d/%b/%Y:%H:%M:%S %z",
     "%Y%m%d%H%M%S", "%Y%m%dT%H%M%S", "%a, %d %b %Y %H:%M:%S", "%Y-%m-%d %I:%M:%S %p", "%Y-%m-%d-%H.%M.%S.%f",
-    "%Y-%m-%d %I:%M %p", "%m/%d/%Y, %H:%M:%S", "%d/%m/%Y, %H:%M:%S", "%B %d, %Y %I:%M %p",
+    "%Y-%m-%d %I:%M %p", "%m/%d/%Y, %H:%M:%S", "%y%m%d %H:%M:%S", "%d/%m/%Y, %H:%M:%S", "%B %d, %Y %I:%M %p",
 )  # fmt: skip
 PATTERNS = tuple(d + c for d in _DATES for c in _CLOCKS) + _WHOLE
 _TIME_WORDS = word_set("""
-    time timestamp date datetime ts at when created updated modified day dt tstamp epoch utc started
+    us ns unix signup joined registered login seen posted time timestamp date datetime ts at when created updated modified day dt tstamp epoch utc started
     ended start end expires t ms datum zeit zeitstempel uhrzeit fecha heure jour data hora tijd
     moment occurred clock
 """)

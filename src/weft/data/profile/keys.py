@@ -23,6 +23,7 @@ _MAX_DUPLICATE_RATE = 0.02
 _MAX_NULL_RATE = 0.01
 _MAX_TEXT_LENGTH = 80
 _MIN_SEQUENCE = 20
+_MIN_CODES = 10
 _CALENDAR = word_set("""
     year month week day hour minute quarter season jahr monat woche tag
 """)
@@ -203,8 +204,8 @@ def _by_same_name(raw: RawTables, facts: Facts, table: str, column: ColumnFacts)
     if column.is_text and (column.statistics.length_mean or 99) <= 40:
         for other in others:
             share, number = tried_containment(raw, facts, (other, column.name), (table, column.name))
-            if share >= 0.95 and number >= 5 and not _is_unique(facts[other][column.name]):
-                return 4.0, f"the values of {other}.{column.name} are among its own"
+            if share >= 0.8 and number >= 5 and not _is_unique(facts[other][column.name]):
+                return 4.0, f"{share:.0%} of the values of {other}.{column.name} are among its own"
     return 0.0, ""
 
 
@@ -228,14 +229,27 @@ def _by_references(
         for reference in columns.values():
             if other == table or not reference.is_keylike or reference.statistics.distinct < 3:
                 continue
-            pointing = words.key_stem(reference.name)
-            pointing = pointing if pointing is not None else words.split_words(reference.name)
-            if names.best(pointing).get(table, 0.0) < 0.8 or reference.is_text != column.is_text:
+            if reference.is_text != column.is_text or not (
+                _names(names, reference, table) or _may_be_code(facts, table, column, reference)
+            ):
                 continue
             share, _ = tried_containment(raw, facts, (other, reference.name), (table, column.name))
             if share >= 0.95:
-                return 4.0, f"{other}.{reference.name} names this table and its values are all here"
+                return 4.0, f"the values of {other}.{reference.name} are here"
     return 0.0, ""
+
+
+def _names(names: words.TableNames, reference: ColumnFacts, table: str) -> bool:
+    stem = words.key_stem(reference.name)
+    return names.best(stem if stem is not None else words.split_words(reference.name)).get(table, 0.0) >= 0.8
+
+
+def _may_be_code(facts: Facts, table: str, column: ColumnFacts, reference: ColumnFacts) -> bool:
+    """Tell whether short tokens in the first column may be what a column of many repeated tokens refers to."""
+    if not column.is_text or next(iter(facts[table])) != column.name or _is_unique(reference):
+        return False
+    are_tokens = all(len(t) <= 20 and not re.search(r"\s", t) for t in column.texts)
+    return are_tokens and reference.statistics.distinct >= _MIN_CODES
 
 
 def _tables_with(facts: Facts, table: str, column: str) -> list[str]:

@@ -188,6 +188,8 @@ def _pairs(link: Link) -> Iterable[tuple[str, str]]:
 def _may_refer(column: ColumnFacts, key: tuple[str, ...]) -> bool:
     if not column.is_keylike or column.statistics.distinct < 1 or words.key_stem(column.name) == ():
         return False
+    if words.is_row_number(column.name):
+        return False
     return column.reading.kind is not Kind.TEXT or (column.statistics.length_mean or 0) <= 80
 
 
@@ -228,13 +230,17 @@ def _by_name(
             continue
         link = Link(table, (column.name,), parent, key)
         clarity, reason = named.get(parent, 0.0), f"'{column.name}' names '{parent}'"
+        if parent == table and len(stem or spelled) <= len(names.words(table)):
+            clarity = 0.0
         if _is_same_key(column.name, key[0]):
             is_telling = words.is_strong_key(key[0])
             clarity, reason = (
                 max(clarity, 0.95 if is_telling else 0.6),
                 f"it is the key of '{parent}' by name",
             )
-            yield _Proposal(link, clarity, 0.1 if is_telling else 0.9, reason)
+            many_texts = column.is_text and column.statistics.distinct >= _MIN_NUMBER_VALUES
+            least = 0.1 if is_telling else 0.5 if many_texts else 0.9
+            yield _Proposal(link, clarity, least, reason)
         elif clarity >= 0.5:
             yield _Proposal(link, clarity, _least_share(clarity, stem is not None, column), reason)
         elif role := _role(stem, spelled, names, table, parent):
@@ -252,7 +258,7 @@ def _least_share(clarity: float, is_key_name: bool, column: ColumnFacts) -> floa
 
 def _is_same_key(column: str, key: str) -> bool:
     stem = words.key_stem(key)
-    if stem == ():
+    if stem == () or words.is_row_number(key):
         return False
     same = words.split_words(column) == words.split_words(key) or column.lower() == key.lower()
     # A role before the whole key's name, as in home_team_id and team_id.

@@ -86,7 +86,7 @@ def singulars(word: str) -> frozenset[str]:
     forms = {word, _IRREGULAR.get(word, word)}
     rules = (("ies", "y"), ("ves", "f"), ("es", ""), ("s", ""), ("en", ""), ("n", ""), ("e", ""))
     for ending, singular in rules:
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
+        if word.endswith(ending) and len(word) - len(ending) >= (2 if ending == "s" else 3):
             forms.add(word[: -len(ending)] + singular)
     return frozenset(forms)
 
@@ -109,6 +109,8 @@ def key_stem(name: str) -> tuple[str, ...] | None:
         (('owner', 'user'), None, ('cust',), ())
     """
     words = split_words(name)
+    # Numbers tell columns of one kind apart, as in user1_id and user2_id.
+    words = tuple(w for w in words if not w.isdigit()) or words
     if not words:
         return None
     if words[-1] in STRONG_SUFFIXES | WEAK_SUFFIXES:
@@ -180,6 +182,8 @@ class TableNames:
             return 0.8
         if len(words) > 1 and len(stem) == 1 and is_same_noun(stem[-1], words[-1]):
             return 0.7
+        if len(stem) == 1 and len(joined) >= 4 and any(s.endswith(joined) for s in singulars(name)):
+            return 0.6
         if len(words) > 1 and len(stem) == 1 and is_same_noun(stem[0], words[0]):
             return 0.6
         if len(stem) == 1 and len(joined) >= 3 and name.startswith(joined) and len(joined) < len(name) - 1:

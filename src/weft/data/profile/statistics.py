@@ -221,7 +221,10 @@ def _histogram(numbers: np.ndarray[Any, Any]) -> Histogram | None:
     if not len(numbers):
         return None
     low, high = float(numbers.min()), float(numbers.max())
-    if not np.isfinite(high - low) or np.spacing(max(abs(low), abs(high))) * _NUM_BINS > high - low > 0:
+    if low == high:
+        return Histogram((low, high), (len(numbers),))
+    # Doubles too coarse for the range, or a range beyond them, have no even bins.
+    if not np.isfinite(high - low) or np.spacing(max(abs(low), abs(high))) * _NUM_BINS * 2 > high - low:
         return None
     counts, edges = np.histogram(numbers, bins=_NUM_BINS, range=(low, high))
     return Histogram(tuple(map(float, edges)), tuple(map(int, counts)))

@@ -26,16 +26,20 @@ _ATTRIBUTES = word_set("""
     anniversary
 """)
 _LATER = word_set("""
-    end ended ending to until till thru through finish finished close closed closing expire expires
-    expired expiry expiration exp due deadline limit required estimated expected planned target
-    delivery deliver delivered ship shipped shipping return returned complete completed completion
-    cancel cancelled canceled approve approved approval answer answered paid settled last latest
+    end ended ending to until till thru through closing expire expires expired expiry expiration exp
+    due deadline limit required estimated expected target cancel cancelled canceled last latest
     update updated upd modify modified modification mod change changed changes edit edited access
-    accessed seen active activity sync synced synchronized delete deleted removed removal resolved
-    resolution discharge disch dischtime out checkout dropoff outtime next left leave departure
-    terminated termination snapshot load loaded etl extracted processed refreshed ende enddatum bis
-    lieferdatum aktualisiert geändert retired withdrawn owned stop stopped enddate deathtime logout
-    lastupdate moddate valid_to
+    accessed seen active activity sync synced synchronized delete deleted removed removal dischtime
+    out outtime next left leave terminated termination snapshot load loaded etl extracted processed
+    refreshed ende enddatum bis aktualisiert geändert retired withdrawn owned enddate deathtime
+    logout lastupdate moddate valid_to
+""")
+# Moments of their own when no other time is there, later ones beside a better time.
+_SECONDARY = word_set("""
+    departure arrival delivery deliver delivered ship shipped shipping pickup dropoff complete
+    completed completion approve approved approval answer answered paid settled return returned
+    resolved resolution discharge disch checkout close closed finish finished scheduled planned
+    lieferdatum stop stopped
 """)
 _CREATION = word_set("""
     create created creation creationdate createdat inserted insert added posted post signup
@@ -153,7 +157,7 @@ def name_score(names: TableNames, table: str, column: str) -> tuple[float, str]:
     later = [w for w in words if w in _LATER] or ([joined] if joined in _LATER else [])
     if later and not (shares and not {"last", "estimated", "due", "limit"} & set(later)):
         return -6.0, f"'{later[0]}' names a later moment"
-    score = 0.0
+    score = 0.0 if shares or (not set(words) & _SECONDARY and joined not in _SECONDARY) else -1.5
     if set(words) & _CREATION or joined in _CREATION:
         score += 3.0
     if shares:
