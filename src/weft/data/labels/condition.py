@@ -76,10 +76,21 @@ def literal(node: Literal, dtype: Dtype | None = None) -> Any:
 
     kind = node.dtype or dtype or Dtype.FLOAT
     if node.value is None:
-        return ibis.null(_IBIS_TYPES[kind])
+        return unknown(kind)
     if kind is Dtype.TIMESTAMP:
         return ibis.literal(to_datetime(int(node.value)).replace(tzinfo=None), type=_IBIS_TYPES[kind])
     return ibis.literal(node.value, type=_IBIS_TYPES[kind])
+
+
+def unknown(dtype: Dtype = Dtype.BOOL) -> Any:
+    """Return null as a value of a type.
+
+    Not a null literal: Ibis turns a comparison with one into a null test.
+    """
+    import ibis
+
+    some = ibis.literal(True)
+    return some.nullif(some) if dtype is Dtype.BOOL else some.nullif(some).cast(_IBIS_TYPES[dtype])
 
 
 def _column(node: ColumnValue, scope: Scope) -> Any:
@@ -103,10 +114,8 @@ def _arithmetic(node: Arithmetic, scope: Scope) -> Any:
 
 
 def _comparison(node: Comparison, scope: Scope) -> Any:
-    import ibis
-
     if any(isinstance(side, Literal) and side.value is None for side in (node.left, node.right)):
-        return ibis.null("boolean")
+        return unknown()
     return _COMPARE[node.op](evaluate(node.left, scope), evaluate(node.right, scope))
 
 
@@ -115,12 +124,12 @@ def _is_null(node: IsNull, scope: Scope) -> Any:
 
 
 def _in_list(node: InList, scope: Scope) -> Any:
-    import ibis
-
     operand = evaluate(node.operand, scope)
     known = [literal(v) for v in node.values if v.value is not None]
-    found = operand.isin(known) if known else ibis.ifelse(operand.isnull(), ibis.null("boolean"), False)
-    return found if len(known) == len(node.values) else found | ibis.null("boolean")
+    if not known:
+        return unknown()
+    found = operand.isin(known)
+    return found if len(known) == len(node.values) else found | unknown()
 
 
 def _text_match(node: TextMatch, scope: Scope) -> Any:
