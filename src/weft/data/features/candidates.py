@@ -107,7 +107,7 @@ def target_sources(table: str, parts: Sequence[TargetPart]) -> list[tuple[Source
     return [
         (Source(target=f"{kind}:{i}"), part.dtype(kind))
         for i, part in enumerate(parts)
-        if part.aggregate.table == table
+        if part.aggregate.table == table and not part.is_assumed
         for kind in part.kinds
     ]
 
@@ -115,7 +115,7 @@ def target_sources(table: str, parts: Sequence[TargetPart]) -> list[tuple[Source
 def everyone_recipes(setting: Setting) -> list[Recipe]:
     """Return how the target's rows went lately for all entities."""
     found = []
-    for table in dict.fromkeys(p.aggregate.table for p in setting.parts):
+    for table in dict.fromkeys(p.aggregate.table for p in setting.parts if not p.is_assumed):
         for source, dtype in target_sources(table, setting.parts):
             if dtype not in _NUMERIC:
                 continue
@@ -138,7 +138,8 @@ def shifted_recipes() -> list[Recipe]:
     """Return the target over past windows."""
     found = [Recipe("target", "lag", lag=k) for k in _LAGS]
     found += [Recipe("target", "mean", lag=k) for k in (3, 12)]
-    return [*found, Recipe("target", "season", lag=1)]
+    found += [Recipe("target", "decayed", lag=12, last=k) for k in (2, 5)]
+    return [*found, Recipe("target", "known", lag=12), Recipe("target", "season", lag=1)]
 
 
 def calendar_recipes(*, has_frames: bool) -> list[Recipe]:

@@ -12,11 +12,11 @@ import pyarrow as pa
 from weft.core import Feature, FeatureKind, UserError, from_json
 from weft.data.features.calendar import calendar_value
 from weft.data.features.labels import PastLabels
-from weft.data.features.leaves import evaluate, leaf_recipes
 from weft.data.features.population import Population
 from weft.data.features.recipe import Recipe
 from weft.data.features.scanning import Scanner
 from weft.data.features.seeds import Seeds, read_seeds
+from weft.data.features.shifted import ShiftedTarget
 from weft.data.features.target import target_parts
 from weft.data.tables import Tables
 from weft.pql.query import Query
@@ -67,6 +67,7 @@ class FeatureEngine:
     def __init__(self, tables: Tables, query: Query, labels: pa.Table | None) -> None:
         self._query = query
         self._parts = target_parts(query)
+        self._shifted = ShiftedTarget(query, self._parts)
         self._scanner = Scanner(tables, query.task.entity_table, self._parts)
         self._population = Population(tables, query, self.compute)
         self._labels = None if labels is None else PastLabels(tables, query, labels)
@@ -90,20 +91,14 @@ class FeatureEngine:
         if recipe.family in ("rows", "everyone"):
             return (recipe,)
         if recipe.family == "target":
-            return tuple(r for lag in _lags(recipe) for r in self._leaves(recipe, lag))
+            return self._shifted.needed(recipe)
         return ()
-
-    def _leaves(self, recipe: Recipe, lag: int) -> tuple[Recipe, ...]:
-        return leaf_recipes(self._query, self._parts, lag, seasonal=recipe.aggregate == "season")
 
     def _finish(self, seeds: Seeds, recipe: Recipe, found: dict[Recipe, Values]) -> Values:
         if recipe.family == "calendar":
             return calendar_value(seeds, recipe, self._query.task.horizon)
         if recipe.family == "target":
-            lags = [
-                evaluate(self._query, [found[r] for r in self._leaves(recipe, lag)]) for lag in _lags(recipe)
-            ]
-            return _mean(lags)
+            return self._shifted.compute(seeds, recipe, found)
         if recipe.family == "label" and recipe not in found:
             return np.full(len(seeds), np.nan)
         return found[recipe]
@@ -114,19 +109,6 @@ def _from(values: Values, seeds: Seeds, recipe: Recipe) -> Values:
     assert recipe.not_before_us is not None
     nothing: Any = np.nan if values.dtype.kind == "f" else None
     return np.where(seeds.cutoffs >= recipe.not_before_us, values, nothing)
-
-
-def _lags(recipe: Recipe) -> range:
-    assert recipe.lag is not None
-    return range(1, recipe.lag + 1) if recipe.aggregate == "mean" else range(recipe.lag, recipe.lag + 1)
-
-
-def _mean(values: Sequence[Values]) -> Values:
-    stacked = np.stack(np.broadcast_arrays(*values))
-    known = ~np.isnan(stacked)
-    count = known.sum(axis=0)
-    total = np.where(known, stacked, 0.0).sum(axis=0)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _recipe(feature: Feature) -> Recipe:

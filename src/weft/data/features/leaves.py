@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from weft.core import MICROSECONDS_PER_DAY, Offset
 from weft.data.features.aggregates import View
-from weft.data.features.recipe import Recipe, Source
+from weft.data.features.recipe import Recipe
 from weft.data.features.segments import Floats, Ints
 from weft.data.features.target import TargetPart
 from weft.pql.query import (
@@ -19,6 +19,8 @@ from weft.pql.query import (
     And,
     Arithmetic,
     Comparison,
+    Condition,
+    Expression,
     InList,
     IsNull,
     Literal,
@@ -40,22 +42,23 @@ YEAR_US = 365 * MICROSECONDS_PER_DAY
 
 def can_shift(query: Query, parts: Sequence[TargetPart]) -> bool:
     """Tell whether the target can be computed over past windows from sums of rows."""
-    return bool(parts) and all(_is_numeric(p) for p in parts) and _is_plain(query.target)
+    is_plain = _is_plain(query.target) and (query.assuming is None or _is_plain(query.assuming))
+    return bool(parts) and all(_is_numeric(p) for p in parts) and is_plain
 
 
-def leaf_recipes(
-    query: Query, parts: Sequence[TargetPart], lag: int, *, seasonal: bool
-) -> tuple[Recipe, ...]:
-    """Return the recipes of the target's aggregates in one past window."""
-    recipes = []
-    for i, part in enumerate(parts):
-        kind = "hit" if part.aggregate.column is None else "value"
-        source = Source(target=f"{kind}:{i}")
-        downs = tuple(link.name for link in reversed(part.aggregate.path))
-        recipes.append(
-            Recipe("rows", "leaf", (), downs, source, lag=lag, value="season" if seasonal else None)
-        )
-    return tuple(recipes)
+def season_starts(anchors: Ints, cutoffs: Ints, horizon: Offset, lag: int) -> Ints:
+    """Return the anchor whole years earlier, in the newest year whose window has ended by the cutoff."""
+    past = anchors + horizon.nominal_us - cutoffs
+    years = np.maximum(-(-past // YEAR_US), 1) + lag - 1
+    starts: Ints = anchors - years * YEAR_US
+    return starts
+
+
+def shift(instants: Ints, offset: Offset) -> Ints:
+    """Return instants moved by an offset, months and years by the calendar."""
+    distinct, back = np.unique(instants, return_inverse=True)
+    moved: Ints = np.array([offset.after(int(t)) for t in distinct], np.int64)[back]
+    return moved
 
 
 def compute_leaf(view: View, recipe: Recipe, parts: Sequence[TargetPart]) -> Floats:
@@ -65,15 +68,12 @@ def compute_leaf(view: View, recipe: Recipe, parts: Sequence[TargetPart]) -> Flo
     part, horizon = parts[number].aggregate, parts[number].horizon
     assert part.window is not None
     if recipe.value == "season":
-        # The same season of the newest year whose window has ended by the cutoff.
-        past = view.anchors + horizon.nominal_us - view.cutoffs
-        years = np.maximum(-(-past // YEAR_US), 1) + recipe.lag - 1
-        instants = view.anchors - years * YEAR_US
+        instants = season_starts(view.anchors, view.cutoffs, horizon, recipe.lag)
     else:
-        instants = _shift(view.cutoffs, Offset(-recipe.lag * horizon.value, horizon.unit))
+        instants = shift(view.cutoffs, Offset(-recipe.lag * horizon.value, horizon.unit))
     start, end = part.window.start, part.window.end
-    until = _shift(instants, end)
-    after = np.full_like(until, np.iinfo(np.int64).min) if start is None else _shift(instants, start)
+    until = shift(instants, end)
+    after = np.full_like(until, np.iinfo(np.int64).min) if start is None else shift(instants, start)
     slices = view.between(after, until)
     numbers = view.block.numbers(recipe.source)
     if part.name is AggregateName.COUNT:
@@ -88,14 +88,9 @@ def compute_leaf(view: View, recipe: Recipe, parts: Sequence[TargetPart]) -> Flo
     return compute[part.name](slices)
 
 
-def evaluate(query: Query, leaves: Sequence[Floats]) -> Floats:
-    """Evaluate the target from its aggregates, left to right; NaN is undefined, truth is 1."""
-    return _evaluate(query.target, iter(leaves))
-
-
-def _shift(instants: Ints, offset: Offset) -> Ints:
-    distinct, back = np.unique(instants, return_inverse=True)
-    return np.array([offset.after(int(t)) for t in distinct], np.int64)[back]
+def evaluate(node: Expression | Condition, leaves: Sequence[Floats]) -> Floats:
+    """Evaluate a tree from its aggregates, left to right; NaN is undefined, truth is 1."""
+    return _evaluate(node, iter(leaves))
 
 
 def _is_numeric(part: TargetPart) -> bool:

@@ -112,6 +112,13 @@ class Namer:
         target = "the target"
         if recipe.aggregate == "mean":
             return f"mean of {target} over the {recipe.lag} windows before the cutoff"
+        if recipe.aggregate == "known":
+            return f"number of the {recipe.lag} windows before the cutoff in which {target} is known"
+        if recipe.aggregate == "decayed":
+            return (
+                f"mean of {target} over the {recipe.lag} windows before the cutoff, recent windows "
+                f"weighing more (half as much every {recipe.last} windows)"
+            )
         if recipe.aggregate == "season":
             year = f"{_ordinal(recipe.lag or 1)} newest year"
             return f"{target} in the same season of the {year} whose window has ended by the cutoff"

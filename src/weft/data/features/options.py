@@ -21,6 +21,7 @@ class FeatureOptions:
         top_values: Values of a categorical column whose share is taken.
         max_distinct: Text columns with more distinct values are not read as categories.
         past_labels: Use past labels.
+        num_compared: Features that are also compared with all entities: rank, ratio to the mean.
         sample_rows: Training rows on which features are selected.
     """
 
@@ -33,6 +34,7 @@ class FeatureOptions:
     top_values: int = 5
     max_distinct: int = 200
     past_labels: bool = True
+    num_compared: int = 12
     sample_rows: int = 6_000
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -25,7 +26,8 @@ from weft.data.features.seeds import read_seeds
 from weft.data.features.selection import select
 from weft.data.features.target import TargetPart, target_parts
 from weft.data.tables import Tables
-from weft.pql.query import ColumnValue, Query
+from weft.pql import columns_in
+from weft.pql.query import Query
 
 _LISTS = (TaskType.MULTILABEL, TaskType.MULTILABEL_RANKING, TaskType.LINK_PREDICTION)
 
@@ -172,8 +174,29 @@ class _Planner:
         rows = sample_rows(self.train.num_rows, self.options.sample_rows)
         sample = self.train.take(pa.array(rows))
         engine = FeatureEngine(self.tables, self.query, self.train)
-        values = engine.compute(read_seeds(self.tables, sample, self.query), recipes)
-        return [recipes[i] for i in select(values, sample, self.query.task.type, self.options)]
+        seeds = read_seeds(self.tables, sample, self.query)
+        values = engine.compute(seeds, recipes)
+        chosen = select(values, sample, self.query.task.type, self.options)
+        compared = [
+            replace(Recipe(family, r.aggregate), base=r, not_before_us=r.not_before_us)
+            for r in _comparable([recipes[i] for i in chosen])[: self.options.num_compared]
+            for family in ("rank", "ratio")
+        ]
+        both = [recipes[i] for i in chosen] + compared
+        values = [values[i] for i in chosen] + engine.compute(seeds, compared)
+        return [both[i] for i in select(values, sample, self.query.task.type, self.options)]
+
+
+def _comparable(recipes: list[Recipe]) -> list[Recipe]:
+    """Return numbers that entities have in common at an instant, those of a window and others in turn.
+
+    An entity without rows in a window has no mean there, so the others compare with who is active.
+    """
+    text = ("value", "age", "last", "mode", "anchor_recency")
+    found = [r for r in recipes if r.family == "rows" and r.aggregate not in text]
+    windowed = [r for r in found if r.window_us is not None]
+    whole = [r for r in found if r.window_us is None]
+    return [r for pair in itertools.zip_longest(windowed, whole) for r in pair if r is not None]
 
 
 def sample_rows(size: int, most: int) -> npt.NDArray[np.int64]:
@@ -185,10 +208,4 @@ def _own_target(query: Query) -> frozenset[tuple[str, str]]:
     """Return the columns that a target without a window reads; they never reach their own features."""
     if not query.task.is_static:
         return frozenset()
-    return frozenset((c.table, c.column) for c in _columns(query.target))
-
-
-def _columns(node: Any) -> list[ColumnValue]:
-    from weft.data.features.predicates import columns_of
-
-    return list(columns_of(node))
+    return frozenset((c.table, c.column) for c in columns_in(query.target))

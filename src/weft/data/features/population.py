@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from weft.data.features.recipe import Recipe
-from weft.data.features.seeds import Seeds
-from weft.data.features.segments import Floats, Ints
+from weft.data.features.seeds import Seeds, find_rows, instants
+from weft.data.features.segments import Bools, Floats, Ints
+from weft.data.labels import population
 from weft.data.tables import ROW, TIME, Tables
 from weft.pql.query import Query
 
@@ -20,7 +23,8 @@ Compute = Callable[[Seeds, Sequence[Recipe]], list[Values]]
 MEMBERS = 20_000
 """At most so many entities stand for all at one cutoff, evenly spaced by row number."""
 
-_CHUNK_SEEDS = 2_000_000
+_CHUNK_SEEDS = 1_000_000
+_NEVER = dt.datetime(9999, 1, 1)
 
 
 class Population:
@@ -38,38 +42,65 @@ class Population:
         bases = list(dict.fromkeys(r.base for r in recipes if r.base is not None))
         own = dict(zip(bases, self._compute(seeds, bases), strict=True))
         results: dict[Recipe, Values] = {r: np.full(len(seeds), np.nan) for r in recipes}
-        cutoffs, at = np.unique(seeds.cutoffs, return_inverse=True)
-        rows, times = self._entities()
-        per_chunk = max(_CHUNK_SEEDS // max(min(len(rows), MEMBERS), 1), 1)
+        cutoffs = np.unique(seeds.cutoffs)
+        entities = self._entities()
+        per_chunk = max(_CHUNK_SEEDS // max(min(len(entities.rows), MEMBERS), 1), 1)
         for begin in range(0, len(cutoffs), per_chunk):
             chunk = cutoffs[begin : begin + per_chunk]
-            members, edges = _members(rows, times, chunk)
+            members = self._members(entities, chunk)
             theirs = dict(zip(bases, self._compute(members, bases), strict=True))
-            for i in range(len(chunk)):
-                chosen = np.flatnonzero(at == begin + i)
+            edges = np.searchsorted(members.cutoffs, chunk)
+            for low, high, cutoff in zip(edges, [*edges[1:], len(members)], chunk, strict=True):
+                chosen = np.flatnonzero(seeds.cutoffs == cutoff)
                 for recipe in recipes:
                     assert recipe.base is not None
-                    them = theirs[recipe.base][edges[i] : edges[i + 1]]
+                    them = theirs[recipe.base][low:high]
                     results[recipe][chosen] = _compare(recipe.family, own[recipe.base][chosen], them)
         return results
 
-    def _entities(self) -> tuple[Ints, Ints]:
-        table = self._tables.table(self._query.task.entity_table)
-        found = self._tables.fetch(table.select(row=table[ROW], time=table[TIME]).order_by("row"))
+    def _members(self, entities: _Entities, cutoffs: Ints) -> Seeds:
+        """Return the entities there are at each cutoff, sorted by cutoff."""
+        if self._query.where is not None:
+            return self._meeting_where(entities, cutoffs)
+        keys = [_thin(entities.rows[entities.there(int(cutoff))]) for cutoff in cutoffs]
+        at = np.repeat(cutoffs, [len(k) for k in keys])
+        return Seeds(np.concatenate(keys), at, at)
+
+    def _meeting_where(self, entities: _Entities, cutoffs: Ints) -> Seeds:
+        found = population(self._tables, self._query, [int(c) for c in cutoffs])
+        keys, at = find_rows(self._tables, self._query, found["entity"]), instants(found["anchor_time"])
+        order = np.lexsort((keys, at))
+        edges = np.searchsorted(at[order], cutoffs)
+        parts = [_thin(part) for part in np.split(order, edges[1:])]
+        chosen = np.concatenate(parts)
+        return Seeds(keys[chosen], at[chosen], at[chosen])
+
+    def _entities(self) -> _Entities:
+        task = self._query.task
+        table = self._tables.table(task.entity_table)
+        end = self._tables.schema.table(task.entity_table).end_time_column
+        columns = {"row": table[ROW], "time": table[TIME]} | ({"end": table[end]} if end else {})
+        found = self._tables.fetch(table.select(**columns).order_by("row"))
         times = found["time"].cast("int64").fill_null(np.iinfo(np.int64).min)
-        return found["row"].to_numpy(), times.to_numpy()
+        ends = instants(found["end"].fill_null(_NEVER)) if end else None
+        return _Entities(found["row"].to_numpy(), times.to_numpy(), ends)
 
 
-def _members(rows: Ints, times: Ints, cutoffs: Ints) -> tuple[Seeds, list[int]]:
-    keys, instants, edges = [], [], [0]
-    for cutoff in cutoffs:
-        there = rows[times <= cutoff]
-        step = -(-len(there) // MEMBERS) or 1
-        keys.append(there[::step])
-        instants.append(np.full(len(keys[-1]), cutoff))
-        edges.append(edges[-1] + len(keys[-1]))
-    at = np.concatenate(instants)
-    return Seeds(np.concatenate(keys), at, at), edges
+@dataclass(frozen=True)
+class _Entities:
+    """Row numbers, times and, where there are any, end times."""
+
+    rows: Ints
+    times: Ints
+    ends: Ints | None
+
+    def there(self, cutoff: int) -> Bools:
+        found: Bools = self.times <= cutoff
+        return found if self.ends is None else found & (self.ends > cutoff)
+
+
+def _thin(members: Ints) -> Ints:
+    return members[:: -(-len(members) // MEMBERS) or 1]
 
 
 def _compare(family: str, own: Floats, them: Floats) -> Floats:

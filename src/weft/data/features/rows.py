@@ -17,7 +17,7 @@ from weft.core import Dtype, Link, Schema
 from weft.data.features.columns import Categories, Numbers
 from weft.data.features.recipe import Source
 from weft.data.features.segments import Ints, Segments
-from weft.data.features.target import TargetPart
+from weft.data.features.target import RowScope, TargetPart
 from weft.data.tables import ROW, TIME, Tables
 
 ALWAYS = np.iinfo(np.int64).min
@@ -256,9 +256,11 @@ class _Builder:
 
         if source.target is not None:
             kind = source.target.partition(":")[0]
-            value = self._part(source).value(
-                kind, lambda c: self._visible(joined, tuple(k.name for k in c.path), c.column)
+            scope = RowScope(
+                self._tables.schema,
+                lambda c: self._visible(joined, tuple(k.name for k in c.path), c.column),
             )
+            value = self._part(source).value(kind, scope)
             return value.cast("string") if source.words else value
         if not source.column:
             return ibis.literal(1, "int64")

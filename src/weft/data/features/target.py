@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from weft.core import Dtype, Offset
-from weft.data.features.predicates import columns_of, row_condition, row_value
+from weft.core import Dtype, InvariantError, Offset, Schema
+from weft.data.labels.condition import evaluate
+from weft.pql import columns_in
 from weft.pql.query import (
     Aggregate,
     AggregateName,
@@ -40,17 +41,19 @@ _BY_ROW = {
 class TargetPart:
     """One aggregate of the target and, where it stands beside a constant, its comparison.
 
-    ``horizon`` is the task's: the span from an anchor to the end of its label window.
+    ``horizon`` is the task's: the span from an anchor to the end of its label window. ``is_assumed`` marks
+    those of ASSUMING.
     """
 
     aggregate: Aggregate
     horizon: Offset
     met: Comparison | InList | TextMatch | None = None
+    is_assumed: bool = False
 
     @property
     def columns(self) -> tuple[ColumnValue, ...]:
         """Columns that the aggregate reads."""
-        return columns_of(self.aggregate)
+        return columns_in(self.aggregate.column) + columns_in(self.aggregate.where)
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -70,28 +73,47 @@ class TargetPart:
             return self.aggregate.column.dtype
         return Dtype.BOOL
 
-    def value(self, kind: str, resolve: Callable[[ColumnValue], Any]) -> Any:
+    def value(self, kind: str, scope: RowScope) -> Any:
         """Return what a row tells as an Ibis value; null where the aggregate's condition fails."""
         import ibis
 
         where, column = self.aggregate.where, self.aggregate.column
-        holds = ibis.literal(True) if where is None else row_condition(where, resolve)
+        holds = ibis.literal(True) if where is None else ibis.coalesce(evaluate(where, scope), False)
         if kind == "hit":
-            return ibis.coalesce(holds, False)
+            return holds
         assert column is not None
-        if kind == "value":
-            return holds.ifelse(row_value(column, resolve), None)
-        return holds.ifelse(row_condition(_on_row(self.met, column), resolve), None)
+        told = evaluate(column if kind == "value" else _on_row(self.met, column), scope)
+        return told if where is None else holds.ifelse(told, None)
+
+
+@dataclass(frozen=True)
+class RowScope:
+    """What columns stand for in a condition on one row."""
+
+    schema: Schema
+    resolve: Callable[[ColumnValue], Any]
+
+    def column(self, node: ColumnValue) -> Any:
+        """Return the Ibis value of a column that the row reaches."""
+        return self.resolve(node)
+
+    def aggregate(self, node: Aggregate) -> Any:
+        """Refuse: the checker lets no aggregate stand inside another."""
+        raise InvariantError("DATA090", f"an aggregate of {node.table} stands inside a row's condition.")
 
 
 def target_parts(query: Query) -> tuple[TargetPart, ...]:
-    """Return the aggregates of the target, left to right."""
+    """Return the aggregates of the target, left to right, then those of ASSUMING."""
     found: list[tuple[Aggregate, Any]] = []
     _find(query.target, None, found)
+    num_target = len(found)
+    _find(query.assuming, None, found)
     nothing = Offset(0)
-    ends = [a.window.end if a.window else nothing for a, _ in found]
+    ends = [a.window.end if a.window else nothing for a, _ in found[:num_target]]
     horizon = query.task.horizon or max(ends, key=lambda e: e.nominal_us, default=nothing)
-    return tuple(TargetPart(aggregate, horizon, met) for aggregate, met in found)
+    return tuple(
+        TargetPart(aggregate, horizon, met, i >= num_target) for i, (aggregate, met) in enumerate(found)
+    )
 
 
 def _find(node: Any, met: Any, found: list[tuple[Aggregate, Any]]) -> None:
