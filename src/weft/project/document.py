@@ -36,9 +36,9 @@ def fill_document(run: Run) -> report.ReportDocument:
     ends = [layout.window_end_us(a) - a for a in layout.test[:1]]
     plots = _plots(run, made)
     return report.ReportDocument(
-        title=run.words.split("\n")[0].rstrip("."),
+        title=run.record.project,
         run=run.name,
-        words=run.words,
+        words=run.words.split("\n")[0],
         query=run.query,
         task=run.task,
         history=History(run.record.history),

@@ -59,9 +59,15 @@ class ProjectFolder:
             pq.write_table(table, path, compression="zstd")
             return self.store.put_file(path)
 
-    def run(self, plan: Plan, *, targets: tuple[str, ...] | None = None) -> RunResult:
-        """Run ``plan`` with this project's store and limits, showing progress."""
-        options: dict[str, Any] = {"targets": targets} if targets else {}
+    def run(self, plan: Plan, *, targets: tuple[str, ...] | None = None, name: str | None = None) -> RunResult:
+        """Run ``plan`` with this project's store and limits, showing progress.
+
+        Args:
+            plan: What to run.
+            targets: Nodes that are wanted; all when left out.
+            name: Of the run; the store keeps what a named run used until the run is deleted.
+        """
+        options: dict[str, Any] = {"targets": targets, "run": name}
         if self._on_event is not None:
             return run_plan(plan, self.store, resources=self.resources, on_event=self._on_event, **options)
         with show_progress(len(plan.nodes)) as watch:

@@ -131,7 +131,7 @@ class Query:
             parameters={"seed": seed, "budget_s": spec.budget_s, "models": list(spec.models)},
         )
         try:
-            result = project.run(plan)
+            result = project.run(plan, name=record.name)
             return Run.finish(self, spec, plan, record, result)
         except BaseException as error:
             project.hub.fail_run(record.id, error)

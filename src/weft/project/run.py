@@ -85,7 +85,8 @@ class Run:
         project.hub.register_model(
             project.settings.name or query.task.entity_table,
             run=record.id,
-            digest=result.outputs[f"candidate[{made.winner}]"].digest,
+            digest=store.put_tree(result.outputs[f"candidate[{made.winner}]"].files),
+            store=store,
             metrics={made.metric: best.test} if best.test is not None else {},
         )
         return run
