@@ -42,7 +42,8 @@ _WHOLE = (
 )  # fmt: skip
 PATTERNS = tuple(d + c for d in _DATES for c in _CLOCKS) + _WHOLE
 _TIME_WORDS = word_set("""
-    us ns unix signup joined registered login seen posted time timestamp date datetime ts at when created updated modified day dt tstamp epoch utc started
+    us ns unix signup joined registered login seen posted
+    time timestamp date datetime ts at when created updated modified day dt tstamp epoch utc started
     ended start end expires t ms datum zeit zeitstempel uhrzeit fecha heure jour data hora tijd
     moment occurred clock
 """)

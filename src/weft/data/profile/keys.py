@@ -245,7 +245,7 @@ def _names(names: words.TableNames, reference: ColumnFacts, table: str) -> bool:
 
 
 def _may_be_code(facts: Facts, table: str, column: ColumnFacts, reference: ColumnFacts) -> bool:
-    """Tell whether short tokens in the first column may be what a column of many repeated tokens refers to."""
+    """Tell whether short tokens in the first column may be what another column refers to."""
     if not column.is_text or next(iter(facts[table])) != column.name or _is_unique(reference):
         return False
     are_tokens = all(len(t) <= 20 and not re.search(r"\s", t) for t in column.texts)
