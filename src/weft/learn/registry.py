@@ -22,7 +22,6 @@ _BUILT_IN = {
     "popularity": "weft.learn.rungs.ranking:PopularityRung",
     "repeat": "weft.learn.rungs.ranking:RepeatRung",
     "cooccurrence": "weft.learn.rungs.ranking:CooccurrenceRung",
-    "recency": "weft.learn.rungs.ranking:RecencyRung",
     "ranker": "weft.learn.rungs.ranker:RankerRung",
 }
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from weft.core import Progress, Resources, TaskType
+from weft.learn.matrices import take
 from weft.learn.rungs.boosting_model import Member
 from weft.learn.rungs.boosting_space import (
     SearchPlan,
@@ -49,6 +50,8 @@ class BoostingData:
         metric: What is to be good in the end.
         stopping: LightGBM's metric for early stopping.
         value: Scores predictions for val; higher is better.
+        groups: Where items are ranked, how many consecutive train rows each list has.
+        val_groups: The same of the val rows that early stopping looks at.
     """
 
     matrix: np.ndarray
@@ -62,6 +65,8 @@ class BoostingData:
     metric: str
     stopping: str
     value: Callable[[np.ndarray], float]
+    groups: np.ndarray | None = None
+    val_groups: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ class Search:
         sets = {t.columns: self._datasets(self.data, self._all_rows(), t.columns) for t in kept}
         members: list[Member] = []
         for bag in range(self.plan.bag):
-            cost = sum(t.seconds for t in kept) * len(self.data.matrix) / self.plan.search_rows
+            cost = sum(t.seconds for t in kept) * self._scale()
             if members and (self.spent_s + cost > self.plan.total_s or self._is_late()):
                 break
             jobs = [
@@ -180,6 +185,14 @@ class Search:
         ordered = [int(i) for i in np.argsort(-gain, kind="stable") if gain[i] > 0]
         return ordered[:_MAX_FEATURES] or [0]
 
+    def _search_rows(self) -> int:
+        num = len(self.data.matrix)
+        return num if self.data.groups is not None else min(num, self.plan.search_rows)
+
+    def _scale(self) -> float:
+        """Return how many times the rows of a trial the whole train data has."""
+        return len(self.data.matrix) / self._search_rows()
+
     def _is_late(self) -> bool:
         return self.deadline is not None and time.monotonic() > self.deadline
 
@@ -188,7 +201,7 @@ class Search:
 
     def _sample(self, size: int) -> np.ndarray:
         num = len(self.data.matrix)
-        if size >= num:
+        if size >= num or self.data.groups is not None:
             return self._all_rows()
         return np.sort(np.random.default_rng(self.seed).choice(num, size, replace=False))
 
@@ -200,13 +213,15 @@ class Search:
             "params": dataset_parameters(self.threads),
             "categorical_feature": [i for i, c in enumerate(columns) if c in kinds],
         }
-        matrix = data.matrix[np.ix_(rows, np.array(columns))]
-        train = lightgbm.Dataset(matrix, data.labels[rows].astype(np.float64), **options).construct()
+        matrix = take(data.matrix, rows, columns)
+        train = lightgbm.Dataset(matrix, data.labels[rows].astype(np.float64), group=data.groups, **options)
+        train.construct()
         watched = data.stopping_rows
         if not watched.any():
             return (train,)
-        val_matrix = data.val_matrix[watched][:, list(columns)]
+        val_matrix = take(data.val_matrix, np.flatnonzero(watched), columns)
         labels = data.val_labels[watched].astype(np.float64)
+        options["group"] = data.val_groups
         return train, lightgbm.Dataset(val_matrix, labels, reference=train, **options).construct()
 
     def _grow_all(self, jobs: Sequence[tuple[dict[str, Any], tuple[Any, ...], int]]) -> list[Any]:
@@ -235,9 +250,8 @@ class Search:
         valid = list(sets[1:])
         callbacks = [lightgbm.early_stopping(_PATIENCE, verbose=False)] if valid else []
         if rounds is None:
-            tree_s = tree_seconds(trial, num_rows, sets[0].num_feature())
-            scale = num_rows / self.plan.search_rows
-            rounds = self.plan.max_rounds(tree_s / max(scale, 1.0), self.data.num_outputs)
+            tree_s = tree_seconds(trial, min(num_rows, self._search_rows()), sets[0].num_feature())
+            rounds = self.plan.max_rounds(tree_s, self.data.num_outputs)
         booster = lightgbm.train(
             parameters, sets[0], num_boost_round=rounds, valid_sets=valid, callbacks=callbacks
         )
