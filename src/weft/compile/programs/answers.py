@@ -74,11 +74,12 @@ def explain_entity(context: Context) -> dict[str, Any]:
     features = read_features(context.inputs["features"])
     values = read_table(context.inputs["seed_features"], FEATURES)
     predictor = open_predictor(context, "model")
-    told = learn.explain_rows(predictor, features, values.slice(0, 1))
     with open_tables(context.inputs["tables"], context.resources, context.scratch / "tables") as tables:
         query = compile_query(context.parameters["query"], tables.schema)
-        rows = []
-        if query.task.type is not TaskType.LINK_PREDICTION:
+        rows: list[dict[str, Any]] = []
+        ranked = query.task.type is TaskType.LINK_PREDICTION
+        told = learn.explain_rows(predictor, values, None if ranked else _with_frames(query, seeds))
+        if not ranked:
             labels = read_labels(context.inputs["labels"]).table
             rows = _rows_that_matter(tables, query, seeds, features, labels, predictor)
     return {"contributions": to_plain(told), "rows": rows}

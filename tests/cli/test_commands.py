@@ -1,0 +1,198 @@
+"""The commands as a user types them: output, exit codes, help."""
+
+import json
+import os
+import subprocess
+import sys
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from weft.cli import command_help
+from weft.cli.app import run_command
+from weft.data import generate_shop
+
+CHURN = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH users.user_id"
+QUICK = ["--query", CHURN, "--budget", "1s", "--models", "constant,entity,heuristic"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    generate_shop(folder / "shop", num_users=200, seed=1)
+    return folder
+
+
+@pytest.fixture
+def weft(place, monkeypatch, capsys):
+    """Run a command in the folder; return exit code, stdout and stderr."""
+    monkeypatch.chdir(place)
+
+    def call(*arguments):
+        code = run_command([str(a) for a in arguments])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return call
+
+
+def test_quickstart_prints_the_promised_json(weft, place):
+    code, out, _ = weft("quickstart", "shop", *QUICK, "--json")
+    answer = json.loads(out)
+    assert code == 0
+    assert {"run", "task", "history", "split_sizes", "audit", "leaderboard", "verdict", "report"} <= set(
+        answer
+    )
+    assert set(answer["split_sizes"]) == {"train", "val", "test"}
+    row = answer["leaderboard"][0]
+    assert {"model", "metric", "val", "test", "ci", "fit_s", "rows_per_s"} <= set(row)
+    assert (place / answer["report"]).exists()
+
+
+def test_quickstart_without_a_query_proposes_three_and_runs_the_first(weft):
+    code, out, err = weft("quickstart", "shop", "--budget", "1s", "--models", "constant,entity")
+    assert code == 0
+    proposals = [line.strip() for line in err.splitlines() if line.strip().startswith("PREDICT")]
+    assert len(proposals) == 3
+    assert proposals[0] in out
+    assert "Verdict:" in out
+
+
+def test_progress_stays_quiet_when_stderr_is_no_terminal(weft):
+    _, _, err = weft("fit", "shop", *QUICK)
+    assert err == ""
+
+
+def test_labels_are_written_under_the_keys_own_name(weft, place):
+    code, out, _ = weft("labels", "shop", "--query", CHURN, "--out", "labels.parquet")
+    assert code == 0
+    table = pq.read_table(place / "labels.parquet")
+    assert table.column_names == ["user_id", "anchor_time", "label", "split"]
+    assert f"{table.num_rows:,} labels" in out
+
+
+def test_tables_links_and_query_explain_say_what_was_found(weft):
+    for command in (["tables", "shop"], ["links", "shop"], ["tables", "shop", "--table", "orders"]):
+        code, out, _ = weft(*command)
+        assert code == 0
+        assert "user_id" in out
+        code, out, _ = weft(*command, "--json")
+        assert json.loads(out)
+    code, out, _ = weft("query", "explain", "shop", "--query", CHURN)
+    assert code == 0
+    assert "No model was fitted" in out
+    code, out, _ = weft("query", "explain", "shop", "--query", CHURN, "--json")
+    assert json.loads(out)["splits"]["test"]
+
+
+def test_a_run_predicts_explains_and_reports_later(weft, place):
+    weft("fit", "shop", *QUICK)
+    code, out, _ = weft("runs", "--json")
+    assert code == 0
+    assert json.loads(out)["runs"]
+    code, out, _ = weft("runs", "latest")
+    assert "Verdict" in out
+    code, out, _ = weft("predict", "latest", "--json")
+    rows = json.loads(out)["predictions"]
+    assert rows
+    code, out, _ = weft("explain", "latest", rows[0]["user_id"], "--json")
+    assert json.loads(out)["model"]
+    code, out, _ = weft("explain", "latest")
+    assert code == 0
+    code, out, _ = weft("report", "latest", "--out", "r.html")
+    assert (place / "r.html").read_text().lower().startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("target", ["p.parquet", "p.csv", "p.duckdb", "p.sqlite"])
+def test_predictions_are_written_and_appended(weft, place, target):
+    weft("fit", "shop", *QUICK)
+    code, out, err = weft("predict", "latest", "--out", target, "--json")
+    assert code == 0, err
+    once = json.loads(out)["rows"]
+    code, out, err = weft("predict", "latest", "--out", target, "--mode", "append", "--json")
+    assert code == 0, err
+    assert json.loads(out)["rows_total"] == 2 * once
+    if target.endswith(".duckdb"):
+        with duckdb.connect(str(place / target), read_only=True) as connection:
+            assert connection.execute("SELECT count(*) FROM predictions").fetchone()[0] == 2 * once
+
+
+def test_init_writes_a_project_that_runs_and_does_not_overwrite(weft, place):
+    code, _, err = weft("init", "made", "--source", "shop")
+    assert code == 0, err
+    text = (place / "made" / "weft.yaml").read_text()
+    assert "source: ../shop" in text
+    code, _, err = weft("fit", "made", "--query", "proposal1", "--budget", "1s", "--models", "constant")
+    assert code == 0, err
+    code, _, err = weft("init", "made", "--source", "shop")
+    assert code == 1
+    assert "DATA119" in err
+
+
+def test_store_gc_says_what_it_did(weft):
+    code, out, _ = weft("store", "gc", "--dry-run")
+    assert code == 0
+    assert "would be removed" in out
+    code, out, _ = weft("store", "gc", "--json")
+    assert "num_blobs" in json.loads(out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["quikstart"], 1, "DATA116"),
+        (["quickstart", "nowhere"], 1, "DATA020"),
+        (["quickstart", "shop", "--query", "PREDICT"], 1, "PQL"),
+        (["quickstart", "shop", "--query", CHURN.replace("orders", "orderz")], 1, "PQL"),
+        (["fit", "shop", "--query", CHURN, "--models", "oracle"], 1, "LEARN006"),
+        (["fit", "shop", "--query", CHURN, "--budget", "soon"], 1, "DATA002"),
+        (["fit", "shop", "--query", CHURN, "--memory-limit", "lots"], 1, "DATA003"),
+        (["fit", "shop", "--query", CHURN, "--history", "none"], 1, "DATA123"),
+        (["predict", "no-such-run"], 1, "FLOW053"),
+        (["tables", "shop", "--project", "/proc/nowhere"], 2, "DATA114"),
+    ],
+)  # fmt: skip
+def test_what_a_user_gets_wrong_has_a_code_a_hint_and_an_exit_code(weft, arguments, code, word):
+    got, out, err = weft(*arguments)
+    assert got == code
+    assert word in err
+    assert "Hint:" in err
+    assert "Traceback" not in err
+    assert out == ""
+
+
+def test_with_json_an_error_is_an_object(weft):
+    code, out, _ = weft("quickstart", "nowhere", "--json")
+    assert code == 1
+    assert json.loads(out)["error"]["code"] == "DATA020"
+
+
+def test_a_bug_of_ours_is_exit_three_and_no_traceback(weft, monkeypatch):
+    def fail(*_, **__):
+        raise KeyError("x")
+
+    monkeypatch.setattr("weft.project.graph.Graph.ask", fail)
+    code, _, err = weft("fit", "shop", "--query", CHURN)
+    assert code == 3
+    assert "DATA117" in err
+    assert "Traceback" not in err
+
+
+def test_every_command_has_a_help_text_with_an_example():
+    pages = dict(command_help())
+    assert {"weft quickstart", "weft query explain", "weft store gc", "weft demo"} <= set(pages)
+    for name, text in pages.items():
+        if name in {"weft", "weft query", "weft store", "weft version"}:
+            continue
+        assert "Example: weft" in text, name
+        assert "--json" in text, name
+
+
+def test_the_console_script_answers_and_interrupting_is_resumable(place):
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "weft", "version"], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0
+    assert done.stdout.strip()

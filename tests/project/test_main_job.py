@@ -1,0 +1,208 @@
+"""The main job from tables to answers, through the Python face."""
+
+import json
+import subprocess
+import sys
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import weft
+from weft.core import UserError
+from weft.flow import NodeState
+from weft.project import ProjectFolder
+
+CHURN = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH users.user_id"
+SPEND = "PREDICT SUM(orders.total_amount, 0, 30, days) FOR EACH users.user_id"
+NEXT = "PREDICT LIST_DISTINCT(order_items.product_id, 0, 30, days) RANK TOP 10 FOR EACH users.user_id"
+
+
+def test_the_ladder_is_complete_and_the_verdict_names_the_best_on_val(run):
+    rows = run.leaderboard
+    models = {r["model"] for r in rows}
+    assert {"constant", "entity", "heuristic", "lightgbm"} <= models
+    scored = [r for r in rows if not r["left_out"]]
+    assert run.winner == max(scored, key=lambda r: r["val"])["model"]
+    assert run.verdict.startswith(run.winner)
+    for row in scored:
+        assert row["ci"][0] <= row["test"] <= row["ci"][1]
+
+
+def test_the_winner_is_better_than_a_constant_and_below_the_best_possible(run):
+    best = next(r for r in run.leaderboard if r["model"] == run.winner)
+    assert 0.6 < best["test"] < 0.95
+
+
+def test_a_planted_leak_is_found_and_not_used(run):
+    assert "users.lifetime_orders" in {f.subject for f in run.audit}
+    used = {s.name for s in run.evaluation.importance.columns}
+    assert "users.lifetime_orders" not in used
+
+
+def test_importance_survives_the_deletion_check(run):
+    assert run.evaluation.importance.deletion.is_faithful
+
+
+def test_a_second_query_runs_no_shared_node_again(graph, run):
+    other = graph.query(SPEND).fit(budget="2s", models=("constant", "entity"))
+    states = {s["name"]: s["state"] for s in other.record.results["stages"]}
+    assert {states[n] for n in ("snapshot", "profile", "tables")} == {"cached"}
+    assert states["labels"] == "ran"
+
+
+def test_the_same_query_again_runs_nothing_and_says_the_same(graph, run):
+    again = graph.query(CHURN).fit(budget="2s", seed=0)
+    assert {s["state"] for s in again.record.results["stages"]} == {NodeState.CACHED}
+    assert again.verdict == run.verdict
+    assert again.name != run.name
+
+
+def test_predictions_are_probabilities_for_every_user_there(run):
+    table = run.predict()
+    assert table.column_names == ["user_id", "anchor_time", "probability", "prediction"]
+    values = table["probability"].to_numpy()
+    assert ((values >= 0) & (values <= 1)).all()
+    assert table["user_id"].null_count == 0
+    assert len(set(table["user_id"].to_pylist())) == table.num_rows
+
+
+def test_a_run_is_reopened_by_name_in_another_process(run, shop):
+    code = (
+        "import sys, json, weft\n"
+        "run = weft.open_run(sys.argv[1], project=sys.argv[2])\n"
+        "print(json.dumps([run.verdict, run.predict()['probability'].to_pylist()]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, run.name, str(shop)], capture_output=True, text=True, check=True
+    )
+    verdict, probabilities = json.loads(done.stdout)
+    assert verdict == run.verdict
+    assert probabilities == run.predict()["probability"].to_pylist()
+
+
+def test_a_run_is_explained_in_words_and_as_data(run):
+    key = run.predict()["user_id"][0].as_py()
+    told = run.explain(key)
+    plain = told.to_json()
+    assert plain["entity"] == key
+    assert plain["amounts"]
+    assert set(plain["tables"]) & {"orders", "visits", "users"}
+    assert str(told).startswith(f"{run.winner} predicts")
+    assert all({"table", "effect", "row"} <= set(r) for r in plain["rows"])
+
+
+def test_explained_rows_are_the_entitys_own_and_not_later_than_the_anchor(run, shop):
+    predicted = run.predict()
+    anchor = predicted["anchor_time"][0].as_py()
+    key = predicted["user_id"][0].as_py()
+    rows = [r for r in run.explain(key).to_json()["rows"] if r["table"] == "orders"]
+    orders = pq.read_table(shop / "shop" / "orders.parquet").to_pylist()
+    own = {str(o["order_id"]): o for o in orders if o["user_id"] == key}
+    for row in rows:
+        assert own[str(row["row"]["order_id"])]["ordered_at"] <= anchor
+
+
+def test_an_unknown_entity_is_named(run):
+    with pytest.raises(UserError, match="DATA077"):
+        run.explain("nobody")
+
+
+def test_a_run_that_does_not_exist_is_named(shop):
+    with pytest.raises(UserError, match="FLOW053"):
+        weft.open_run("no-such-run", project=shop)
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table], ids=["pandas", "polars", "arrow"])
+def test_frames_come_back_in_the_callers_type(make, shop, tmp_path):
+    tables = {n: make(pq.read_table(shop / "shop" / f"{n}.parquet").to_pydict()) for n in ("users", "orders")}
+    graph = weft.Graph.from_data(tables, project=tmp_path)
+    query = graph.query(CHURN)
+    example = next(iter(tables.values()))
+    assert isinstance(query.labels(), type(example))
+    run = query.fit(budget="1s", models=("constant", "heuristic"))
+    assert isinstance(run.predict(), type(example))
+
+
+def test_a_label_table_of_ones_own_is_used(graph, shop, tmp_path):
+    labels = graph.query(CHURN).label_table()
+    flipped = labels.set_column(2, "label", pa.array([not v for v in labels["label"].to_pylist()]))
+    pq.write_table(flipped, tmp_path / "mine.parquet")
+    run = graph.query(CHURN).fit(
+        budget="1s", models=("constant",), label_table=str(tmp_path / "mine.parquet")
+    )
+    made = run.output("labels").value["counts"]
+    original = graph.query(CHURN).run_labels().counts
+    assert made["train"] == original["train"]
+    assert made["train_positive"] == original["train"] - original["train_positive"]
+
+
+def test_an_unknown_option_or_history_or_label_file_is_named(graph):
+    with pytest.raises(UserError, match="DATA115"):
+        graph.query(CHURN).fit(val_strat="2020-01-01")
+    with pytest.raises(UserError, match="DATA123"):
+        graph.query(CHURN).fit(history="all")
+    with pytest.raises(UserError, match="DATA124"):
+        graph.query(CHURN).fit(label_table="nowhere.parquet")
+
+
+def test_explaining_a_query_fits_nothing(graph):
+    told = graph.query(CHURN).explain()
+    text = str(told)
+    assert "No model was fitted" in text
+    assert [r[0] for r in told._splits()] == ["train", "val", "test"]
+    assert told.to_json()["task"]["type"] == "binary"
+    assert "<table>" in told._repr_html_()
+
+
+def test_a_recommendation_is_better_than_popularity(graph):
+    run = graph.query(NEXT).fit(budget="2s")
+    by_model = {r["model"]: r for r in run.leaderboard}
+    assert by_model[run.winner]["val"] >= by_model["popularity"]["val"]
+    predicted = run.predict()
+    assert predicted.column_names == ["user_id", "anchor_time", "item", "score", "rank"]
+    assert set(predicted["rank"].to_pylist()) <= set(range(1, 11))
+    assert run.explain(predicted["user_id"][0].as_py()).to_json()["about"]
+
+
+def test_regression_and_forecasting_run_end_to_end(graph):
+    spend = graph.query(SPEND).fit(budget="2s", models=("constant", "entity", "lightgbm"))
+    assert spend.predict().column_names == ["user_id", "anchor_time", "prediction"]
+    text = "PREDICT COUNT(orders.*, 0, 30, days) FORECAST 2 TIMEFRAMES FOR EACH users.user_id"
+    run = graph.query(text).fit(budget="2s", models=("constant", "lightgbm"))
+    predicted = run.predict()
+    assert predicted.column_names == [
+        "user_id", "anchor_time", "frame", "frame_start", "frame_end", "prediction",
+    ]  # fmt: skip
+    first = predicted.slice(0, 2).to_pylist()
+    assert first[0]["frame_end"] == first[1]["frame_start"]
+
+
+def test_multiclass_and_multilabel_run_end_to_end(graph):
+    text = "PREDICT LAST(orders.payment, 0, 60, days) FOR EACH users.user_id"
+    run = graph.query(text).fit(budget="2s", models=("constant", "lightgbm"))
+    assert run.predict().column_names == ["user_id", "anchor_time", "class", "probability", "rank"]
+    text = "PREDICT LIST_DISTINCT(orders.payment, 0, 60, days) CLASSIFY FOR EACH users.user_id"
+    run = graph.query(text).fit(budget="2s", models=("constant", "lightgbm"))
+    assert "class" in run.predict().column_names
+    assert run.report().exists()
+
+
+def test_frozen_history_runs_with_stale_train_rows(graph):
+    run = graph.query(CHURN).fit(budget="2s", history="frozen", models=("constant", "lightgbm"))
+    assert run.record.history == "frozen"
+    assert "lightgbm:stale" in {r["model"] for r in run.leaderboard}
+
+
+def test_memory_limit_and_threads_reach_the_engine(shop):
+    project = ProjectFolder(shop, memory_limit="1GB", threads=1)
+    assert (project.resources.memory_bytes, project.resources.threads) == (10**9, 1)
+
+
+def test_a_finished_run_shows_itself_in_a_notebook(run, graph):
+    assert "<table>" in run._repr_html_()
+    assert "<table>" in graph._repr_html_()
+    assert "users" in repr(graph)
+    assert run.verdict in repr(run)
