@@ -92,7 +92,9 @@ def _draw_table(
     columns += [Column(c, Dtype.TIMESTAMP, Stype.TIMESTAMP) for c in (time, end) if c]
     own = Table(name, tuple(columns), tuple(c.name for c in key), time, end)
     parents = [t for t in earlier if t.primary_key]
-    chosen = [draw(st.sampled_from(parents)) for _ in range(draw(st.sampled_from([1, 1, 2])))] if parents else []
+    chosen = (
+        [draw(st.sampled_from(parents)) for _ in range(draw(st.sampled_from([1, 1, 2])))] if parents else []
+    )
     if own.primary_key and draw(st.integers(0, 3)) == 0:
         chosen.append(own)
     links = []

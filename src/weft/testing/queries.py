@@ -115,7 +115,9 @@ class _Texts:
             inside = self.inside(table, path, "*")
             return f"EXISTS({inside}{self.timing(table, self.window(future=future))})"
         if kind == "text":
-            call = self.aggregate(self.pick(["MIN", "MAX", "FIRST", "LAST"]), self.window(future=future), "text")
+            call = self.aggregate(
+                self.pick(["MIN", "MAX", "FIRST", "LAST"]), self.window(future=future), "text"
+            )
             return f"{call} {self.draw(COMPARISONS)} {self.constant(Dtype.STRING)}"
         value = self.number(future=future)
         if kind == "null":

@@ -43,7 +43,11 @@ def use_label_table(
     rows = read_label_table(tables, task, table)
     options = options or SplitOptions()
     layout, splits, findings = _divided(task, rows, options, history)
-    rows = rows.drop_columns("split") if "split" in rows.column_names else rows
+    return finish_labels(task, layout, _with_splits(rows, layout, splits), query, findings)
+
+
+def _with_splits(rows: pa.Table, layout: Layout, splits: pa.Array) -> pa.Table:
+    """Add split and cutoff; rows whose split is null are left out."""
     known = pc.is_valid(splits)
     rows, splits = rows.filter(known), splits.filter(known)
     columns = {
@@ -55,7 +59,7 @@ def use_label_table(
     }
     if "frame" in rows.column_names:
         columns["frame"] = rows["frame"]
-    return finish_labels(task, layout, pa.table(columns), query, findings)
+    return pa.table(columns)
 
 
 def _task(tables: Tables, subject: Query | Task | tuple[str, str], table: pa.Table) -> Task:

@@ -70,7 +70,7 @@ def _column(table: pa.Table, name: str, alias: str | None = None) -> pa.ChunkedA
 def _cast(column: pa.ChunkedArray, kind: pa.DataType, name: str) -> pa.ChunkedArray:
     try:
         return column.cast(kind)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except pa.ArrowException as error:
         raise UserError(
             "DATA081",
             f"the column '{name}' of the label table is {column.type} and cannot be read as {kind}: "
