@@ -1,6 +1,7 @@
 """A public kit: oracles, tiny databases, and strategies that draw random ones.
 
-The strategies need hypothesis, so they are imported by name: `weft.testing.databases`, `weft.testing.queries`.
+The strategies need hypothesis, so they are imported from their modules, `weft.testing.databases` and
+`weft.testing.queries`.
 """
 
 from weft.testing.oracle import Label, expected_labels, expected_population, expected_static

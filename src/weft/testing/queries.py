@@ -43,7 +43,7 @@ class _Texts:
 
     def windowed(self) -> str:
         kinds = ["condition", "number", "number", "forecast", "class", "labels", "ranking", "items"]
-        target = getattr(self, f"_{self.pick(kinds)}_target")()
+        target = str(getattr(self, f"_{self.pick(kinds)}_target")())
         return target + self._clauses(with_windows=True)
 
     def static(self) -> str:
@@ -175,7 +175,8 @@ class _Texts:
 
     def value_column(self, table: Table, hops: int) -> str:
         """Draw a plain column; the column itself is kept as ``found``."""
-        here, path = table, []
+        here = table
+        path: list[Link] = []
         while len(path) < hops and self.draw(st.integers(0, 2)) == 0:
             links = self.schema.links_from(here.name)
             if not links:
