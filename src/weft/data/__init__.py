@@ -19,6 +19,7 @@ from weft.data.profile import (
     parse_overrides,
     profile_snapshot,
 )
+from weft.data.relbench import RelbenchFolder, RelbenchLabels, read_relbench, write_relbench
 from weft.data.shop import generate_shop
 from weft.data.snapshot import SnapshotInfo, read_snapshot, take_snapshot
 from weft.data.sources import Source, connect
@@ -40,6 +41,8 @@ __all__ = [
     "Pace",
     "PreparedInfo",
     "Profile",
+    "RelbenchFolder",
+    "RelbenchLabels",
     "SnapshotInfo",
     "Source",
     "TableStatistics",
@@ -61,9 +64,11 @@ __all__ = [
     "plan_layout",
     "prepare_tables",
     "profile_snapshot",
+    "read_relbench",
     "read_snapshot",
     "stale_cutoffs",
     "take_snapshot",
     "to_arrow",
     "use_label_table",
+    "write_relbench",
 ]

@@ -33,8 +33,14 @@ def open_duckdb(resources: Resources, scratch: Path) -> Any:
             "temp_directory": str(scratch),
         }
     )
-    engine.execute("SET TimeZone = 'UTC'")
+    settle(engine)
     return engine
+
+
+def settle(engine: Any) -> None:
+    """Set what every engine shares: UTC, and no progress bar in anybody's output."""
+    engine.execute("SET TimeZone = 'UTC'")
+    engine.execute("SET enable_progress_bar = false")
 
 
 @contextmanager

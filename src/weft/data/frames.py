@@ -108,7 +108,7 @@ def _from_series(series: Any) -> pa.ChunkedArray | pa.Array:
         series = series.dt.to_timestamp()
     try:
         return pa.Array.from_pandas(series)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+    except pa.ArrowException:
         missing = series.isna()
         texts = [None if m else str(v) for v, m in zip(series, missing, strict=True)]
         return pa.array(texts, pa.string())

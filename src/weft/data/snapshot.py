@@ -6,6 +6,7 @@ snapshot and never the source, so that a source may change while a run goes on.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from weft.core import Finding, Progress, Resources, Silent, UserError, from_json, to_json
 from weft.data.declared import Declared
 from weft.data.derived import write_derived
+from weft.data.engine import engine_errors
 from weft.data.sources import Source
 from weft.data.sources.source import check_names
 from weft.data.sources.writer import Written, write_table
@@ -71,32 +73,42 @@ def take_snapshot(
             and what the connector raises.
     """
     derived = dict(derived or {})
-    progress = progress or Silent()
     names = source.names()
     check_names([*names, *derived], "the snapshot")
     _check_no_overwrite(names, derived)
     directory.mkdir(parents=True, exist_ok=True)
-    total = len(names) + len(derived)
-    tables: list[SnapshotTable] = []
-    findings: list[Finding] = []
-    declared = source.declared
-    for done, name in enumerate(names):
-        progress.update(done, total, name)
-        file = file_name(name)
-        written = write_table(lambda n=name: source.batches(n, resources), directory / file, table=name)  # type: ignore[misc]
-        declared = _rename(declared, name, written)
-        tables.append(SnapshotTable(name, file, written.num_rows, written.kinds))
-        findings += written.findings
-    plain = {t.name: directory / t.file for t in tables}
-    made = write_derived(derived, plain, directory, resources=resources, file_name=file_name)
-    for name, written in made.items():
-        tables.append(SnapshotTable(name, file_name(name), written.num_rows, written.kinds, derived[name]))
-        findings += written.findings
-    progress.update(total, total)
-    ordered = tuple(sorted(tables, key=lambda t: t.name))
-    info = SnapshotInfo(ordered, declared, (*source.findings, *findings), source.kind)
-    (directory / MANIFEST).write_text(to_json(info), encoding="utf-8")
+    with engine_errors("the snapshot was taken"):
+        written = _copy(source, directory, len(derived), resources, progress or Silent())
+        paths = {n: directory / file_name(n) for n in names}
+        written |= write_derived(derived, paths, directory, resources=resources, file_name=file_name)
+        info = _describe(source, written, derived)
+        (directory / MANIFEST).write_text(to_json(info), encoding="utf-8")
     return info
+
+
+def _copy(
+    source: Source, directory: Path, num_derived: int, resources: Resources, progress: Progress
+) -> dict[str, Written]:
+    written = {}
+    names = source.names()
+    for done, name in enumerate(names):
+        progress.update(done, len(names) + num_derived, name)
+        batches = functools.partial(source.batches, name, resources)
+        written[name] = write_table(batches, directory / file_name(name), table=name)
+    progress.update(len(names), len(names) + num_derived)
+    return written
+
+
+def _describe(source: Source, written: Mapping[str, Written], derived: Mapping[str, str]) -> SnapshotInfo:
+    declared = source.declared
+    for name, table in written.items():
+        declared = _rename(declared, name, table)
+    tables = tuple(
+        SnapshotTable(n, file_name(n), written[n].num_rows, written[n].kinds, derived.get(n))
+        for n in sorted(written)
+    )
+    findings = (f for table in written.values() for f in table.findings)
+    return SnapshotInfo(tables, declared, (*source.findings, *findings), source.kind)
 
 
 def read_snapshot(directory: Path) -> SnapshotInfo:

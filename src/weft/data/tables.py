@@ -23,6 +23,7 @@ from typing import Any
 import pyarrow as pa
 
 from weft.core import Resources, Schema
+from weft.data.engine import engine_errors, settle
 
 ROW = "__row"
 TIME = "__time"
@@ -70,16 +71,18 @@ class Tables:
     def fetch(self, expression: Any) -> pa.Table:
         """Run an Ibis table expression and return its rows as Arrow."""
         sql = self.backend.compile(expression)
-        return self.backend.con.cursor().sql(sql).to_arrow_table()
+        with engine_errors("a query ran over the tables"):
+            return self.backend.con.cursor().sql(sql).to_arrow_table()
 
     def write(self, expression: Any, path: Path) -> int:
         """Run an Ibis table expression into one zstd Parquet file; return the number of rows."""
         sql = self.backend.compile(expression)
         target = str(path).replace("'", "''")
-        copied = self.backend.con.cursor().execute(
-            f"COPY ({sql}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
-        )
-        return int(copied.fetchone()[0])
+        with engine_errors("a query ran over the tables"):
+            copied = self.backend.con.cursor().execute(
+                f"COPY ({sql}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
+            )
+            return int(copied.fetchone()[0])
 
     def close(self) -> None:
         """Give the engine's memory and files back."""
@@ -105,5 +108,5 @@ def open_engine(resources: Resources, scratch: Path) -> Any:
         temp_directory=str(scratch),
         preserve_insertion_order=False,
     )
-    backend.raw_sql("SET TimeZone = 'UTC'")
+    settle(backend.con)
     return backend

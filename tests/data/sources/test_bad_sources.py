@@ -2,6 +2,8 @@
 
 import multiprocessing
 import sqlite3
+import subprocess
+import sys
 
 import duckdb
 import pyarrow as pa
@@ -251,3 +253,27 @@ def test_a_connector_of_the_user_is_used(monkeypatch):
 def make_moon(url, *, tables):
     assert url == "moon://base"
     return connect({"rocks": TABLE})
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+import pyarrow as pa
+from weft.core import Resources, UnavailableError
+from weft.data.snapshot import take_snapshot
+from weft.data.sources import connect
+
+# No file of this process may grow further: as on a disk without space.
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+table = pa.table({"id": list(range(200_000)), "score": [i * 0.7 for i in range(200_000)]})
+try:
+    take_snapshot(connect({"t": table}), Path(sys.argv[1]), resources=Resources(10**8, 1))
+except UnavailableError as error:
+    print(error.code)
+"""
+
+
+def test_a_full_disk_is_said_with_a_code(tmp_path):
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "s")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "DATA043", done.stderr

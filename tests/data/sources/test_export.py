@@ -1,9 +1,9 @@
 """Predictions go to files and databases: all of them or none."""
 
 import datetime as dt
-import multiprocessing
-import resource
 import sqlite3
+import subprocess
+import sys
 
 import duckdb
 import pyarrow as pa
@@ -177,26 +177,28 @@ def test_a_locked_database_is_unavailable(tmp_path):
         holder.close()
 
 
-def _export_on_a_full_disk(path, mode, queue):
-    # No file of this process may grow beyond what is there: as on a disk without space.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
-    big = pa.table({"user": list(range(200_000)), "score": [i * 0.7 for i in range(200_000)]})
-    try:
-        export_frame(big, path, mode=mode)
-        queue.put("written")
-    except UnavailableError as error:
-        queue.put(error.code)
+FULL_DISK = """
+import resource, sys
+import pyarrow as pa
+from weft.core import UnavailableError
+from weft.data.export import export_frame
+
+# No file of this process may grow further: as on a disk without space.
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+big = pa.table({"user": list(range(200_000)), "score": [i * 0.7 for i in range(200_000)]})
+try:
+    export_frame(big, sys.argv[1], mode=sys.argv[2])
+except UnavailableError as error:
+    print(error.code)
+"""
 
 
 @pytest.mark.parametrize("mode", ["append", "replace"])
 def test_a_full_disk_leaves_the_old_content(mode, target, resources):
     export_frame(OTHER, target)
-    context = multiprocessing.get_context("fork")
-    queue = context.Queue()
-    process = context.Process(target=_export_on_a_full_disk, args=(target, mode, queue))
-    process.start()
-    assert queue.get(timeout=60) == "DATA043"
-    process.join()
+    command = [sys.executable, "-c", FULL_DISK, str(target), mode]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "DATA043", done.stderr
     check(target, OTHER, resources)
     if target.suffix not in (".duckdb", ".sqlite"):
         assert [p.name for p in target.parent.iterdir()] == [target.name]
@@ -207,6 +209,16 @@ def test_a_new_database_that_could_not_be_written_is_not_left_behind(tmp_path):
         with pytest.raises(UserError, match=r"DATA044"):
             export_frame(OTHER, tmp_path / name, table_name="sqlite_\0" if "sqlite" in name else "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_called_db_is_what_it_is_or_sqlite(tmp_path, resources):
+    path = tmp_path / "p.db"
+    export_frame(OTHER, path)
+    assert connect(path).kind == "sqlite"
+    with duckdb.connect(str(tmp_path / "q.db")) as engine:
+        engine.execute("CREATE TABLE mine AS SELECT 42 AS x").fetchall()
+    export_frame(OTHER, tmp_path / "q.db")
+    assert connect(tmp_path / "q.db").names() == ("mine", "predictions")
 
 
 def test_duckdb_files_keep_their_other_tables(tmp_path):

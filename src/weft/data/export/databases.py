@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as pv
 
 from weft.core import UserError
-from weft.data.engine import quote_name
+from weft.data.engine import quote_name, settle
 from weft.data.export.errors import mismatch
 from weft.data.export.plain import flat_columns
 from weft.data.sources.postgres import open_postgres, postgres_errors, without_password
@@ -30,7 +30,7 @@ def write_duckdb(table: pa.Table, path: Path, table_name: str, mode: str) -> int
     name = quote_name(table_name)
     try:
         with closing(duckdb.connect(str(path))) as engine:
-            engine.execute("SET TimeZone = 'UTC'")
+            settle(engine)
             engine.execute("BEGIN")
             engine.register("weft_rows", table)
             there = _duckdb_types(engine, table_name)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from weft.core import UserError
 from weft.data.export import databases, files
 from weft.data.export.errors import export_errors
-from weft.data.sources.connectors import url_path
+from weft.data.sources.connectors import is_duckdb_file, url_path
 
 MODES = ("append", "replace")
 _Writer = Callable[[pa.Table, Path, str, str], int]
@@ -40,7 +40,7 @@ def export_frame(
     Args:
         table: What to write.
         target: ``x.parquet``; ``x.csv`` or ``x.tsv``, also ``.gz``; the same behind an fsspec URL;
-            ``x.duckdb`` or ``duckdb:///path``; ``x.sqlite`` or ``sqlite:///path``;
+            ``x.duckdb`` or ``duckdb:///path``; ``x.sqlite``, a new ``x.db``, or ``sqlite:///path``;
             ``postgresql://…``.
         table_name: Table of a database; files have none. ``schema.table`` in PostgreSQL.
         mode: ``"append"`` adds rows to what is there and needs the same columns and types;
@@ -76,6 +76,9 @@ def _writer(path: Path, scheme: str) -> _Writer:
         return databases.write_duckdb
     if scheme == "sqlite" or path.suffix in (".sqlite", ".sqlite3", ".db3"):
         return databases.write_sqlite
+    if path.suffix == ".db":
+        # Both engines use this ending: what is there decides, and a new file is SQLite's.
+        return databases.write_duckdb if is_duckdb_file(path) else databases.write_sqlite
     return _file_writer(path.name)
 
 

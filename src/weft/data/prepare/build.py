@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -116,20 +117,10 @@ def prepare_tables(
             … ``SCH014`` for a schema that does not fit the snapshot.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    progress = progress or Silent()
-    with engine_errors("the tables were prepared"):
-        engine = open_duckdb(resources, directory / SCRATCH)
-        try:
-            job = _open(engine, paths, schema, directory)
-            order = preparation_order(job.schema)
-            for done, name in enumerate(order):
-                progress.update(done, len(order), name)
-                _prepare_table(job, name)
-            links = count_links(engine, job.schema, _prepared_paths(job))
-            progress.update(len(order), len(order))
-        finally:
-            engine.close()
-            shutil.rmtree(directory / SCRATCH, ignore_errors=True)
+    with engine_errors("the tables were prepared"), _engine(resources, directory / SCRATCH) as engine:
+        job = _open(engine, paths, schema, directory)
+        _prepare_all(job, progress or Silent())
+        links = count_links(engine, job.schema, _prepared_paths(job))
     findings = (
         *job.findings,
         *reports.of_links(job.schema, links),
@@ -137,6 +128,24 @@ def prepare_tables(
     )
     files = {t.name: file_name(t.name) for t in schema.tables}
     return PreparedInfo(job.schema, files, job.counts, links, findings)
+
+
+@contextmanager
+def _engine(resources: Resources, scratch: Path) -> Iterator[Any]:
+    engine = open_duckdb(resources, scratch)
+    try:
+        yield engine
+    finally:
+        engine.close()
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _prepare_all(job: _Job, progress: Progress) -> None:
+    order = preparation_order(job.schema)
+    for done, name in enumerate(order):
+        progress.update(done, len(order), name)
+        _prepare_table(job, name)
+    progress.update(len(order), len(order))
 
 
 def _open(engine: Any, paths: Mapping[str, Path], schema: Schema, directory: Path) -> _Job:
@@ -250,8 +259,10 @@ def _write(
                 inherited = None if inherited is None else inherited.filter(chosen)
             sink.write(_finished(table, batch, inherited, num_kept, schema))
             num_kept += batch.num_rows
-    finally:
-        sink.close()
+    except BaseException:
+        sink.abandon()
+        raise
+    sink.close()
     return num_kept
 
 

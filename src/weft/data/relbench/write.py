@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,18 +72,27 @@ def write_relbench(
         raise UserError("DATA044", f"'{folder}' is not empty.", "choose a new folder.")
     layout = lay_out(schema)
     with export_errors(str(folder)), engine_errors("a folder was written"), _aside(folder) as new:
-        engine = open_duckdb(resources, new / SCRATCH)
-        try:
-            (new / DATABASE).mkdir()
-            numbers = number_keys(engine, paths, schema, layout)
-            for table in schema.tables:
-                write_rows(engine, paths, layout, numbers, table, new / DATABASE / f"{table.name}.parquet")
-            for task_name, labels in (tasks or {}).items():
-                _write_task(engine, new / "tasks" / task_name, task_name, labels, layout)
-        finally:
-            engine.close()
-        shutil.rmtree(new / SCRATCH)
+        _write_tables(new, paths, schema, layout, tasks or {}, resources)
         _write_yaml(new / MANIFEST, _manifest(name, layout, schema, val_start_us, test_start_us))
+
+
+def _write_tables(
+    folder: Path,
+    paths: Mapping[str, Path],
+    schema: Schema,
+    layout: Layout,
+    tasks: Mapping[str, RelbenchLabels],
+    resources: Resources,
+) -> None:
+    database = folder / DATABASE
+    database.mkdir()
+    with closing(open_duckdb(resources, folder / SCRATCH)) as engine:
+        is_same = number_keys(engine, paths, schema, layout)
+        for table in schema.tables:
+            write_rows(engine, paths, layout, is_same, table, database / f"{table.name}.parquet")
+        for task_name, labels in tasks.items():
+            _write_task(engine, folder / "tasks" / task_name, task_name, labels, layout)
+    shutil.rmtree(folder / SCRATCH)
 
 
 @contextmanager

@@ -55,18 +55,22 @@ def connect(
     chosen = None if tables is None else dict(tables)
     if isinstance(source, Mapping):
         return MemorySource(source, tables=chosen)
+    text = _path_or_url(source)
+    scheme, _, rest = text.partition("://")
+    options = TextOptions(delimiter, encoding)
+    if rest:
+        return _connect_url(text, scheme, rest, chosen, options, schemas)
+    return _connect_path(Path(text).expanduser(), chosen, options, use_manifest=use_manifest)
+
+
+def _path_or_url(source: Any) -> str:
     if not isinstance(source, (str, os.PathLike)):
         raise UserError(
             "DATA020",
             f"a {type(source).__name__} is not a source.",
             "give a path, a URL, or a mapping from names to tables.",
         )
-    text = os.fspath(source)
-    scheme, _, rest = text.partition("://")
-    options = TextOptions(delimiter, encoding)
-    if rest:
-        return _connect_url(text, scheme, rest, chosen, options, schemas)
-    return _connect_path(Path(text).expanduser(), chosen, options, use_manifest=use_manifest)
+    return os.fspath(source)
 
 
 def _connect_url(
@@ -134,17 +138,25 @@ def _connect_path(
 
 
 def _connect_file(path: Path, tables: dict[str, str] | None) -> Source:
-    with path.open("rb") as file:
-        head = file.read(16)
-    if head.startswith(b"SQLite format 3") or path.suffix in _SQLITE_SUFFIXES:
+    if _head(path).startswith(b"SQLite format 3") or path.suffix in _SQLITE_SUFFIXES:
         return _sqlite(path, tables)
-    if head[8:12] == b"DUCK" or path.suffix in _DUCKDB_SUFFIXES:
+    if is_duckdb_file(path) or path.suffix in _DUCKDB_SUFFIXES:
         return _duckdb(path, tables)
     raise UserError(
         "DATA020",
         f"'{path}' is neither a folder nor a DuckDB or SQLite file.",
         "give the folder that holds the file.",
     )
+
+
+def is_duckdb_file(path: Path) -> bool:
+    """Say whether there is a file that begins as DuckDB's do."""
+    return path.is_file() and _head(path)[8:12] == b"DUCK"
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(16)
 
 
 def _duckdb(path: Path, tables: dict[str, str] | None) -> Source:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from weft.core import Finding, Link, Resources, UnavailableError, UserError, digest_file, digest_value
 from weft.data.declared import Declared
-from weft.data.engine import quote_name
+from weft.data.engine import quote_name, settle
 from weft.data.sources.parquet import first_line
 from weft.data.sources.source import batch_rows, check_names, choose
 
@@ -82,7 +82,7 @@ class DuckdbSource:
             engine = duckdb.connect(str(self.path), read_only=True)
             try:
                 # Set afterwards: connections of one process to one file must agree on their configuration.
-                engine.execute("SET TimeZone = 'UTC'")
+                settle(engine)
                 if resources is not None:
                     engine.execute(f"SET threads = {resources.threads}")
                     megabytes = max(resources.memory_bytes // 1_000_000, 1)

@@ -39,6 +39,7 @@ def parse(words: pa.Array, kind: str, storage: pa.DataType) -> pa.Array:
     """Turn words into values of ``kind``, which `kind_of` returned for a wider set of them."""
     if kind in ("string", "null"):
         return pc.if_else(pc.equal(words, "\\N"), pa.scalar(None, pa.string()), words)
+    words = pc.utf8_trim_whitespace(words)
     is_missing = pc.is_in(words, value_set=MISSING)
     words = pc.if_else(is_missing, pa.scalar(None, pa.string()), words)
     if kind == "bool":
@@ -51,7 +52,7 @@ def parse(words: pa.Array, kind: str, storage: pa.DataType) -> pa.Array:
 
 
 def _known(words: pa.Array) -> pa.Array:
-    words = pc.drop_null(words)
+    words = pc.utf8_trim_whitespace(pc.drop_null(words))
     return words.filter(pc.invert(pc.is_in(words, value_set=MISSING)))
 
 

@@ -27,7 +27,7 @@ def read_parquet(file: DataFile) -> Iterator[pa.RecordBatch]:
                 yield pa.RecordBatch.from_arrays([pa.nulls(0, f.type) for f in schema], schema=schema)
                 return
             yield from parquet.iter_batches(batch_rows(len(schema)), use_threads=True)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise _refusal(file, error) from error
 
 

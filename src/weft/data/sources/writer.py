@@ -7,6 +7,7 @@ the rest of that pass only looks, and a second pass writes with types that hold 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -108,7 +109,9 @@ def write_table(
     if num_rows is None:
         num_rows = _write_pass(open_batches, path, survey, progress or Silent())
     assert num_rows is not None, table
-    kinds = {n: s.kind.value for n, s in survey.shapes.items() if s.kind is not Kind.DROPPED}
+    stored = {Kind.NULL: Kind.TEXT, Kind.INSTANT: Kind.TIME}
+    kept = {n: stored.get(s.kind, s.kind) for n, s in survey.shapes.items() if s.kind is not Kind.DROPPED}
+    kinds = {name: kind.value for name, kind in kept.items()}
     return Written(num_rows, kinds, dict(survey.names.renamed), _findings(survey))
 
 
@@ -131,10 +134,12 @@ def _write_pass(open_batches: Batches, path: Path, survey: _Survey, progress: Pr
             sink.write(survey.batch(columns, batch.num_rows, sink.schema))
             num_rows += batch.num_rows
             progress.update(num_rows, note=survey.table)
-    finally:
+    except BaseException:
         if sink is not None:
-            sink.close()
+            sink.abandon()
+        raise
     assert sink is not None, f"{survey.table} yielded no batch"
+    sink.close()
     return None if sink.is_abandoned else num_rows
 
 
@@ -175,6 +180,7 @@ class ParquetSink:
         self._num_pending = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
+        """Take in a batch; a row group is written when enough rows are there."""
         self._pending.append(batch)
         self._num_pending += batch.num_rows
         while self._num_pending >= self._rows_per_group:
@@ -187,9 +193,19 @@ class ParquetSink:
         self._num_pending -= num_rows
 
     def close(self) -> None:
-        if self._num_pending and not self.is_abandoned:
+        """Write what is pending and end the file; an abandoned one is left as it is."""
+        if self.is_abandoned:
+            self.abandon()
+            return
+        if self._num_pending:
             self._flush(self._num_pending)
         self._writer.close()
+
+    def abandon(self) -> None:
+        """Let go of the file after an error, which closing would hide behind one of its own."""
+        self.is_abandoned = True
+        with suppress(OSError, pa.ArrowException):
+            self._writer.close()
 
 
 def row_group_rows(num_columns: int) -> int:
