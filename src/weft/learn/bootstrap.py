@@ -9,6 +9,7 @@ import numpy as np
 
 from weft.learn.metrics import Metric
 from weft.learn.targets import Targets
+from weft.learn.threads import one_blas_thread
 
 NUM_RESAMPLES = 1000
 _LEAST_RESAMPLES = 200
@@ -66,8 +67,9 @@ def resample(
     for start in range(0, count, step):
         stop = min(start + step, count)
         weights = _draw(rng, stop - start, num_clusters)[:, clusters]
-        for i, prediction in enumerate(predictions):
-            scores[i, start:stop] = metric.weighted(targets, prediction, weights)
+        with one_blas_thread():
+            for i, prediction in enumerate(predictions):
+                scores[i, start:stop] = metric.weighted(targets, prediction, weights)
     return scores
 
 

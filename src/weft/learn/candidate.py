@@ -26,6 +26,7 @@ from weft.learn.metrics import get_metric
 from weft.learn.registry import get_rung, load_model
 from weft.learn.rung import Model
 from weft.learn.scoring import fallback_metric
+from weft.learn.threads import one_blas_thread
 
 CANDIDATE_FILE = "candidate.json"
 MODEL_FOLDER = "model"
@@ -109,9 +110,10 @@ def fit_candidate(
     given = dict(config) | ({"members": [str(m) for m in members]} if members else {})
     clock, cpu = time.monotonic(), time.process_time()
     try:
-        model = kind.fit(
-            data, given, seed, resources=resources, deadline=deadline, progress=progress or Silent()
-        )
+        with one_blas_thread():
+            model = kind.fit(
+                data, given, seed, resources=resources, deadline=deadline, progress=progress or Silent()
+            )
     except UserError as error:
         if error.code != "LEARN010":
             raise

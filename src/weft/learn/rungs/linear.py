@@ -18,10 +18,10 @@ from weft.learn.scoring import fallback_metric, score
 
 _NUM_KNOTS = 33
 _MOST_CODES = 12
-_MAX_FEATURES = 250
-_MAX_ROWS = 30_000
-_PENALTIES = (3e-4, 3e-3, 3e-2, 3e-1)
-_MAX_STEPS = 60
+_MAX_FEATURES = 200
+_MAX_ROWS = 15_000
+_PENALTIES = (1e-3, 1e-2, 1e-1)
+_MAX_STEPS = 40
 
 
 @dataclass(frozen=True)
