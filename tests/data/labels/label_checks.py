@@ -14,15 +14,23 @@ from weft.testing.oracle import Label
 from weft.testing.tiny import day
 
 # WEFT_EXAMPLES=2000 searches longer.
-EXAMPLES = int(os.environ.get("WEFT_EXAMPLES", "25"))
-SEARCH = settings(
-    phases=[Phase.explicit, Phase.generate] if "WEFT_NO_SHRINK" in os.environ else list(Phase),
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-)
+EXAMPLES = int(os.environ.get("WEFT_EXAMPLES", "20"))
+
+
+def searching(max_examples):
+    phases = [Phase.explicit, Phase.generate] if "WEFT_NO_SHRINK" in os.environ else list(Phase)
+    checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+    return settings(max_examples=max_examples, phases=phases, deadline=None, suppress_health_check=checks)
+
+
+SEARCH = searching(EXAMPLES)
+SHORT_SEARCH = searching(max(1, EXAMPLES // 2))
 ANCHORS = st.lists(
-    st.integers(-2, 2 * DAYS + 2).map(lambda halves: to_micros(day(halves / 2))),
+    st.builds(
+        lambda halves, micros: to_micros(day(halves / 2)) + micros,
+        st.integers(-2, 2 * DAYS + 2),
+        st.sampled_from([0, 0, 0, 1, -1, 1_500_000]),
+    ),
     min_size=1,
     max_size=6,
     unique=True,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hypothesis import given, note
 from hypothesis import strategies as st
-from label_checks import ANCHORS, SEARCH, assert_same, layout_of, rows_of
+from label_checks import ANCHORS, SEARCH, SHORT_SEARCH, assert_same, layout_of, rows_of
 
 from weft.core import to_micros
 from weft.data.labels import compute_labels, population, static_rows
@@ -32,7 +32,7 @@ def test_labels_agree_with_loops_over_rows(data):
 
 
 @given(st.data())
-@SEARCH
+@SHORT_SEARCH
 def test_static_labels_agree_with_loops_over_rows(data):
     database = data.draw(databases(max_tables=3))
     query = data.draw(queries(database.schema, is_static=True))
@@ -43,7 +43,7 @@ def test_static_labels_agree_with_loops_over_rows(data):
 
 
 @given(st.data())
-@SEARCH
+@SHORT_SEARCH
 def test_who_is_there_agrees_with_loops_over_rows(data):
     database = data.draw(databases(max_tables=3))
     query = data.draw(queries(database.schema))

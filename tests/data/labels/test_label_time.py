@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hypothesis import assume, given, note
 from hypothesis import strategies as st
-from label_checks import SEARCH, assert_same, layout_of, rows_of
+from label_checks import SHORT_SEARCH, assert_same, layout_of, rows_of
 
 from weft.core import Offset, to_micros
 from weft.data.labels import compute_labels, population
@@ -52,9 +52,9 @@ def people_at(database, query, anchor):
 
 
 @given(st.data())
-@SEARCH
+@SHORT_SEARCH
 def test_rows_after_the_label_window_change_no_label(data):
-    database = data.draw(databases(max_tables=4))
+    database = data.draw(databases(max_tables=3))
     query = data.draw(queries(database.schema))
     assume(not query.task.is_static)
     anchor = data.draw(INSTANTS)
@@ -67,7 +67,7 @@ def test_rows_after_the_label_window_change_no_label(data):
 
 
 @given(st.data())
-@SEARCH
+@SHORT_SEARCH
 def test_facts_before_every_window_change_no_label(data):
     database = data.draw(databases(max_tables=3))
     query = data.draw(queries(database.schema))
@@ -88,9 +88,9 @@ def test_facts_before_every_window_change_no_label(data):
 
 
 @given(st.data())
-@SEARCH
+@SHORT_SEARCH
 def test_rows_after_the_anchor_change_nobody_who_is_predicted(data):
-    database = data.draw(databases(max_tables=4))
+    database = data.draw(databases(max_tables=3))
     query = data.draw(queries(database.schema))
     anchor = data.draw(INSTANTS)
     note(query.text)

@@ -53,7 +53,7 @@ def _with_splits(rows: pa.Table, layout: Layout, splits: pa.Array) -> pa.Table:
     columns = {
         "entity": rows["entity"],
         "anchor_time": rows["anchor_time"],
-        "cutoff": _cutoffs(layout, rows["anchor_time"].cast(pa.int64()).to_pylist(), splits.to_pylist()),
+        "cutoff": _cutoffs(layout, rows["anchor_time"].cast(pa.int64()), splits),
         "label": rows["label"],
         "split": splits,
     }
@@ -89,7 +89,8 @@ def _divided(
     method = "fractions" if options.test_start_us is None else "given"
     layout = _layout(task, history, method, divided)
     by_anchor = layout.split_by_anchor()
-    splits = pa.array([by_anchor.get(a) and by_anchor[a].value for a in micros.to_pylist()], pa.string())
+    place = pc.index_in(micros, pa.array(by_anchor, pa.int64()))
+    splits = pa.array([split.value for split in by_anchor.values()], pa.string()).take(place)
     return layout, splits, ()
 
 
@@ -136,10 +137,13 @@ def _anchors_by_split(micros: pa.ChunkedArray, splits: pa.Array) -> Divided:
     return train, val, test, ()
 
 
-def _cutoffs(layout: Layout, micros: list[int], splits: list[str]) -> pa.Array:
-    pairs = zip(micros, splits, strict=True)
-    found = [layout.cutoff_us(Split(split), anchor) for anchor, split in pairs]
-    return pa.array(found, pa.int64()).cast(pa.timestamp("us"))
+def _cutoffs(layout: Layout, micros: pa.ChunkedArray, splits: pa.ChunkedArray) -> pa.ChunkedArray:
+    cutoffs = micros
+    for split in Split:
+        firsts = pa.array([layout.cutoff_us(split, a) for a in layout.anchors(split)], pa.int64())
+        place = pc.index_in(micros, pa.array(layout.anchors(split), pa.int64()))
+        cutoffs = pc.if_else(pc.equal(splits, split.value), firsts.take(place), cutoffs)
+    return cutoffs.cast(pa.timestamp("us"))
 
 
 def _too_few_anchors(task: Task, num_anchors: int) -> Finding:
