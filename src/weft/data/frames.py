@@ -19,6 +19,20 @@ def to_arrow(frame: Any) -> pa.Table:
     Raises:
         UserError: ``DATA032`` for anything else.
     """
+    try:
+        return _to_arrow(frame)
+    except UserError:
+        raise
+    except Exception as error:
+        # A relation or a lazy frame runs the caller's own query here, which may fail in any way.
+        raise UserError(
+            "DATA032",
+            f"a {_type_name(frame)} gives no Arrow table: {type(error).__name__}: {error}.",
+            "mend its query, or take out columns of Python objects.",
+        ) from error
+
+
+def _to_arrow(frame: Any) -> pa.Table:
     if isinstance(frame, pa.Table):
         return frame
     if isinstance(frame, pa.RecordBatch):
@@ -38,6 +52,10 @@ def to_arrow(frame: Any) -> pa.Table:
     return _from_any(frame)
 
 
+def _type_name(frame: Any) -> str:
+    return f"{type(frame).__module__}.{type(frame).__qualname__}"
+
+
 def _from_any(frame: Any) -> pa.Table:
     import narwhals as nw
 
@@ -47,7 +65,7 @@ def _from_any(frame: Any) -> pa.Table:
     except TypeError:
         raise UserError(
             "DATA032",
-            f"a {type(frame).__module__}.{type(frame).__qualname__} is not a table.",
+            f"a {_type_name(frame)} is not a table.",
             "give a pandas, polars, Arrow, DuckDB or Ibis table.",
         ) from None
 

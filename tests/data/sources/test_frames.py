@@ -48,6 +48,12 @@ def test_the_key_keeps_its_type():
     assert like_input(to_arrow(frame), frame)["id"].tolist() == [1, 2]
 
 
+def test_a_frame_whose_query_fails_is_refused():
+    broken = pl.LazyFrame({"a": [1]}).select(pl.col("nope"))
+    with pytest.raises(UserError, match=r"DATA032.*nope"):
+        to_arrow(broken)
+
+
 def test_anything_else_is_refused():
     assert not is_frame({"a": [1]})
     with pytest.raises(UserError, match=r"DATA032.*dict"):

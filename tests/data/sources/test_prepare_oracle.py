@@ -126,7 +126,7 @@ def make_schema(tables, links, stored):
     return Schema(tuple(made), tuple(Link(t, (c,), p, ("id",)) for t, c, p in links))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**6))
 def test_prepared_tables_agree_with_plain_python(seed, tmp_path_factory):
     tables, links, stored = random_database(seed)

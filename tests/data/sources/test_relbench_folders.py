@@ -130,6 +130,9 @@ def test_what_is_written_is_declared_when_read(prepared, tmp_path):
         "orders.user -> users",
     ]
     assert connect(tmp_path / "out", use_manifest=False).declared.links == ()
+    (tmp_path / "out" / "manifest.yaml").rename(tmp_path / "manifest.yaml")
+    assert connect(tmp_path / "out").names() == ("orders", "shops", "users")
+    (tmp_path / "manifest.yaml").rename(tmp_path / "out" / "manifest.yaml")
     folder = read_relbench(tmp_path / "out")
     assert folder.val_start_us == parse_time("2020-01-02")
     labels = folder.tasks["t"].labels()

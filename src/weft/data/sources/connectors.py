@@ -13,7 +13,12 @@ from weft.core import UserError
 from weft.data.sources.delimited import TextOptions
 from weft.data.sources.folder import FolderSource
 from weft.data.sources.memory import MemorySource
-from weft.data.sources.relbench_folder import RelbenchSource, has_manifest
+from weft.data.sources.relbench_folder import (
+    DATABASE,
+    RelbenchSource,
+    has_manifest,
+    is_bare_database,
+)
 from weft.data.sources.source import Source
 
 GROUP = "weft.connectors"
@@ -134,6 +139,8 @@ def _connect_path(
         return _connect_file(path, tables)
     if has_manifest(path):
         return RelbenchSource(path, tables=tables, use_manifest=use_manifest)
+    if is_bare_database(path):
+        path = path / DATABASE
     return FolderSource(str(path), tables=tables, options=options)
 
 

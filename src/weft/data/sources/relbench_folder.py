@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from weft.core import Finding, Link, Resources, UserError
 from weft.data.declared import Declared
+from weft.data.sources.files import is_data_file
 from weft.data.sources.folder import FolderSource
 from weft.data.sources.source import choose
 
@@ -23,6 +24,13 @@ DATABASE = "db"
 def has_manifest(folder: Path) -> bool:
     """Say whether ``folder`` is laid out as RelBench lays out a data set."""
     return (folder / MANIFEST).is_file() and (folder / DATABASE).is_dir()
+
+
+def is_bare_database(folder: Path) -> bool:
+    """Say whether ``folder`` has the layout without the manifest: tables lie in ``db/`` alone."""
+    if not (folder / DATABASE).is_dir():
+        return False
+    return not any(p.is_file() and is_data_file(p.name) for p in folder.iterdir())
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
