@@ -15,6 +15,8 @@ from typer.main import get_command
 from weft.cli.output import print_error, print_notice, print_result
 from weft.core import InvariantError, UserError, WeftError
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     name="weft",
     help="Ask a relational database about the future.",
@@ -35,10 +37,9 @@ def run_command(arguments: list[str]) -> int:
     as_json = "--json" in arguments
     try:
         result = _command()(arguments, prog_name="weft", standalone_mode=False)
-        return result if isinstance(result, int) else 0
+        return _interrupted() if result == _INTERRUPTED else 0
     except (KeyboardInterrupt, typer.Abort):
-        print_notice("Interrupted. What is finished is kept: the same command goes on from there.")
-        return 130
+        return _interrupted()
     except WeftError as error:
         return _fail(error, as_json)
     except BrokenPipeError:
@@ -65,6 +66,11 @@ def _command() -> Any:
     import weft.cli.commands  # noqa: F401 - registers the commands on `app`
 
     return get_command(app)
+
+
+def _interrupted() -> int:
+    print_notice("Interrupted. What is finished is kept: the same command goes on from there.")
+    return _INTERRUPTED
 
 
 def _fail_unforeseen(error: Exception, as_json: bool) -> int:
