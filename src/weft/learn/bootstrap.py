@@ -76,7 +76,7 @@ def resample(
 def interval(samples: np.ndarray) -> Interval | None:
     """Return the 2.5 and 97.5 percentiles; ``None`` when fewer than half the samples have a score."""
     known = samples[np.isfinite(samples)]
-    if len(known) < max(1, len(samples) // 2):
+    if not len(known) or 2 * len(known) < len(samples):
         return None
     low, high = np.percentile(known, [2.5, 97.5])
     return Interval(float(low), float(high))

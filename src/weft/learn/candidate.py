@@ -220,7 +220,7 @@ def check_prediction(rung: str, prediction: np.ndarray, num_rows: int, num_class
     """Refuse predictions of the wrong shape, or that are not finite.
 
     Raises:
-        InvariantError: ``LEARN016``.
+        InvariantError: ``LEARN017``.
     """
     shape = (num_rows, num_classes) if num_classes else (num_rows,)
     if prediction.shape != shape:
@@ -229,4 +229,4 @@ def check_prediction(rung: str, prediction: np.ndarray, num_rows: int, num_class
         reason = f"gives {int((~np.isfinite(prediction)).sum()):,} predictions that are not finite"
     else:
         return
-    raise InvariantError("LEARN016", f"the rung '{rung}' {reason}.", "report it to the author of the rung.")
+    raise InvariantError("LEARN017", f"the rung '{rung}' {reason}.", "report it to the author of the rung.")
