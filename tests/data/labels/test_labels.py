@@ -264,3 +264,10 @@ def test_classes_are_counted_per_split(tmp_path):
         query = compile_query(f"PREDICT LIST_DISTINCT(orders.kind, 0, 7) CLASSIFY {FOR}", tables.schema)
         table = build_labels(tables, query).table
     assert class_counts(table, query.task.type, Split.TRAIN) == {"a": 22}
+
+
+def test_the_keys_after_for_do_not_restrict_training(tmp_path):
+    with open_shop(tmp_path) as tables:
+        target = "PREDICT COUNT(orders.*, 0, 7) FOR EACH users.user_id"
+        everyone, one = (compile_query(text, tables.schema) for text in (target, f"{target} = 1"))
+        assert build_labels(tables, one).table == build_labels(tables, everyone).table
