@@ -97,7 +97,7 @@ Compute = Callable[[View, Recipe], Values]
 
 def aggregate(view: View, recipe: Recipe) -> Values:
     """Compute one feature for the seeds of a view."""
-    compute = _BUILT_IN.get(recipe.aggregate)
+    compute = BUILT_IN.get(recipe.aggregate)
     if compute is not None:
         return compute(view, recipe)
     own = user_aggregates().get(recipe.aggregate)
@@ -123,7 +123,7 @@ def user_aggregates() -> Mapping[str, UserAggregate]:
     for point in sorted(metadata.entry_points(group="weft.aggregates"), key=lambda p: p.name):
         loaded = point.load()
         own = loaded() if isinstance(loaded, type) else loaded
-        if not isinstance(own, UserAggregate) or own.name in _BUILT_IN:
+        if not isinstance(own, UserAggregate) or own.name in BUILT_IN:
             raise UserError(
                 "DATA093",
                 f"the entry point '{point.name}' of weft.aggregates is no aggregate with a name of its own.",
@@ -248,7 +248,7 @@ def _divide(top: Values, bottom: Values) -> Floats:
         return np.asarray(np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1.0), np.nan))
 
 
-_BUILT_IN: dict[str, Compute] = {
+BUILT_IN: dict[str, Compute] = {
     "count": _count,
     "share_of_rows": _share_of_rows,
     "recency": _recency,

@@ -75,7 +75,7 @@ def number_recipes(reach: Reach, source: Source, setting: Setting, *, rich: bool
     found.append(replace(base, aggregate="decayed", last=5))
     if not rich:
         return found
-    found += [replace(base, aggregate=a) for a in ("std", "min", "max", "sum", "nulls")]
+    found += [replace(base, aggregate=a) for a in ("std", "min", "max", "sum", "nulls", "first")]
     found += [replace(base, aggregate=a, last=5) for a in ("min", "max", "trend", "nulls")]
     found += [replace(base, aggregate="std", last=10), replace(base, aggregate="slope", last=10)]
     found += [replace(base, aggregate="decayed", last=2), replace(base, aggregate="trend", last=10)]

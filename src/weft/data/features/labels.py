@@ -28,7 +28,9 @@ class PastLabels:
         keys = find_rows(tables, query, labels["entity"])
         horizon = query.task.horizon or Offset(0)
         ends = window_ends(instants(labels["anchor_time"]), horizon, _frames(labels))
-        order = np.lexsort((np.arange(len(keys)), ends, keys))
+        # A label table may hold a row under several cutoffs; its label is one.
+        distinct = np.unique(np.column_stack([keys, ends]), axis=0, return_index=True)[1]
+        order = distinct[np.lexsort((distinct, ends[distinct], keys[distinct]))]
         data = pa.table(
             {
                 "key": pa.array(keys[order]),

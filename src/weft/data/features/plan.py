@@ -92,15 +92,21 @@ class _Planner:
         entity = self.query.task.entity_table
         found = offer.calendar_recipes(has_frames=self.query.task.type is TaskType.FORECASTING)
         found += offer.own_values(entity, self.setting)
-        if can_shift(self.query, self.parts) and not self._reads_excluded(self.parts):
+        shifts = can_shift(self.query, self.parts) and not self._reads_excluded(self.parts)
+        if shifts:
             found += offer.shifted_recipes()
-        if self.options.past_labels and self.train is not None and self.query.task.type not in _LISTS:
+        wants_labels = not shifts if self.options.past_labels is None else self.options.past_labels
+        if wants_labels and self.train is not None and self._has_plain_labels():
             found += offer.label_recipes(is_number=self.query.task.type is not TaskType.MULTICLASS)
         found += [r for r in offer.everyone_recipes(self.setting) if not self._reads_excluded(self.parts)]
         reaches = self.setting.graph.reaches(entity, self.options.max_hops)
         for reach in reaches[: self.options.max_paths]:
             found += self._along(reach)
         return found
+
+    def _has_plain_labels(self) -> bool:
+        task = self.query.task
+        return not task.is_static and task.type not in _LISTS
 
     def _along(self, reach: Reach) -> list[Recipe]:
         is_near = not reach.moves and len(reach.downs) == 1
@@ -176,7 +182,7 @@ class _Planner:
         engine = FeatureEngine(self.tables, self.query, self.train)
         seeds = read_seeds(self.tables, sample, self.query)
         values = engine.compute(seeds, recipes)
-        chosen = select(values, sample, self.query.task.type, self.options)
+        chosen = self._chosen(recipes, values, sample)
         compared = [
             replace(Recipe(family, r.aggregate), base=r, not_before_us=r.not_before_us)
             for r in _comparable([recipes[i] for i in chosen])[: self.options.num_compared]
@@ -184,7 +190,17 @@ class _Planner:
         ]
         both = [recipes[i] for i in chosen] + compared
         values = [values[i] for i in chosen] + engine.compute(seeds, compared)
-        return [both[i] for i in select(values, sample, self.query.task.type, self.options)]
+        return [both[i] for i in self._chosen(both, values, sample)]
+
+    def _chosen(self, recipes: list[Recipe], values: list[Any], sample: pa.Table) -> list[int]:
+        context = {i for i, r in enumerate(recipes) if _is_context(r)}
+        return select(values, sample, self.query.task.type, self.options, context)
+
+
+def _is_context(recipe: Recipe) -> bool:
+    """Tell whether a recipe says when and for whom a prediction is made rather than what happened."""
+    is_own = recipe.family == "rows" and not recipe.downs and not recipe.moves and not recipe.source.ups
+    return recipe.family in ("calendar", "everyone") or is_own
 
 
 def _comparable(recipes: list[Recipe]) -> list[Recipe]:

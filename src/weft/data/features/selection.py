@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,17 +13,23 @@ from weft.core import TaskType
 from weft.data.features.options import FeatureOptions
 from weft.data.features.segments import Floats
 
-_SAME = 0.99
+_SAME = 0.95
+_CONTEXT_FROM = 20
 
 
 def select(
-    values: Sequence[npt.NDArray[Any]], sample: pa.Table, task: TaskType, options: FeatureOptions
+    values: Sequence[npt.NDArray[Any]],
+    sample: pa.Table,
+    task: TaskType,
+    options: FeatureOptions,
+    context: Container[int] = (),
 ) -> list[int]:
     """Return positions of the kept columns, the most telling first.
 
     A column is scored by how far its ranks separate the label's (for any monotone use) and by how much the
     label's mean differs between its bins (for any other). Columns are then taken in order of score unless
-    a kept one has nearly the same ranks.
+    a kept one has nearly the same ranks. Those of the context tell what other columns mean rather than
+    what the label is, so they are kept whatever their score, after the most telling ones.
     """
     label = _label_matrix(sample["label"], task)
     scores = np.zeros(len(values))
@@ -33,6 +39,9 @@ def select(
         ranked.append(ranks)
         scores[i] = _score(ranks, label)
     matrix = np.column_stack(ranked) if ranked else np.zeros((len(label), 0))
+    if len(scores) > _CONTEXT_FROM:
+        floor = np.partition(scores, -_CONTEXT_FROM)[-_CONTEXT_FROM]
+        scores = np.array([max(s, floor) if s > 0 and i in context else s for i, s in enumerate(scores)])
     return _distinct(matrix, scores, options.max_features)
 
 
