@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import weft
-from weft.core import UserError
+from weft.core import InvariantError, UserError
 from weft.flow import NodeState
-from weft.project import ProjectFolder
+from weft.project import ProjectFolder, propose_queries
 
 CHURN = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH users.user_id"
 SPEND = "PREDICT SUM(orders.total_amount, 0, 30, days) FOR EACH users.user_id"
@@ -106,8 +106,10 @@ def test_explained_rows_are_the_entitys_own_and_not_later_than_the_anchor(run, s
 
 
 def test_an_unknown_entity_is_named(run):
-    with pytest.raises(UserError, match="DATA077"):
+    with pytest.raises(UserError, match="DATA126"):
         run.explain("nobody")
+    with pytest.raises(UserError, match="DATA077"):
+        run.explain(10**9)
 
 
 def test_a_run_that_does_not_exist_is_named(shop):
@@ -206,3 +208,36 @@ def test_a_finished_run_shows_itself_in_a_notebook(run, graph):
     assert "<table>" in graph._repr_html_()
     assert "users" in repr(graph)
     assert run.verdict in repr(run)
+
+
+def test_a_report_that_cannot_be_written_is_a_users_error(run):
+    with pytest.raises(UserError, match="DATA125"):
+        run.report("/proc/nowhere/report.html")
+
+
+def test_a_run_without_a_result_is_not_opened(shop):
+    project = ProjectFolder(shop)
+    record = project.hub.start_run(query="none")
+    project.hub.fail_run(record.id, KeyError("x"))
+    with pytest.raises(UserError, match="DATA127"):
+        weft.open_run(record.name, project=project)
+
+
+def test_labels_without_counts_are_a_bug():
+    from weft.project.run import _split_sizes
+
+    with pytest.raises(InvariantError, match="DATA128"):
+        _split_sizes({})
+
+
+def test_a_source_that_is_gone_is_named():
+    from weft.compile.held import held_source
+
+    with pytest.raises(UserError, match="DATA113"):
+        held_source("0" * 64)
+
+
+def test_no_question_can_be_proposed_without_times(tmp_path):
+    graph = weft.Graph.from_data({"a": pa.table({"id": [1, 2, 3]})}, project=tmp_path)
+    with pytest.raises(UserError, match="DATA118"):
+        propose_queries(graph)
