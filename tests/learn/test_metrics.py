@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tests.learn.synthetic import make_task
+
 from weft.core import TaskType, UserError
 from weft.learn import get_metric, metric_names, metrics_for
 from weft.learn.metrics import Needs, rank_items

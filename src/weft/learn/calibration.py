@@ -22,7 +22,7 @@ NONE, PLATT, ISOTONIC, TEMPERATURE = "none", "platt", "isotonic", "temperature"
 CRITERIA = ("f1", "accuracy", "balanced_accuracy")
 _LEAST_ROWS = 50
 _LEAST_ISOTONIC_ROWS = 500
-_LEAST_GAIN = 1e-4
+_LEAST_GAIN = {NONE: 0.0, PLATT: 1e-4, TEMPERATURE: 1e-4, ISOTONIC: 1e-3}
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,11 @@ def calibrate(
     folds = number_folds(seeds)
     losses = {NONE: float(log_losses(targets, prediction).mean())}
     losses |= {m: _cross_fitted_loss(fit, targets, prediction, folds) for m, fit in methods.items()}
-    best = min(losses, key=lambda m: losses[m])
-    if losses[best] > losses[NONE] - _LEAST_GAIN:
-        best = NONE
+    best = NONE
+    for method, loss in losses.items():
+        # From the simplest to the most flexible: more freedom has to earn its place.
+        if loss < losses[best] - _LEAST_GAIN[method]:
+            best = method
     found = methods[best](targets, prediction) if best != NONE else Calibration()
     if task.type is not TaskType.BINARY:
         return found

@@ -101,7 +101,7 @@ class Search:
     def ensemble(self) -> tuple[Member, ...]:
         """Run the trials and grow the best few on all train rows, with several seeds each."""
         self.try_all()
-        kept = sorted(self.trials, key=lambda t: -t.value)[: self.plan.kept]
+        kept = self._affordable(sorted(self.trials, key=lambda t: -t.value)[: self.plan.kept])
         sets = {t.columns: self._datasets(self.data, self._all_rows(), t.columns) for t in kept}
         members: list[Member] = []
         for bag in range(self.plan.bag):
@@ -123,7 +123,7 @@ class Search:
         best = max(self.trials, key=lambda t: t.value)
         parameters = {**best.parameters, "objective": "quantile", "alpha": level}
         sets = self._datasets(self.data, self._all_rows(), best.columns)
-        booster = self._grow(parameters, sets, self.seed, threads=self.threads, stopping="quantile")
+        booster = self._grow(parameters, sets, self.seed, threads=1, stopping="quantile")
         return (Member(_text(booster), best.columns, None, 1.0),)
 
     def per_class(
@@ -153,10 +153,12 @@ class Search:
         sizes = top_sizes(len(ranked))
         proposals = propose(self.plan.max_trials, self.data.task_type, self.data.metric, self.seed)
         sets: dict[int, tuple[Any, ...]] = {}
-        for start in range(0, len(proposals), _WAVE):
+        start = 0
+        while start < len(proposals):
             if self.trials and (self.spent_s >= self.plan.search_s or self._is_late()):
                 return
-            wave = proposals[start : start + _WAVE]
+            wave = proposals[start : start + self._wave(start, proposals, len(ranked))]
+            start += len(wave)
             for size in {sizes[p["top"]] for p in wave} - sets.keys():
                 sets[size] = self._datasets(self.data, rows, tuple(sorted(ranked[:size])))
             grown = self._grow_all([(p, sets[sizes[p["top"]]], self.seed) for p in wave])
@@ -179,11 +181,25 @@ class Search:
         columns = tuple(range(self.data.matrix.shape[1]))
         first = propose(1, self.data.task_type, self.data.metric, self.seed)[0]
         sets = self._datasets(self.data, rows, columns)[:1]
-        booster = self._grow(first, sets, self.seed, threads=1, rounds=_SCREEN_ROUNDS)
+        rounds = max(3, _SCREEN_ROUNDS // self.data.num_outputs)
+        booster = self._grow(first, sets, self.seed, threads=1, rounds=rounds)
         self.spent_s += booster.num_trees() * tree_seconds(first, len(rows), len(columns))
         gain = booster.feature_importance("gain")
         ordered = [int(i) for i in np.argsort(-gain, kind="stable") if gain[i] > 0]
         return ordered[:_MAX_FEATURES] or [0]
+
+    def _affordable(self, best: Sequence[Trial]) -> list[Trial]:
+        """Keep the trials that can be grown once more within the budget; the best in any case."""
+        costs = np.cumsum([t.seconds * self._scale() for t in best])
+        left = self.plan.total_s - self.spent_s
+        return list(best[: max(1, int(np.searchsorted(costs, left, side="right")))])
+
+    def _wave(self, start: int, proposals: Sequence[dict[str, Any]], num_columns: int) -> int:
+        """Return how many trials to begin at once: 3, and fewer where even short ones fill the budget."""
+        trial = proposals[start]
+        tree_s = tree_seconds(trial, self._search_rows(), num_columns)
+        longest_s = self.plan.max_rounds(tree_s, self.data.num_outputs) * tree_s * self.data.num_outputs
+        return int(np.clip((self.plan.search_s - self.spent_s) / longest_s, 1, _WAVE))
 
     def _search_rows(self) -> int:
         num = len(self.data.matrix)

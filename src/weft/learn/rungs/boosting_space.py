@@ -21,6 +21,8 @@ _SEARCH_ROWS = 40_000
 _MAX_TRIALS = 40
 _MAX_ROUNDS = 1_500
 _MIN_ROUNDS = 40
+_LEAST_CLASS_ROUNDS = 12
+_LEAST_BAGGED_ROWS = 20
 _MAX_BAG = 5
 _KEPT_TRIALS = 3
 
@@ -60,7 +62,8 @@ class SearchPlan:
 
     def max_rounds(self, tree_s: float, num_outputs: int) -> int:
         """Return the most rounds of one booster, so that none eats more than a quarter of the work."""
-        return int(np.clip(self.search_s / 4 / (tree_s * num_outputs), _MIN_ROUNDS, _MAX_ROUNDS))
+        least = max(_MIN_ROUNDS // num_outputs, _LEAST_CLASS_ROUNDS)
+        return int(np.clip(self.search_s / 4 / (tree_s * num_outputs), least, _MAX_ROUNDS))
 
 
 def plan_search(num_rows: int, budget_s: float) -> SearchPlan:
@@ -137,7 +140,7 @@ def full_parameters(
     rest = {k: v for k, v in trial.items() if k != "top"}
     return {
         "learning_rate": 0.05,
-        "bagging_fraction": 0.7,
+        "bagging_fraction": 0.7 if num_rows >= _LEAST_BAGGED_ROWS else 1.0,
         "bagging_freq": 1,
         "max_cat_to_onehot": 8,
         "cat_smooth": 20.0,
