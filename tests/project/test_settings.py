@@ -16,12 +16,12 @@ def test_without_a_file_there_are_defaults(tmp_path):
 
 
 def test_bad_yaml_names_the_line(tmp_path):
-    with pytest.raises(UserError, match="DATA110.*line 2"):
+    with pytest.raises(UserError, match=r"DATA110.*line 2"):
         read_settings(write(tmp_path, "source: a\ntables: [\n"))
 
 
 def test_an_unknown_field_is_named(tmp_path):
-    with pytest.raises(UserError, match="DATA111.*tabels"):
+    with pytest.raises(UserError, match=r"DATA111.*tabels"):
         read_settings(write(tmp_path, "tabels: {}\n"))
 
 
@@ -30,7 +30,7 @@ def test_a_variable_is_filled_in_and_a_missing_one_is_named(tmp_path, monkeypatc
     monkeypatch.setenv("SHOP_PASSWORD", "secret")
     assert resolve_source(settings, tmp_path) == "postgresql://u:secret@h/db"
     monkeypatch.delenv("SHOP_PASSWORD")
-    with pytest.raises(UserError, match="DATA112.*SHOP_PASSWORD"):
+    with pytest.raises(UserError, match=r"DATA112.*SHOP_PASSWORD"):
         resolve_source(settings, tmp_path)
 
 
