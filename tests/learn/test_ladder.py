@@ -1,0 +1,207 @@
+"""From candidates to a verdict: blend, comparison, sentences, importance, answers."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.learn.synthetic import RESOURCES, make_data, make_task, planted
+
+from weft.core import Split, TaskType, UserError
+from weft.learn import (
+    Budget,
+    Candidate,
+    Comparison,
+    Predictor,
+    evaluate,
+    explain_rows,
+    fit_candidate,
+    get_metric,
+    get_rung,
+    predict_table,
+    read_candidate,
+    read_predictions,
+)
+from weft.learn.bootstrap import Interval
+from weft.learn.evaluation import choose
+from weft.learn.importance import measure_importance
+from weft.learn.rungs.blend import blend
+from weft.learn.verdict import compare, judge
+
+
+def climb(data, directory, rungs, budget=1.0):
+    folders = []
+    for rung in rungs:
+        config = get_rung(rung).variants(data.outline, Budget(budget))[0]
+        members = folders if rung == "blend" else []
+        fit_candidate(data, rung, config, 0, directory / rung, resources=RESOURCES, members=members)
+        folders.append(directory / rung)
+    return folders
+
+
+@pytest.fixture(scope="module")
+def binary(tmp_path_factory):
+    data = make_data(TaskType.BINARY, n=1600)
+    directory = tmp_path_factory.mktemp("binary")
+    return data, climb(data, directory, ("constant", "entity", "heuristic", "linear", "lightgbm", "blend"))
+
+
+def candidate(model, cost, val, fallback=None, left_out=""):
+    return Candidate(
+        model, model, cost, model, {}, 0, "auroc", val=val, val_fallback=fallback, left_out=left_out
+    )
+
+
+def test_the_ladder_is_judged_on_rows_that_chose_nothing(binary, tmp_path):
+    data, folders = binary
+    found = evaluate(data, folders, seed=0, directory=tmp_path)
+    metric = get_metric("auroc")
+    for row in found.leaderboard:
+        if not row.left_out:
+            prediction = read_predictions(folders[0].parent / row.rung, Split.TEST)
+            assert row.test == pytest.approx(data.test.score(metric, prediction))
+            assert row.test in row.test_interval
+    assert [r.val for r in found.leaderboard if not r.left_out] == sorted(
+        (r.val for r in found.leaderboard if not r.left_out), reverse=True
+    )
+    assert found.winner in {"lightgbm", "linear", "blend"}
+    assert pq.read_table(tmp_path / "predictions.parquet").num_rows == len(data.val) + len(data.test)
+
+
+def test_the_same_ladder_gives_the_same_evaluation(binary, tmp_path):
+    data, folders = binary
+    first, second = (evaluate(data, folders, seed=0, directory=tmp_path) for _ in range(2))
+    assert first == second
+
+
+def test_a_blend_is_scored_on_val_with_rows_held_out(binary):
+    data, folders = binary
+    blended = read_candidate(folders[-1])
+    if blended.left_out:
+        pytest.fail(blended.left_out)
+    model = Predictor.open(folders[-1]).model
+    shown = read_predictions(folders[-1], Split.VAL)
+    assert (shown != model.score(data.val.matrix)).any()
+    np.testing.assert_array_equal(read_predictions(folders[-1], Split.TEST), model.score(data.test.matrix))
+    assert sum(w for _, _, w in model.members) == pytest.approx(1.0)
+
+
+def test_a_blend_lies_between_its_members():
+    task = make_task(TaskType.BINARY)
+    mixed = blend(task, [np.array([0.2, 0.9]), np.array([0.4, 0.5])], np.array([0.5, 0.5]))
+    assert (mixed > [0.2, 0.5]).all()
+    assert (mixed < [0.4, 0.9]).all()
+
+
+def test_contributions_of_a_blend_add_up(binary):
+    data, folders = binary
+    model = Predictor.open(folders[-1]).model
+    divided = model.contribution_matrix(data.test.matrix)
+    if divided is not None:
+        from weft.learn.rung import log_odds
+
+        np.testing.assert_allclose(divided.sum(axis=1), log_odds(model.score(data.test.matrix)), atol=1e-4)
+
+
+def test_the_best_on_val_is_chosen_and_of_equals_the_cheapest():
+    metric = get_metric("auroc")
+    assert choose(metric, [candidate("a", 0, 0.6), candidate("b", 40, 0.7), candidate("c", 30, 0.7)]) == 2
+    undefined = [candidate("a", 0, None, 0.5), candidate("b", 40, None, 0.4)]
+    assert choose(metric, undefined) == 1
+
+
+def test_nothing_that_could_be_fitted_is_an_error_with_the_reasons(tmp_path):
+    data = make_data(TaskType.BINARY, n=300)
+    folders = climb(data, tmp_path, ("blend",))
+    with pytest.raises(UserError, match=r"LEARN016: no model could be fitted \(blend: .*0 candidates"):
+        evaluate(data, folders, seed=0, directory=tmp_path)
+
+
+SENTENCES = [
+    (
+        Comparison("heuristic", 0.031, 0.012, 0.05),
+        "lightgbm is best on val and reaches auroc 0.842 [0.81, 0.87] on test, significantly better than "
+        "anything simpler (next is heuristic: +0.031 [+0.012, +0.05]).",
+    ),
+    (
+        Comparison("heuristic", 0.011, -0.004, 0.03),
+        "lightgbm is best on val and reaches auroc 0.842 [0.81, 0.87] on test; the simpler heuristic is not "
+        "significantly worse (+0.011 [-0.004, +0.03]), so it may do.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("comparison", "sentence"), SENTENCES)
+def test_verdicts_say_it_in_one_sentence(comparison, sentence):
+    both = [candidate("heuristic", 20, 0.8), candidate("lightgbm", 40, 0.85)]
+    found = judge(get_metric("auroc"), both, both[1], 0.842, Interval(0.81, 0.87), [comparison], "test")
+    assert found.sentence == sentence
+    assert found.is_significant == comparison.is_significant
+    assert found.simplest == ("lightgbm" if comparison.is_significant else "heuristic")
+
+
+def test_a_winner_that_is_the_simplest_says_so():
+    alone = candidate("constant", 0, 0.5)
+    found = judge(get_metric("auroc"), [alone], alone, None, None, [], "test")
+    assert found.sentence == (
+        "constant is best on val; its auroc is undefined on test, and nothing simpler was tried."
+    )
+
+
+def test_noise_is_not_called_better():
+    rng = np.random.default_rng(0)
+    samples = np.vstack([0.7 + 0.02 * rng.normal(size=500), 0.7 + 0.02 * rng.normal(size=500)])
+    found = compare(get_metric("auroc"), samples, [0.7, 0.705], ["a", "b"], 1)
+    assert not found[0].is_significant
+    lower = compare(get_metric("mae"), samples + np.array([[0.3], [0.0]]), [1.0, 0.7], ["a", "b"], 1)
+    assert lower[0].difference == pytest.approx(0.3)
+    assert lower[0].is_significant
+
+
+def test_what_is_called_important_moves_predictions_more_than_chance(binary):
+    data, folders = binary
+    found = measure_importance(Predictor.open(folders[4]), data, seed=0)
+    assert found.features[0].name == "strong"
+    assert sum(f.value for f in found.features) == pytest.approx(1.0)
+    assert found.deletion.is_faithful
+    assert all(i > r for i, r in zip(found.deletion.important, found.deletion.random, strict=True))
+
+
+def test_a_constant_has_no_importance(binary):
+    data, folders = binary
+    assert measure_importance(Predictor.open(folders[0]), data, seed=0) is None
+
+
+def test_a_row_is_explained_largest_first(binary):
+    _, folders = binary
+    told = explain_rows(Predictor.open(folders[4]), planted(5)[1])
+    sizes = [abs(a.amount) for a in told.amounts]
+    assert sizes == sorted(sizes, reverse=True)
+    assert told.unit == "log-odds"
+    assert 0 <= told.prediction <= 1
+
+
+COLUMNS = {
+    TaskType.BINARY: ["user_id", "anchor_time", "probability", "prediction"],
+    TaskType.REGRESSION: ["user_id", "anchor_time", "prediction"],
+    TaskType.MULTICLASS: ["user_id", "anchor_time", "class", "probability", "rank"],
+    TaskType.MULTILABEL: ["user_id", "anchor_time", "class", "probability", "rank"],
+    TaskType.MULTILABEL_RANKING: ["user_id", "anchor_time", "item", "score", "rank"],
+    TaskType.FORECASTING: ["user_id", "anchor_time", "frame", "frame_start", "frame_end", "prediction"],
+}
+
+
+@pytest.mark.parametrize("kind", COLUMNS, ids=lambda k: k.value)
+def test_answers_have_the_columns_of_their_task(kind, tmp_path):
+    data = make_data(kind, n=480)
+    climb(data, tmp_path, ("heuristic",))
+    seeds = data.test.seeds.select(["entity", "anchor_time", "cutoff"]).slice(0, 4)
+    values = planted(4 * (3 if kind is TaskType.FORECASTING else 1))[1]
+    values = values.append_column("past.mode", pa.array(["class_000"] * values.num_rows))
+    answer = predict_table(Predictor.open(tmp_path / "heuristic"), data.task, seeds, values)
+    assert answer.column_names == COLUMNS[kind]
+    if "rank" in COLUMNS[kind]:
+        assert answer.slice(0, 2)["rank"].to_pylist() == [1, 2]
+    if kind is TaskType.FORECASTING:
+        first = answer.slice(0, 2).to_pylist()
+        assert first[0]["frame_start"] == first[0]["anchor_time"]
+        assert first[0]["frame_end"] == first[1]["frame_start"]
