@@ -16,7 +16,7 @@ def test_without_a_file_there_are_defaults(tmp_path):
 
 
 def test_bad_yaml_names_the_line(tmp_path):
-    with pytest.raises(UserError, match=r"DATA110.*line 2"):
+    with pytest.raises(UserError, match=r"DATA110.*line 3"):
         read_settings(write(tmp_path, "source: a\ntables: [\n"))
 
 

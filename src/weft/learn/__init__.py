@@ -1,7 +1,14 @@
 """The ladder: rungs, metrics, search, calibration and an honest verdict."""
 
 from weft.learn.calibration import Calibration, calibrate
-from weft.learn.candidate import Candidate, Predictor, fit_candidate, read_candidate, read_predictions
+from weft.learn.candidate import (
+    Candidate,
+    Predictor,
+    fit_candidate,
+    leave_out,
+    read_candidate,
+    read_predictions,
+)
 from weft.learn.data import Outline, Rows, TrainingData, expand_frames
 from weft.learn.encoder import Encoder
 from weft.learn.evaluation import Evaluation, LeaderboardRow, evaluate
@@ -43,6 +50,7 @@ __all__ = [
     "fit_candidate",
     "get_metric",
     "get_rung",
+    "leave_out",
     "load_model",
     "metric_names",
     "metrics_for",

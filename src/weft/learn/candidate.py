@@ -126,6 +126,16 @@ def fit_candidate(
     return candidate
 
 
+def leave_out(
+    data: Any, rung: str, config: Mapping[str, Any], seed: int, directory: Path, reason: str
+) -> Candidate:
+    """Write the folder of a configuration that is not fitted, with the reason why."""
+    candidate = _describe(data, get_rung(rung), config, seed, left_out=reason)
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / CANDIDATE_FILE).write_text(to_json(candidate), encoding="utf-8")
+    return candidate
+
+
 def read_candidate(directory: Path) -> Candidate:
     """Read what `fit_candidate` wrote about a candidate."""
     return from_json(Candidate, (directory / CANDIDATE_FILE).read_bytes())
