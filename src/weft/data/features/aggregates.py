@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -58,6 +57,7 @@ class View:
         self.block = block
         self.cutoffs = cutoffs
         self.anchors = anchors
+        self._windows: dict[int, Slices] = {}
         first = np.searchsorted(block.keys, keys, "left").astype(np.int64)
         after = np.searchsorted(block.keys, keys, "right").astype(np.int64)
         self.whole = Slices(first, first, find_after(block.times, first, after, cutoffs))
@@ -67,10 +67,14 @@ class View:
         chosen = self.whole if recipe.window_us is None else self.window(recipe.window_us)
         return chosen if recipe.last is None else chosen.last(recipe.last)
 
-    @functools.cache  # noqa: B019 - a view is dropped with its block
     def window(self, window_us: int) -> Slices:
         """Return the rows in (cutoff - window, cutoff]."""
-        return self.between(self.cutoffs - window_us, self.cutoffs)
+        if window_us not in self._windows:
+            starts = find_after(
+                self.block.times, self.whole.first, self.whole.stops, self.cutoffs - window_us
+            )
+            self._windows[window_us] = Slices(self.whole.first, starts, self.whole.stops)
+        return self._windows[window_us]
 
     def between(self, after: Ints, until: Ints) -> Slices:
         """Return the rows in (after, until], none of them later than the cutoff."""

@@ -33,15 +33,20 @@ def is_number(attribute: Attribute) -> bool:
     )
 
 
+def is_readable(attribute: Attribute) -> bool:
+    """Tell whether an attribute is read at all."""
+    return is_number(attribute) or is_category(attribute) or attribute.dtype is Dtype.TIMESTAMP
+
+
 def is_category(attribute: Attribute) -> bool:
     """Tell whether an attribute is read as a category."""
     return attribute.stype is Stype.CATEGORICAL and attribute.dtype is not Dtype.BOOL
 
 
-def own_values(entity: str, setting: Setting) -> list[Recipe]:
-    """Return the columns of the entity and of its parents."""
+def own_values(entity: str, attributes: Sequence[Attribute], setting: Setting) -> list[Recipe]:
+    """Return columns of the entity and of its parents."""
     recipes = []
-    for a in setting.graph.attributes(entity, skip=None, depth=2):
+    for a in attributes:
         if is_number(a):
             recipes.append(Recipe("rows", "value", source=a.source))
         elif is_category(a):

@@ -144,6 +144,7 @@ class Categories:
         self.codes = codes
         self.words = words
         self.segments = segments
+        self._indicators: dict[str, Numbers] = {}
 
     @staticmethod
     def encode(values: pa.Array | pa.ChunkedArray, segments: Segments) -> Categories:
@@ -157,11 +158,12 @@ class Categories:
 
     def indicator(self, value: str) -> Numbers:
         """Return 1 where the value is ``value``, 0 where it is another, null where it is null."""
-        found = np.flatnonzero(self.words[:-1] == value)
-        code = int(found[0]) if len(found) else -2
-        return Numbers(
-            np.where(self.codes < 0, np.nan, (self.codes == code).astype(np.float64)), self.segments
-        )
+        if value not in self._indicators:
+            found = np.flatnonzero(self.words[:-1] == value)
+            code = int(found[0]) if len(found) else -2
+            values = np.where(self.codes < 0, np.nan, (self.codes == code).astype(np.float64))
+            self._indicators = {value: Numbers(values, self.segments)}
+        return self._indicators[value]
 
     @functools.cached_property
     def _seen_before(self) -> Floats:

@@ -18,7 +18,7 @@ from weft.data.features.segments import Ints
 from weft.data.tables import Tables
 from weft.pql.query import Query
 
-LABEL = Source("label")
+_SOURCES = (Source("label"), Source("label", words=True))
 
 
 class PastLabels:
@@ -31,15 +31,17 @@ class PastLabels:
         # A label table may hold a row under several cutoffs; its label is one.
         distinct = np.unique(np.column_stack([keys, ends]), axis=0, return_index=True)[1]
         order = distinct[np.lexsort((distinct, ends[distinct], keys[distinct]))]
+        label = _plain(labels["label"]).take(pa.array(order))
         data = pa.table(
             {
                 "key": pa.array(keys[order]),
                 "time": pa.array(ends[order]).cast(pa.timestamp("us")),
                 "row": pa.array(order),
-                "s0": _plain(labels["label"]).take(pa.array(order)),
+                "s0": label,
+                "s1": label,
             }
         )
-        self._block = Block(data.combine_chunks(), Scan("labels", (), (LABEL,)))
+        self._block = Block(data.combine_chunks(), Scan("labels", (), _SOURCES))
 
     def compute(self, seeds: Seeds, recipes: Sequence[Recipe]) -> dict[Recipe, npt.NDArray[Any]]:
         """Return one array per recipe."""

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,14 +20,15 @@ from weft.data.features.naming import Namer
 from weft.data.features.options import FeatureOptions
 from weft.data.features.paths import Attribute, Excluded, Graph, Reach
 from weft.data.features.recipe import Recipe
-from weft.data.features.screen import top_values
+from weft.data.features.screen import Screen, top_values
 from weft.data.features.seeds import read_seeds
-from weft.data.features.selection import select
+from weft.data.features.selection import label_matrix, select
 from weft.data.features.target import TargetPart, target_parts
 from weft.data.tables import Tables
 from weft.pql import columns_in
 from weft.pql.query import Query
 
+_SCREEN_ROWS = 2_000
 _LISTS = (TaskType.MULTILABEL, TaskType.MULTILABEL_RANKING, TaskType.LINK_PREDICTION)
 
 
@@ -79,6 +79,17 @@ class _Planner:
         windows = tuple(dict.fromkeys(int(horizon * f) for f in options.window_factors))
         graph = Graph(tables.schema, self.excluded)
         self.setting = offer.Setting(graph, self.parts, options, windows, tuple(user_aggregates()))
+        self.engine = FeatureEngine(tables, query, self.train)
+        self._top_values: dict[tuple[str, str], list[str] | None] = {}
+        self._screen = self._make_screen()
+
+    def _make_screen(self) -> Screen | None:
+        if self.train is None or not self.train.num_rows:
+            return None
+        sample = _sample(self.train, _SCREEN_ROWS)
+        label = label_matrix(sample["label"], self.query.task.type)
+        seeds = read_seeds(self.tables, sample, self.query)
+        return Screen(self.engine, seeds, label, self.options.max_columns)
 
     def plan(self) -> tuple[Feature, ...]:
         recipes = [self._dated(r) for r in dict.fromkeys(self._offer())]
@@ -91,7 +102,9 @@ class _Planner:
     def _offer(self) -> list[Recipe]:
         entity = self.query.task.entity_table
         found = offer.calendar_recipes(has_frames=self.query.task.type is TaskType.FORECASTING)
-        found += offer.own_values(entity, self.setting)
+        own = self._attributes(Reach((), (), entity), depth=2)
+        own = [a for a in own if not offer.is_category(a) or self._values(a) is not None]
+        found += offer.own_values(entity, own, self.setting)
         shifts = can_shift(self.query, self.parts) and not self._reads_excluded(self.parts)
         if shifts:
             found += offer.shifted_recipes()
@@ -112,8 +125,7 @@ class _Planner:
         is_near = not reach.moves and len(reach.downs) == 1
         found = offer.row_recipes(reach, self.setting)
         graph = self.setting.graph
-        attributes = graph.attributes(reach.table, skip=reach.downs[-1], depth=2 if is_near else 0)
-        for attribute in attributes[: self.options.max_columns]:
+        for attribute in self._attributes(reach, depth=2 if is_near else 0):
             found += self._of_attribute(reach, attribute, is_near)
         if not self._reads_excluded(self.parts):
             for source, dtype in offer.target_sources(reach.table, self.parts):
@@ -135,11 +147,25 @@ class _Planner:
                         source = replace(attribute.source, among=link.name)
                         found += offer.number_recipes(reach, source, self.setting, rich=False)
         elif offer.is_category(attribute):
-            column = attribute.source.column
-            values = top_values(self.tables, attribute.table, column, self._until(), self.options)
+            values = self._values(attribute)
             if values is not None:
                 found += offer.category_recipes(reach, attribute.source, values, self.setting)
         return found
+
+    def _attributes(self, reach: Reach, *, depth: int) -> list[Attribute]:
+        """Return the columns that rows of a reach have, of wide tables those that tell most."""
+        skip = reach.downs[-1] if reach.downs else None
+        found = self.setting.graph.attributes(reach.table, skip=skip, depth=depth)
+        found = [a for a in found if offer.is_readable(a)]
+        if self._screen is None:
+            return found[: self.options.max_columns]
+        return self._screen.choose(found, reach)
+
+    def _values(self, attribute: Attribute) -> list[str] | None:
+        key = (attribute.table, attribute.source.column)
+        if key not in self._top_values:
+            self._top_values[key] = top_values(self.tables, *key, self._until(), self.options)
+        return self._top_values[key]
 
     def _until(self) -> int | None:
         if self.train is None or not self.train.num_rows:
@@ -177,11 +203,9 @@ class _Planner:
 
     def _select(self, recipes: list[Recipe]) -> list[Recipe]:
         assert self.train is not None
-        rows = sample_rows(self.train.num_rows, self.options.sample_rows)
-        sample = self.train.take(pa.array(rows))
-        engine = FeatureEngine(self.tables, self.query, self.train)
+        sample = _sample(self.train, self.options.sample_rows)
         seeds = read_seeds(self.tables, sample, self.query)
-        values = engine.compute(seeds, recipes)
+        values = self.engine.compute(seeds, recipes)
         chosen = self._chosen(recipes, values, sample)
         compared = [
             replace(Recipe(family, r.aggregate), base=r, not_before_us=r.not_before_us)
@@ -189,7 +213,7 @@ class _Planner:
             for family in ("rank", "ratio")
         ]
         both = [recipes[i] for i in chosen] + compared
-        values = [values[i] for i in chosen] + engine.compute(seeds, compared)
+        values = [values[i] for i in chosen] + self.engine.compute(seeds, compared)
         return [both[i] for i in self._chosen(both, values, sample)]
 
     def _chosen(self, recipes: list[Recipe], values: list[Any], sample: pa.Table) -> list[int]:
@@ -215,9 +239,10 @@ def _comparable(recipes: list[Recipe]) -> list[Recipe]:
     return [r for pair in itertools.zip_longest(windowed, whole) for r in pair if r is not None]
 
 
-def sample_rows(size: int, most: int) -> npt.NDArray[np.int64]:
-    """Return evenly spaced positions; train rows are in order of anchor and entity."""
-    return np.unique(np.linspace(0, size - 1, min(size, most)).astype(np.int64))
+def _sample(train: pa.Table, most: int) -> pa.Table:
+    """Return evenly spaced rows; train rows are in order of anchor and entity."""
+    rows = np.unique(np.linspace(0, train.num_rows - 1, min(train.num_rows, most)).astype(np.int64))
+    return train.take(pa.array(rows))
 
 
 def _own_target(query: Query) -> frozenset[tuple[str, str]]:

@@ -25,6 +25,7 @@ ALWAYS = np.iinfo(np.int64).min
 
 _NEVER_YET = dt.datetime(1, 1, 1)
 _BATCH_ROWS = 200_000
+_LEAST_ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,11 @@ class Scan:
 
 
 class Block:
-    """Rows of some keys, sorted by (key, time, row), with columns made on first use."""
+    """Rows of some keys, sorted by (key, time, row), with columns made on use.
+
+    Only the column used last is held with its running totals: recipes come by source, and totals
+    of all columns at once would take several times the memory of the rows.
+    """
 
     def __init__(self, data: pa.Table, scan: Scan) -> None:
         self.data = data
@@ -51,17 +56,21 @@ class Block:
         times = data["time"].cast(pa.int64()).to_numpy()
         self.times: Ints = np.where(times == _micros(_NEVER_YET), ALWAYS, times)
         self.segments = Segments(self.keys)
+        self._numbers: tuple[Source, Numbers] | None = None
+        self._categories: tuple[Source, Categories] | None = None
 
-    @functools.cache  # noqa: B019 - a block is dropped as soon as its features are made
     def numbers(self, source: Source) -> Numbers:
         """Return a numerical column."""
-        values = self._values(source)
-        return Numbers(to_floats(values), self.segments)
+        if self._numbers is None or self._numbers[0] != source:
+            self._numbers = (source, Numbers(to_floats(self._values(source)), self.segments))
+        return self._numbers[1]
 
-    @functools.cache  # noqa: B019
     def categories(self, source: Source) -> Categories:
         """Return a categorical column."""
-        return Categories.encode(to_words(self._values(source)), self.segments)
+        if self._categories is None or self._categories[0] != source:
+            words = to_words(self._values(source))
+            self._categories = (source, Categories.encode(words, self.segments))
+        return self._categories[1]
 
     def is_categorical(self, source: Source) -> bool:
         """Tell whether the column is read as categories."""
@@ -119,7 +128,7 @@ def read_blocks(
     expression = _Builder(tables, scan, parts, passed).build()
     sql = tables.backend.compile(expression.order_by(["key", "time", "row"]))
     width = 8 * (6 + 3 * len(scan.sources) + len(passed))
-    limit = max(tables.resources.memory_bytes // (8 * width), 10_000)
+    limit = max(tables.resources.memory_bytes // (8 * width), _LEAST_ROWS)
     reader = tables.backend.con.cursor().sql(sql).to_arrow_reader(_BATCH_ROWS)
     held: list[pa.RecordBatch] = []
     num_held = 0

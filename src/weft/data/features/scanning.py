@@ -36,6 +36,12 @@ class _Group:
         found = {r.source: None for recipes in self.recipes.values() for r in recipes}
         return tuple(found)
 
+    def by_source(self) -> Iterator[tuple[tuple[Move, ...], list[Recipe]]]:
+        """Yield recipes that share moves, those of one source together."""
+        order = {source: i for i, source in enumerate(self.sources())}
+        for moves, recipes in self.recipes.items():
+            yield moves, sorted(recipes, key=lambda r: order[r.source])
+
 
 class Scanner:
     """Computes recipes of the families ``rows`` and ``everyone`` for seeds of one table."""
@@ -91,7 +97,7 @@ class Scanner:
         blocks = read_blocks(self._tables, scan, self._parts, passed=tuple(passed))
         for block, is_last in _with_last(blocks):
             until = np.iinfo(np.int64).max if is_last else int(block.keys[-1])
-            for moves, recipes in group.recipes.items():
+            for moves, recipes in group.by_source():
                 at = seeds_of[moves]
                 chosen = np.flatnonzero((at.keys > after) & (at.keys <= until))
                 for recipe, values in self._evaluate(block, at, chosen, recipes, passed):

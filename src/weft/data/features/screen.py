@@ -3,21 +3,72 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
+import numpy as np
+
+from weft.data.features.candidates import is_number
+from weft.data.features.compute import FeatureEngine
 from weft.data.features.options import FeatureOptions
+from weft.data.features.paths import Attribute, Reach
+from weft.data.features.recipe import Recipe
+from weft.data.features.seeds import Seeds
+from weft.data.features.segments import Floats
+from weft.data.features.selection import ranks, score
 from weft.data.tables import TIME, Tables
+
+_CHUNK_COLUMNS = 250
 
 
 def top_values(
     tables: Tables, table: str, column: str, until_us: int | None, options: FeatureOptions
 ) -> list[str] | None:
-    """Return the most frequent values of a column, or ``None`` if it has too many to be a category."""
+    """Return the most frequent values of a column, or ``None`` if it has too many to be a category.
+
+    A column most of whose values come once or twice names rows and tells nothing of other rows.
+    """
     data = tables.table(table)
     if until_us is not None:
         instant = dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=until_us)
         data = data.filter(data[TIME].isnull() | (data[TIME] <= instant))
     value = data[column].cast("string")
     counted = data.select(value=value).filter(value.notnull()).group_by("value").agg(n=lambda t: t.count())
-    counted = counted.order_by([counted["n"].desc(), "value"]).limit(options.max_distinct + 1)
-    found = tables.fetch(counted)["value"].to_pylist()
-    return None if len(found) > options.max_distinct else found[: options.top_values]
+    total = tables.fetch(counted.agg(values=counted.count(), rows=counted["n"].sum()))
+    num_values, num_rows = total["values"][0].as_py(), total["rows"][0].as_py() or 0
+    if num_values > options.max_distinct or 2 * num_values > num_rows:
+        return None
+    most = counted.order_by([counted["n"].desc(), "value"]).limit(options.top_values)
+    found: list[str] = tables.fetch(most)["value"].to_pylist()
+    return found
+
+
+class Screen:
+    """Chooses columns of wide tables by the value in the last visible row of a sample of train rows.
+
+    Args:
+        engine: Computes the values.
+        seeds: Of the sample.
+        label: Of the sample, from `label_matrix`.
+        most: Columns kept per table.
+    """
+
+    def __init__(self, engine: FeatureEngine, seeds: Seeds, label: Floats, most: int) -> None:
+        self._engine = engine
+        self._seeds = seeds
+        self._label = label
+        self._most = most
+
+    def choose(self, attributes: list[Attribute], reach: Reach) -> list[Attribute]:
+        """Return at most so many attributes, in their order."""
+        if len(attributes) <= self._most:
+            return attributes
+        scores = []
+        for begin in range(0, len(attributes), _CHUNK_COLUMNS):
+            chunk = attributes[begin : begin + _CHUNK_COLUMNS]
+            recipes = [
+                Recipe("rows", "last", reach.moves, reach.downs, replace(a.source, words=not is_number(a)))
+                for a in chunk
+            ]
+            scores += [score(ranks(v), self._label) for v in self._engine.compute(self._seeds, recipes)]
+        best = sorted(np.argsort(-np.array(scores), kind="stable")[: self._most])
+        return [attributes[i] for i in best]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from weft.data.features.segments import Floats
 
 _SAME = 0.95
 _CONTEXT_FROM = 20
+_CLASSES = 10
 
 
 def select(
@@ -31,13 +33,12 @@ def select(
     a kept one has nearly the same ranks. Those of the context tell what other columns mean rather than
     what the label is, so they are kept whatever their score, after the most telling ones.
     """
-    label = _label_matrix(sample["label"], task)
+    label = label_matrix(sample["label"], task)
     scores = np.zeros(len(values))
     ranked: list[Floats] = []
     for i, column in enumerate(values):
-        ranks = _ranks(column)
-        ranked.append(ranks)
-        scores[i] = _score(ranks, label)
+        ranked.append(ranks(column))
+        scores[i] = score(ranked[-1], label)
     matrix = np.column_stack(ranked) if ranked else np.zeros((len(label), 0))
     if len(scores) > _CONTEXT_FROM:
         floor = np.partition(scores, -_CONTEXT_FROM)[-_CONTEXT_FROM]
@@ -45,7 +46,7 @@ def select(
     return _distinct(matrix, scores, options.max_features)
 
 
-def _ranks(column: npt.NDArray[Any]) -> Floats:
+def ranks(column: npt.NDArray[Any]) -> Floats:
     """Ranks scaled to unit length around 0, ties shared; missing values at the mean."""
     if column.dtype.kind != "f":
         _, column = np.unique(np.array([str(v) for v in column]), return_inverse=True)
@@ -57,21 +58,21 @@ def _ranks(column: npt.NDArray[Any]) -> Floats:
     if len(distinct) < 2 and known.all():
         return np.zeros(len(column))
     middle = np.cumsum(counts) - (counts - 1) / 2
-    ranks = np.full(len(column), np.nan)
-    ranks[known] = middle[at] - middle[at].mean()
-    ranks[~known] = 0.0
-    length = np.sqrt(np.square(ranks).sum())
+    found = np.zeros(len(column))
+    found[known] = middle[at] - middle[at].mean()
+    length = np.sqrt(np.square(found).sum())
     if length == 0:
-        ranks, length = np.where(known, 0.0, 1.0), np.sqrt((~known).sum())
-    return np.asarray(ranks / max(length, 1e-300))
+        found, length = np.where(known, 0.0, 1.0), np.sqrt((~known).sum())
+    return np.asarray(found / max(length, 1e-300))
 
 
-def _score(ranks: Floats, label: Floats) -> float:
-    if not ranks.any():
+def score(ranked: Floats, label: Floats) -> float:
+    """Score ranks against the columns of a label: the larger of the monotone and the binned relation."""
+    if not ranked.any():
         return 0.0
-    monotone = float(np.abs(ranks @ label).max())
-    edges = np.unique(np.quantile(ranks, np.linspace(0, 1, 11)[1:-1]))
-    bins = np.searchsorted(edges, ranks, "left")
+    monotone = float(np.abs(ranked @ label).max())
+    edges = np.unique(np.quantile(ranked, np.linspace(0, 1, 11)[1:-1]))
+    bins = np.searchsorted(edges, ranked, "left")
     counts = np.bincount(bins, minlength=len(edges) + 1)
     explained = 0.0
     for j in range(label.shape[1]):
@@ -80,17 +81,18 @@ def _score(ranks: Floats, label: Floats) -> float:
     return float(max(monotone, np.sqrt(explained)))
 
 
-def _label_matrix(label: pa.ChunkedArray, task: TaskType) -> Floats:
-    """One standardized column for a number or truth, one per frequent class otherwise."""
+def label_matrix(label: pa.ChunkedArray, task: TaskType) -> Floats:
+    """One standardized column for a number or truth; else one per frequent class, or item of the lists."""
     if task in (TaskType.BINARY, TaskType.REGRESSION, TaskType.FORECASTING):
-        column = label.cast(pa.float64()).to_numpy()
-        columns = [_ranks(column)]
-    else:
-        texts = np.array([str(v) for v in label.to_pylist()])
-        names, counts = np.unique(texts, return_counts=True)
-        frequent = names[np.argsort(-counts, kind="stable")][:10]
-        columns = [_ranks((texts == name).astype(np.float64)) for name in frequent]
-    return np.column_stack(columns)
+        return ranks(label.cast(pa.float64()).to_numpy())[:, None]
+    held = [value if isinstance(value, list) else [value] for value in label.to_pylist()]
+    counts = Counter(str(item) for items in held for item in items)
+    sets = [{str(item) for item in items} for items in held]
+    columns = [
+        ranks(np.array([float(name in items) for items in sets]))
+        for name, _ in sorted(counts.items(), key=lambda c: (-c[1], c[0]))[:_CLASSES]
+    ]
+    return np.column_stack(columns) if columns else np.zeros((len(sets), 1))
 
 
 def _distinct(matrix: Floats, scores: Floats, most: int) -> list[int]:
