@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from tests.learn.synthetic import RESOURCES, categorical, label_table, make_data, make_task, numerical
 
-from weft.core import History, InvariantError, TaskType, UserError
+from weft.core import History, InvariantError, Silent, TaskType, UserError
 from weft.learn import Budget, Predictor, TrainingData, fit_candidate, get_rung, rungs_for
 from weft.learn.candidate import check_prediction
 
@@ -152,6 +152,13 @@ def test_unknown_rungs_and_packages_that_do_not_load_are_named(monkeypatch):
         registry.load_plug_in(broken)
     with pytest.raises(UserError, match=r"LEARN011.*not a weft.learn.Metric"):
         _load(EntryPoint("mine", "builtins:int", "weft.metrics"))
+
+
+def test_a_rung_says_why_it_finds_nothing():
+    data = build({"x": np.ones(80)}, alternating(80))
+    limits = {"resources": RESOURCES, "deadline": None, "progress": Silent()}
+    with pytest.raises(UserError, match=r"LEARN010: the rung 'linear' was left out: no feature varies"):
+        get_rung("linear").fit(data, {}, 0, **limits)
 
 
 def test_every_task_has_a_rung():

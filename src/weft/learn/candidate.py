@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from weft.core import InvariantError, Progress, Resources, Silent, Split, UserError, from_json, to_json
+from weft.core import InvariantError, Progress, Resources, Silent, Split, Task, UserError, from_json, to_json
 from weft.learn.calibration import Calibration, calibrate
 from weft.learn.metrics import get_metric
 from weft.learn.registry import get_rung, load_model
@@ -95,45 +95,30 @@ def fit_candidate(
         config: One of the rung's variants.
         seed: All randomness derives from it.
         directory: Made when missing.
-        resources: Threads and memory.
-        deadline: ``time.monotonic()`` by which to end with the best found.
-        progress: Told how far the fit is.
+        resources: As for `Rung.fit`; so are ``deadline`` and ``progress``.
         members: Folders of finished candidates, for rungs that combine others.
     """
-    kind = get_rung(rung)
-    if not kind.supports(data.task):
-        raise UserError(
-            "LEARN008",
-            f"the rung '{rung}' cannot do a {data.task.type.value} task.",
-            "choose another rung for this query.",
-        )
-    given = dict(config) | ({"members": [str(m) for m in members]} if members else {})
+    kind: Any = get_rung(rung)
+    _check_task(kind, data.task)
+    given = {**config, "members": [str(m) for m in members]} if members else dict(config)
+    limits = {"resources": resources, "deadline": deadline, "progress": progress or Silent()}
     clock, cpu = time.monotonic(), time.process_time()
     try:
         with one_blas_thread():
-            model = kind.fit(
-                data, given, seed, resources=resources, deadline=deadline, progress=progress or Silent()
-            )
+            model = kind.fit(data, given, seed, **limits)
     except UserError as error:
         if error.code != "LEARN010":
             raise
-        candidate = _describe(data, kind, config, seed, left_out=error.message)
-    else:
-        times = time.monotonic() - clock, time.process_time() - cpu
-        candidate = _finish(data, kind, config, seed, model, times, directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / CANDIDATE_FILE).write_text(to_json(candidate), encoding="utf-8")
-    return candidate
+        return leave_out(data, rung, config, seed, directory, error.message)
+    times = time.monotonic() - clock, time.process_time() - cpu
+    return _write(_finish(data, kind, config, seed, model, times, directory), directory)
 
 
 def leave_out(
     data: Any, rung: str, config: Mapping[str, Any], seed: int, directory: Path, reason: str
 ) -> Candidate:
     """Write the folder of a configuration that is not fitted, with the reason why."""
-    candidate = _describe(data, get_rung(rung), config, seed, left_out=reason)
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / CANDIDATE_FILE).write_text(to_json(candidate), encoding="utf-8")
-    return candidate
+    return _write(_describe(data, get_rung(rung), config, seed, left_out=reason), directory)
 
 
 def read_candidate(directory: Path) -> Candidate:
@@ -210,6 +195,21 @@ def _finish(
         cpu_s=times[1],
         rows_per_s=num_train / max(times[0], 1e-9),
     )
+
+
+def _check_task(kind: Any, task: Task) -> None:
+    if not kind.supports(task):
+        raise UserError(
+            "LEARN008",
+            f"the rung '{kind.name}' cannot do a {task.type.value} task.",
+            "choose another rung for this query.",
+        )
+
+
+def _write(candidate: Candidate, directory: Path) -> Candidate:
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / CANDIDATE_FILE).write_text(to_json(candidate), encoding="utf-8")
+    return candidate
 
 
 def _describe(data: Any, kind: Any, config: Mapping[str, Any], seed: int, **rest: Any) -> Candidate:

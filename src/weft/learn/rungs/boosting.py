@@ -124,31 +124,35 @@ def _one_versus_rest(
     if not len(usable):
         return BoostedModel(header, (), base)
 
-    def of_class(c: int) -> BoostingData:
-        truth = data.val.targets.values[:, c].astype(np.float64)
-
-        def value(prediction: np.ndarray) -> float:
-            p = np.clip(prediction, 1e-7, 1 - 1e-7)
-            return float(np.mean(truth * np.log(p) + (1 - truth) * np.log1p(-p)))
-
-        return BoostingData(
-            matrix=matrix,
-            labels=targets.values[:, c].astype(np.float64),
-            val_matrix=data.val.matrix,
-            val_labels=truth,
-            stopping_rows=np.ones(len(truth), dtype=bool),
-            categorical=data.encoder.categorical,
-            num_outputs=1,
-            task_type=data.task.type,
-            metric="log_loss",
-            stopping="binary_logloss",
-            value=value,
-        )
-
     first = int(usable[np.argmax(counts[usable])])
-    search = Search(of_class(first), plan_search(len(matrix), budget_s / 3), **limits)
-    labels = [(int(c), of_class(int(c))) for c in usable]
+    search = Search(
+        _class_data(data, targets, matrix, first), plan_search(len(matrix), budget_s / 3), **limits
+    )
+    labels = [(int(c), _class_data(data, targets, matrix, int(c))) for c in usable]
     boosters = search.per_class(labels, 2 * budget_s / 3)
     members = tuple(Member(text, columns, c, 1.0) for c, text, columns in boosters)
     base[[c for c, _, _ in boosters]] = 0.0
     return BoostedModel(header, members, base)
+
+
+def _class_data(data: TrainingData, targets: Targets, matrix: np.ndarray, c: int) -> BoostingData:
+    """Turn one class into a yes-or-no question."""
+    truth = data.val.targets.values[:, c].astype(np.float64)
+
+    def value(prediction: np.ndarray) -> float:
+        p = np.clip(prediction, 1e-7, 1 - 1e-7)
+        return float(np.mean(truth * np.log(p) + (1 - truth) * np.log1p(-p)))
+
+    return BoostingData(
+        matrix=matrix,
+        labels=targets.values[:, c].astype(np.float64),
+        val_matrix=data.val.matrix,
+        val_labels=truth,
+        stopping_rows=np.ones(len(truth), dtype=bool),
+        categorical=data.encoder.categorical,
+        num_outputs=1,
+        task_type=data.task.type,
+        metric="log_loss",
+        stopping="binary_logloss",
+        value=value,
+    )
