@@ -22,7 +22,9 @@ def examples(path: Path) -> list[tuple[str, str]]:
 
 
 def pages_with(language: str) -> list[Path]:
-    return [p for p in PAGES if "generated" not in p.parts and any(lang == language for lang, _ in examples(p))]
+    return [
+        p for p in PAGES if "generated" not in p.parts and any(lang == language for lang, _ in examples(p))
+    ]
 
 
 @pytest.fixture(scope="module")

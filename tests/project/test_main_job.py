@@ -232,10 +232,10 @@ def test_a_run_without_a_result_is_not_opened(shop):
 
 
 def test_labels_without_counts_are_a_bug():
-    from weft.project.run import _split_sizes
+    from weft.project.tallies import split_sizes
 
     with pytest.raises(InvariantError, match="DATA128"):
-        _split_sizes({})
+        split_sizes({})
 
 
 def test_a_source_that_is_gone_is_named():

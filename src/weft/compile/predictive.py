@@ -202,25 +202,12 @@ def compile_answer(
         explain: Explain the first entity rather than predict all.
         resources: Limits.
     """
-    data_version = code_version("data", "pql")
     seeds = Node(
         "seeds",
         "weft.compile.programs:make_seeds",
-        data_version,
-        parameters={
-            "query": query,
-            "at_us": at_us,
-            "entities": None if entities is None else list(entities),
-        },
+        code_version("data", "pql"),
+        parameters={"query": query, "at_us": at_us, "entities": entities and list(entities)},
         inputs={"tables": "tables"},
-        resources=resources,
-    )
-    features = Node(
-        "seed_features",
-        "weft.compile.programs:make_seed_features",
-        data_version,
-        parameters={"query": query},
-        inputs={n: n for n in ("tables", "labels", "audit", "features", "seeds")},
         resources=resources,
     )
     program = "explain_entity" if explain else "predict_seeds"
@@ -233,4 +220,15 @@ def compile_answer(
         | {"model": f"candidate[{model}]"},
         resources=resources,
     )
-    return Plan(fit.name, (*fit.nodes, seeds, features, answer))
+    return Plan(fit.name, (*fit.nodes, seeds, _seed_features(query, resources), answer))
+
+
+def _seed_features(query: str, resources: Resources) -> Node:
+    return Node(
+        "seed_features",
+        "weft.compile.programs:make_seed_features",
+        code_version("data", "pql"),
+        parameters={"query": query},
+        inputs={n: n for n in ("tables", "labels", "audit", "features", "seeds")},
+        resources=resources,
+    )

@@ -84,8 +84,7 @@ class Evaluation:
 def evaluate(data: Any, folders: Sequence[Path], *, seed: int, directory: Path) -> Evaluation:
     """Choose the candidate that is best on val, score all on test, and compare.
 
-    Writes ``predictions.parquet``: the rows of val and test with label and one column per model where a
-    prediction is one number, else the winner's class.
+    Writes ``predictions.parquet``: rows of val and test, one column per model where a prediction is one number.
 
     Args:
         data: `TrainingData` or `RankingData`.
@@ -106,31 +105,16 @@ def evaluate(data: Any, folders: Sequence[Path], *, seed: int, directory: Path) 
     metric = get_metric(data.outline.chosen_metric)
     best = choose(metric, [c for c, _ in usable])
     winner, folder = usable[best]
-    predictor = Predictor.open(folder)
     boards = {split: _Board(data, split, metric, usable, seed) for split in (Split.VAL, Split.TEST)}
     judged = boards[Split.TEST] if boards[Split.TEST].is_scored(best) else boards[Split.VAL]
+    comparisons, verdict = _judge(metric, usable, best, judged)
     names = [c.model for c, _ in usable]
-    comparisons = compare(metric, judged.samples, judged.scores, names, best)
-    verdict = judge(
-        metric,
-        [c for c, _ in usable],
-        winner,
-        judged.scores[best],
-        judged.intervals[best],
-        comparisons,
-        judged.split.value,
-    )
-    rows = [
-        _row(c, boards[Split.VAL].intervals[i], boards[Split.TEST].intervals[i])
-        for i, (c, _) in enumerate(usable)
-    ]
-    order = sorted(range(len(rows)), key=lambda i: _rank(metric, usable[i][0]))
-    left_out = [_row(c, None, None) for c, _ in candidates if c.left_out]
     pq.write_table(_predictions(data, boards, names, best), directory / PREDICTIONS, compression="zstd")
+    predictor = Predictor.open(folder)
     return Evaluation(
         metric=metric.name,
         higher_is_better=metric.higher_is_better,
-        leaderboard=(*(rows[i] for i in order), *left_out),
+        leaderboard=_leaderboard(metric, candidates, usable, boards),
         winner=winner.model,
         verdict=verdict,
         comparisons=comparisons,
@@ -140,6 +124,35 @@ def evaluate(data: Any, folders: Sequence[Path], *, seed: int, directory: Path) 
         importance=measure_importance(predictor, data, seed=seed),
         examples=_examples(predictor, judged, best),
     )
+
+
+def _none_fitted(candidates: Sequence[Candidate]) -> UserError:
+    reasons = "; ".join(f"{c.model}: {c.left_out}" for c in candidates)
+    return UserError("LEARN016", f"no model could be fitted ({reasons}).", "try other models or more data.")
+
+
+def _judge(
+    metric: Metric, usable: Sequence[tuple[Candidate, Path]], best: int, judged: _Board
+) -> tuple[tuple[Comparison, ...], Verdict]:
+    names = [c.model for c, _ in usable]
+    comparisons = compare(metric, judged.samples, judged.scores, names, best)
+    score, spread = judged.scores[best], judged.intervals[best]
+    candidates = [c for c, _ in usable]
+    verdict = judge(metric, candidates, usable[best][0], score, spread, comparisons, judged.split.value)
+    return comparisons, verdict
+
+
+def _leaderboard(
+    metric: Metric,
+    candidates: Sequence[tuple[Candidate, Path]],
+    usable: Sequence[tuple[Candidate, Path]],
+    boards: dict[Split, _Board],
+) -> tuple[LeaderboardRow, ...]:
+    """Best on val first; candidates that were left out come last."""
+    val, test = boards[Split.VAL].intervals, boards[Split.TEST].intervals
+    order = sorted(range(len(usable)), key=lambda i: _rank(metric, usable[i][0]))
+    rows = [_row(usable[i][0], val[i], test[i]) for i in order]
+    return (*rows, *(_row(c, None, None) for c, _ in candidates if c.left_out))
 
 
 def choose(metric: Metric, candidates: Sequence[Candidate]) -> int:

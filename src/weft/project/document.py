@@ -17,6 +17,7 @@ from weft.data import Layout, Profile
 from weft.learn import Evaluation, LeaderboardRow, get_metric
 from weft.learn.targets import Targets
 from weft.project.explanation import deletion_sentence
+from weft.project.tallies import decision_on
 from weft.version import __version__
 
 if TYPE_CHECKING:
@@ -85,9 +86,7 @@ def _notes(run: Run) -> dict[str, str]:
 
 
 def _audit(run: Run) -> tuple[report.FindingFacts, ...]:
-    from weft.project.run import decision_on
-
-    return tuple(report.FindingFacts(f, decision_on(run, f)) for f in run.audit)
+    return tuple(report.FindingFacts(f, decision_on(run.record.results, f)) for f in run.audit)
 
 
 def _rung(row: LeaderboardRow) -> report.Rung:

@@ -59,7 +59,9 @@ class ProjectFolder:
             pq.write_table(table, path, compression="zstd")
             return self.store.put_file(path)
 
-    def run(self, plan: Plan, *, targets: tuple[str, ...] | None = None, name: str | None = None) -> RunResult:
+    def run(
+        self, plan: Plan, *, targets: tuple[str, ...] | None = None, name: str | None = None
+    ) -> RunResult:
         """Run ``plan`` with this project's store and limits, showing progress.
 
         Args:

@@ -13,7 +13,6 @@ import weft.pql
 from weft.compile import FitSpec, compile_answer, read_value
 from weft.core import (
     Finding,
-    InvariantError,
     Task,
     UserError,
     from_json,
@@ -29,6 +28,7 @@ from weft.hub import RunRecord
 from weft.learn import Evaluation
 from weft.project.explanation import Explanation, GlobalExplanation
 from weft.project.folder import ProjectFolder
+from weft.project.tallies import decision_on, number_text, show_table, split_sizes, stage_facts
 from weft.project.view import html_table, text_table
 from weft.project.views import View
 
@@ -71,12 +71,12 @@ class Run:
             "evaluation": evaluation_digest,
             "winner": {"model": made.winner, "metric": made.metric, "val": best.val, "test": best.test},
             "verdict": made.verdict.sentence,
-            "split_sizes": _split_sizes(result.outputs["labels"].value["counts"]),
+            "split_sizes": split_sizes(result.outputs["labels"].value["counts"]),
             "audit": result.outputs["audit"].value,
             "layout": result.outputs["labels"].value["layout"],
             "counts": result.outputs["labels"].value["counts"],
             "models": list(spec.models),
-            "stages": [_stage(e) for e in result.events],
+            "stages": [stage_facts(e) for e in result.events],
             "seconds": result.seconds,
             "source": project.settings.source,
         }
@@ -158,7 +158,7 @@ class Run:
         """Predict and write the result to a file or database, all or nothing; without ``out`` show it."""
         predicted = self.predictions(at=at, entities=self._keys(entities))
         if out is None:
-            return _shown(predicted)
+            return show_table(predicted)
         written = export_frame(predicted, out, table_name=table, mode=mode)
         plain = {"rows": predicted.num_rows, "columns": predicted.column_names} | to_plain(written)
         return View(f"Wrote {predicted.num_rows:,} rows to {written.target}.", plain)
@@ -212,7 +212,8 @@ class Run:
             "metric": self.evaluation.metric,
             "split_sizes": results["split_sizes"],
             "audit": [
-                {**to_plain(f), "subject": f.subject, "decision": decision_on(self, f)} for f in self.audit
+                {**to_plain(f), "subject": f.subject, "decision": decision_on(self.record.results, f)}
+                for f in self.audit
             ],
             "leaderboard": self._rows(),
             "winner": results["winner"],
@@ -232,7 +233,9 @@ class Run:
         parts = [f"Run {self.name}", f"  {self.query}", ""]
         alarms = [f for f in self.audit if f.severity.value == "alarm"]
         for finding in alarms:
-            parts.append(f"Audit: {finding.subject}: {finding.evidence} ({decision_on(self, finding)})")
+            parts.append(
+                f"Audit: {finding.subject}: {finding.evidence} ({decision_on(self.record.results, finding)})"
+            )
         sizes = ", ".join(f"{k} {v:,}" for k, v in self.record.results["split_sizes"].items())
         parts += [
             "" if alarms else "Audit: no alarms.",
@@ -282,8 +285,8 @@ class Run:
                 [
                     row["model"],
                     row["metric"],
-                    _number(row["val"]),
-                    _number(row["test"]),
+                    number_text(row["val"]),
+                    number_text(row["test"]),
                     spread,
                     f"{row['fit_s']:.1f}",
                     f"{row['rows_per_s']:,.0f}",
@@ -364,48 +367,3 @@ def _finished(folder: ProjectFolder) -> RunRecord:
     """Return the newest run that finished, else the newest of all."""
     done = folder.hub.list_runs(state="succeeded", limit=1)
     return done[0] if done else folder.hub.get_run("latest")
-
-
-def decision_on(run: Run, finding: Finding) -> str:
-    """Say what became of a flagged column."""
-    audit = run.record.results["audit"]
-    excluded = {tuple(pair) for pair in audit["excluded"]}
-    as_of = {(table, column) for table, column, _ in audit["as_of"]}
-    columns = {(finding.table, c) for c in finding.columns}
-    if columns & as_of:
-        return "used as of a stated time"
-    if columns & excluded:
-        return "not used"
-    return "kept by you" if finding.severity.value == "alarm" else "note"
-
-
-def _split_sizes(counts: dict[str, int]) -> dict[str, int]:
-    sizes = {str(k): counts[k] for k in ("train", "val", "test") if k in counts}
-    if not sizes:
-        raise InvariantError("DATA128", f"the labels came without counts: {counts}.")
-    return sizes
-
-
-def _stage(event: Any) -> dict[str, Any]:
-    return {
-        "name": event.node,
-        "state": event.state.value,
-        "why": event.why,
-        "seconds": round(event.seconds, 3),
-        "cpu_s": event.cpu_s,
-        "rows": event.rows,
-        "rows_per_s": event.rows_per_s,
-        "peak_bytes": event.peak_bytes,
-    }
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
-
-
-def _shown(table: pa.Table, most: int = 20) -> View:
-    rows = [[str(v) for v in row.values()] for row in table.slice(0, most).to_pylist()]
-    text = text_table(table.column_names, rows)
-    if table.num_rows > most:
-        text += f"\n… {table.num_rows - most:,} more rows; write them all with --out."
-    return View(text, {"rows": table.num_rows, "predictions": table.to_pylist()})

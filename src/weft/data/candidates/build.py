@@ -95,33 +95,59 @@ def build_candidates(
     Raises:
         UserError: ``DATA122`` when no event lies before any seed.
     """
-    import ibis
-
     options = options or CandidateOptions()
     past = _past(tables, query, seeds)
-    engine = tables.backend
-    own = _keep(engine, "own", own_past(past))
-    popularity = _keep(engine, "popularity", item_popularity(past))
-    both = _keep(engine, "cooccurrence", cooccurrence(past, own, options, _sample(tables, past, options)))
-    pools = [
-        own.filter(own.own_rank < options.num_repeat).select("seed", "item"),
-        both.filter(both.cooccurrence_rank < options.num_cooccurring).select("seed", "item"),
-        _popular(past, popularity, options),
-    ]
-    segments = _segments(tables, query, excluded)
-    segment = None
-    if segments is not None and options.num_segment:
-        segment = _keep(engine, "segment", segment_popularity(past, segments, options))
-        pools.append(segment.select("seed", "item"))
-    pairs = _keep(engine, "pairs", ibis.union(*pools, distinct=True))
-    described = _describe(past, pairs, own, popularity, both, segment)
+    known = _known(tables, query, past, excluded, options)
+    pairs = _keep(tables.backend, "pairs", _pairs(past, known, options))
+    described = _describe(past, pairs, known.own, known.popularity, known.both, known.segment)
     described, extra = _add_attributes(tables, query, past, described, excluded)
-    features = (*_features(query, segment is not None), *extra)
+    features = (*_features(query, known.segment is not None), *extra)
     columns = ["seed", "item", *(f.name for f in features)]
     result = tables.fetch(described.select(*columns).order_by("seed", "item"))
     if truth is not None:
         result = _add_labels(result, truth)
     return Candidates(result, features)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is known of items and seeds before they meet."""
+
+    own: Any
+    popularity: Any
+    both: Any
+    segment: Any
+
+
+def _known(
+    tables: Tables,
+    query: Query,
+    past: Past,
+    excluded: frozenset[tuple[str, str]],
+    options: CandidateOptions,
+) -> _Known:
+    engine = tables.backend
+    own = _keep(engine, "own", own_past(past))
+    popularity = _keep(engine, "popularity", item_popularity(past))
+    both = _keep(engine, "cooccurrence", cooccurrence(past, own, options, _sample(tables, past, options)))
+    segments = _segments(tables, query, excluded) if options.num_segment else None
+    segment = None
+    if segments is not None:
+        segment = _keep(engine, "segment", segment_popularity(past, segments, options))
+    return _Known(own, popularity, both, segment)
+
+
+def _pairs(past: Past, known: _Known, options: CandidateOptions) -> Any:
+    import ibis
+
+    pools = [
+        known.own.filter(known.own.own_rank < options.num_repeat).select("seed", "item"),
+        known.both.filter(known.both.cooccurrence_rank < options.num_cooccurring).select("seed", "item"),
+        _popular(past, known.popularity, options),
+    ]
+    if known.segment is not None:
+        pools.append(known.segment.select("seed", "item"))
+    return ibis.union(*pools, distinct=True)
 
 
 def _past(tables: Tables, query: Query, seeds: pa.Table) -> Past:

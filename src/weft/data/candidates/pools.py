@@ -98,7 +98,19 @@ def cooccurrence(past: Past, own: Any, options: CandidateOptions, sample: float)
     """
     import ibis
 
-    recent = _recent_items(past, options, sample)
+    near = _neighbors(_recent_items(past, options, sample), options)
+    chosen = own.filter(own.own_rank < options.num_history).select("seed", "item")
+    chosen = chosen.inner_join(past.seeds.select("seed", "cutoff"), "seed")
+    reached = chosen.inner_join(near, [chosen.cutoff == near.cutoff, chosen.item == near.i])
+    scores = reached.group_by("seed", item=reached.j).agg(cooccurrence=reached.similarity.sum())
+    order = [ibis.desc(scores.cooccurrence), scores.item]
+    return scores.mutate(cooccurrence_rank=ibis.row_number().over(group_by=scores.seed, order_by=order))
+
+
+def _neighbors(recent: Any, options: CandidateOptions) -> Any:
+    """Return ``cutoff, i, j, similarity`` for the items most similar to each item."""
+    import ibis
+
     left, right = recent, recent.view()
     pairs = left.inner_join(
         right,
@@ -115,13 +127,7 @@ def cooccurrence(past: Past, own: Any, options: CandidateOptions, sample: float)
         group_by=[scored.cutoff, scored.i], order_by=[ibis.desc(scored.similarity), scored.j]
     )
     scored = scored.mutate(place=best)
-    near = scored.filter(scored.place < options.num_neighbors).select("cutoff", "i", "j", "similarity")
-    chosen = own.filter(own.own_rank < options.num_history).select("seed", "item")
-    chosen = chosen.inner_join(past.seeds.select("seed", "cutoff"), "seed")
-    reached = chosen.inner_join(near, [chosen.cutoff == near.cutoff, chosen.item == near.i])
-    scores = reached.group_by("seed", item=reached.j).agg(cooccurrence=reached.similarity.sum())
-    order = [ibis.desc(scores.cooccurrence), scores.item]
-    return scores.mutate(cooccurrence_rank=ibis.row_number().over(group_by=scores.seed, order_by=order))
+    return scored.filter(scored.place < options.num_neighbors).select("cutoff", "i", "j", "similarity")
 
 
 def _recent_items(past: Past, options: CandidateOptions, sample: float) -> Any:

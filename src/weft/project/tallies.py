@@ -1,0 +1,62 @@
+"""Small facts about a run, as they are kept and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from weft.core import Finding, InvariantError
+from weft.flow import Event
+from weft.project.view import text_table
+from weft.project.views import View
+
+
+def decision_on(results: Mapping[str, Any], finding: Finding) -> str:
+    """Say what became of a flagged column."""
+    audit = results["audit"]
+    excluded = {tuple(pair) for pair in audit["excluded"]}
+    as_of = {(table, column) for table, column, _ in audit["as_of"]}
+    columns = {(finding.table, c) for c in finding.columns}
+    if columns & as_of:
+        return "used as of a stated time"
+    if columns & excluded:
+        return "not used"
+    return "kept by you" if finding.severity.value == "alarm" else "note"
+
+
+def split_sizes(counts: dict[str, int]) -> dict[str, int]:
+    """Return the number of rows of each split."""
+    sizes = {str(k): counts[k] for k in ("train", "val", "test") if k in counts}
+    if not sizes:
+        raise InvariantError("DATA128", f"the labels came without counts: {counts}.")
+    return sizes
+
+
+def stage_facts(event: Event) -> dict[str, Any]:
+    """Return what a run keeps of the last event of a node."""
+    return {
+        "name": event.node,
+        "state": event.state.value,
+        "why": event.why,
+        "seconds": round(event.seconds, 3),
+        "cpu_s": event.cpu_s,
+        "rows": event.rows,
+        "rows_per_s": event.rows_per_s,
+        "peak_bytes": event.peak_bytes,
+    }
+
+
+def number_text(value: float | None) -> str:
+    """Write a score with four digits; a dash where there is none."""
+    return "–" if value is None else f"{value:.4f}"
+
+
+def show_table(table: pa.Table, most: int = 20) -> View:
+    """Show the first rows of a table."""
+    rows = [[str(v) for v in row.values()] for row in table.slice(0, most).to_pylist()]
+    text = text_table(table.column_names, rows)
+    if table.num_rows > most:
+        text += f"\n… {table.num_rows - most:,} more rows; write them all with --out."
+    return View(text, {"rows": table.num_rows, "predictions": table.to_pylist()})
