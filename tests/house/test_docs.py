@@ -27,13 +27,23 @@ def pages_with(language: str) -> list[Path]:
     ]
 
 
+NUMBER = re.compile(r"[+-]?\d+\.\d+")
+
+
+def assert_alike(printed: str, shown: str) -> None:
+    """Words must be equal; numbers with decimals may differ a little between processors."""
+    assert NUMBER.sub("#", printed.strip()) == NUMBER.sub("#", shown.strip())
+    for left, right in zip(NUMBER.findall(printed), NUMBER.findall(shown), strict=True):
+        assert float(left) == pytest.approx(float(right), rel=0.05, abs=0.02)
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
     """A folder with a generated shop in ``shop/``, as the tutorial makes it."""
     from weft.data import generate_shop
 
     folder = tmp_path_factory.mktemp("docs")
-    generate_shop(folder / "shop", num_users=400, seed=0)
+    generate_shop(folder / "shop", num_users=2000, seed=0)
     return folder
 
 
@@ -50,7 +60,7 @@ def test_python_examples_run_and_print_what_the_page_shows(page, shop, monkeypat
             exec(compile(body, str(page), "exec"), namespace)
         following = blocks[index + 1] if index + 1 < len(blocks) else ("", "")
         if following[0] == "text" and printed.getvalue():
-            assert printed.getvalue().strip() == following[1].strip()
+            assert_alike(printed.getvalue(), following[1])
 
 
 @pytest.mark.parametrize("page", pages_with("console"), ids=lambda p: str(p.relative_to(ROOT)))

@@ -84,7 +84,7 @@ class Evaluation:
 def evaluate(data: Any, folders: Sequence[Path], *, seed: int, directory: Path) -> Evaluation:
     """Choose the candidate that is best on val, score all on test, and compare.
 
-    Writes ``predictions.parquet``: rows of val and test, one column per model where a prediction is one number.
+    Writes ``predictions.parquet``: rows of val and test with a column per model.
 
     Args:
         data: `TrainingData` or `RankingData`.
@@ -104,13 +104,12 @@ def evaluate(data: Any, folders: Sequence[Path], *, seed: int, directory: Path) 
         )
     metric = get_metric(data.outline.chosen_metric)
     best = choose(metric, [c for c, _ in usable])
-    winner, folder = usable[best]
+    winner, predictor = usable[best][0], Predictor.open(usable[best][1])
     boards = {split: _Board(data, split, metric, usable, seed) for split in (Split.VAL, Split.TEST)}
     judged = boards[Split.TEST] if boards[Split.TEST].is_scored(best) else boards[Split.VAL]
     comparisons, verdict = _judge(metric, usable, best, judged)
-    names = [c.model for c, _ in usable]
-    pq.write_table(_predictions(data, boards, names, best), directory / PREDICTIONS, compression="zstd")
-    predictor = Predictor.open(folder)
+    table = _predictions(data, boards, [c.model for c, _ in usable], best)
+    pq.write_table(table, directory / PREDICTIONS, compression="zstd")
     return Evaluation(
         metric=metric.name,
         higher_is_better=metric.higher_is_better,
@@ -126,9 +125,14 @@ def evaluate(data: Any, folders: Sequence[Path], *, seed: int, directory: Path) 
     )
 
 
-def _none_fitted(candidates: Sequence[Candidate]) -> UserError:
-    reasons = "; ".join(f"{c.model}: {c.left_out}" for c in candidates)
-    return UserError("LEARN016", f"no model could be fitted ({reasons}).", "try other models or more data.")
+def _usable(candidates: Sequence[tuple[Candidate, Path]]) -> list[tuple[Candidate, Path]]:
+    usable = [(c, f) for c, f in candidates if not c.left_out]
+    if not usable:
+        reasons = "; ".join(f"{c.model}: {c.left_out}" for c, _ in candidates)
+        raise UserError(
+            "LEARN016", f"no model could be fitted ({reasons}).", "try other models or more data."
+        )
+    return usable
 
 
 def _judge(
