@@ -82,9 +82,7 @@ class Evaluation:
 
 
 def evaluate(data: Any, folders: Sequence[Path], *, seed: int, directory: Path) -> Evaluation:
-    """Choose the candidate that is best on val, score all on test, and compare.
-
-    Writes ``predictions.parquet``: rows of val and test with a column per model.
+    """Choose the candidate that is best on val, score all on test, compare, and write ``predictions.parquet``.
 
     Args:
         data: `TrainingData` or `RankingData`.
