@@ -151,6 +151,6 @@ def _collision_share(raw: RawTables, table: str, column: str) -> float:
     """Return the probability that two random rows have the same value."""
     import ibis
 
-    counted = raw.table(table).group_by(column).aggregate(n=ibis._.count())
+    counted = raw.table(table, [column]).group_by(column).aggregate(n=ibis._.count())
     share = ibis._.n.cast("float64") / raw.num_rows(table)
     return float(raw.fetch(counted.aggregate(p=(share * share).sum())).column(0)[0].as_py())

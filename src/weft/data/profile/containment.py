@@ -51,9 +51,9 @@ def _is_storable(facts: ColumnFacts) -> bool:
     return facts.reading.kind in (Kind.INT, Kind.TEXT)
 
 
-def key_expression(raw: RawTables, table: str, facts: ColumnFacts, common: Common) -> Any:
+def key_expression(source: Any, facts: ColumnFacts, common: Common) -> Any:
     """Return a key column as an expression of the type in which it is compared."""
-    column = raw.table(table)[facts.name]
+    column = source[facts.name]
     if common is Common.TIME:
         return micros(column, facts.reading)
     if common is Common.TEXT:
@@ -122,14 +122,20 @@ def tried_containment(
     left, right = facts[child[0]][child[1]], facts[parent[0]][parent[1]]
     best = (0.0, 0)
     for common in common_types(left, right):
-        key = key_expression(raw, child[0], left, common)
-        sample = raw.sample(child[0], {"k": key}).column("k").drop_null().unique()
+        source = raw.table(child[0], [child[1]])
+        sample = (
+            raw.sample(child[0], source, {"k": key_expression(source, left, common)})
+            .column("k")
+            .drop_null()
+            .unique()
+        )
         step = max(1, len(sample) // _NUM_TRIED)
         values = sample.to_pylist()[::step][:_NUM_TRIED]
         if not values:
             continue
-        known = key_expression(raw, parent[0], right, common)
-        found = raw.table(parent[0]).filter(known.isin(values)).select(k=known).distinct().count()
+        target = raw.table(parent[0], [parent[1]])
+        known = key_expression(target, right, common)
+        found = target.filter(known.isin(values)).select(k=known).distinct().count()
         share = int(raw.fetch(found).column(0)[0].as_py()) / len(values)
         best = max(best, (share, len(values)))
     return best
@@ -137,15 +143,16 @@ def tried_containment(
 
 def exact_distinct(raw: RawTables, table: str, columns: Sequence[str]) -> int:
     """Return the number of distinct tuples; by grouping, which spills where memory is short."""
-    return int(raw.fetch(raw.table(table).select(*columns).distinct().count()).column(0)[0].as_py())
+    return int(raw.fetch(raw.table(table, columns).select(*columns).distinct().count()).column(0)[0].as_py())
 
 
 def _sides(raw: RawTables, facts: Facts, link: Link, commons: Sequence[Common]) -> tuple[Any, Any]:
     def side(table: str, columns: Sequence[str]) -> Any:
+        source = raw.table(table, columns)
         chosen = {
-            f"k{i}": key_expression(raw, table, facts[table][c], common)
+            f"k{i}": key_expression(source, facts[table][c], common)
             for i, (c, common) in enumerate(zip(columns, commons, strict=True))
         }
-        return raw.table(table).select(**chosen)
+        return source.select(**chosen)
 
     return side(link.table, link.columns), side(link.parent, link.parent_columns)

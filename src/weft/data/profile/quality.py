@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from weft.core import Finding, Schema, Severity, Table, UserError, format_time
 from weft.data.profile.containment import Facts, exact_distinct
 from weft.data.profile.links import LinkChoice
-from weft.data.profile.raw import Kind, RawTables
+from weft.data.profile.raw import ROW_NUMBER, Kind, RawTables
 from weft.data.profile.reading import micros
 from weft.data.profile.statistics import ColumnFacts
 
@@ -80,7 +80,7 @@ def _key_problems(raw: RawTables, facts: Facts, table: Table) -> Iterator[Findin
     if not table.primary_key or not raw.num_rows(table.name):
         return
     columns = table.primary_key
-    source = raw.table(table.name)
+    source = raw.table(table.name, columns)
     missing = source.filter([_any_null(source, columns)]).count()
     nulls = int(raw.fetch(missing).column(0)[0].as_py())
     if nulls:
@@ -112,7 +112,7 @@ def _any_null(source: object, columns: Sequence[str]) -> object:
 def _distinct_keys(raw: RawTables, table: str, columns: Sequence[str], has_nulls: bool) -> int:
     if not has_nulls:
         return exact_distinct(raw, table, columns)
-    source = raw.table(table)
+    source = raw.table(table, columns)
     keyed = source.filter([source[c].notnull() for c in columns]).select(*columns).distinct()
     return int(raw.fetch(keyed.count()).column(0)[0].as_py())
 
@@ -120,8 +120,8 @@ def _distinct_keys(raw: RawTables, table: str, columns: Sequence[str], has_nulls
 def _repeated_example(raw: RawTables, table: Table) -> str:
     import ibis
 
-    source = raw.table(table.name)
     columns = list(table.primary_key)
+    source = raw.table(table.name, columns)
     keyed = source.filter([source[c].notnull() for c in columns])
     counted = keyed.group_by(columns).aggregate(n=ibis._.count())
     row = raw.fetch(counted.filter(counted.n > 1).order_by(columns).limit(1)).to_pylist()[0]
@@ -217,20 +217,20 @@ def _has_mixed_zones(column: ColumnFacts) -> bool:
 
 def _zone_rows(raw: RawTables, table: str, column: ColumnFacts) -> str:
     """Name a row for each of a few zones."""
-    source = raw.table(table)
+    source = raw.table(table, [column.name])
     text = source[column.name]
     zone = text.re_extract(r":\d{2}(?:\.\d+)?\s?(Z|UTC|[+-]\d{2}(?::?\d{2})?)\s*$", 1)
-    first = source.select(zone=zone, row=raw.row_number(table), value=text).filter(text.notnull())
+    first = source.select(zone=zone, row=source[ROW_NUMBER], value=text).filter(text.notnull())
     grouped = first.group_by("zone").aggregate(row=first.row.min(), value=first.value.argmin(first.row))
     rows = raw.fetch(grouped.order_by("row").limit(_NUM_EXAMPLES)).to_pylist()
     return ", ".join(f"row {r['row'] + 1} '{r['value']}'" for r in rows)
 
 
 def _unreadable_rows(raw: RawTables, table: str, column: ColumnFacts) -> str:
-    source = raw.table(table)
+    source = raw.table(table, [column.name])
     value = source[column.name]
     bad = source.filter([value.notnull(), micros(value, column.reading).isnull()])
-    chosen = bad.select(row=raw.row_number(table), value=bad[column.name].cast("string"))
+    chosen = bad.select(row=bad[ROW_NUMBER], value=bad[column.name].cast("string"))
     rows = raw.fetch(chosen.order_by("row").limit(_NUM_EXAMPLES)).to_pylist()
     return ", ".join(f"row {r['row'] + 1} '{r['value']}'" for r in rows)
 

@@ -15,7 +15,9 @@ from weft.data.tables import open_engine
 
 SAMPLE_ROWS = 50_000
 MAX_SAMPLED_CHARACTERS = 400
-_ROW = "__row_number"
+ROW_NUMBER = "__row_number"
+# Tables of up to so many columns are bound whole.
+_NARROW = 64
 
 
 class Kind(enum.StrEnum):
@@ -42,41 +44,53 @@ class RawTables:
     def __init__(self, paths: Mapping[str, Path], resources: Resources, scratch: Path) -> None:
         self.paths = {name: Path(path) for name, path in paths.items()}
         self.backend = open_engine(resources, scratch)
-        self._tables: dict[str, Any] = {}
+        self.backend.raw_sql("SET parquet_metadata_cache = true")
         self._kinds: dict[str, dict[str, Kind]] = {}
         self._storage: dict[str, dict[str, str]] = {}
         self._rows: dict[str, int] = {}
-        for index, (name, path) in enumerate(self.paths.items()):
-            self._open(index, name, path)
-
-    def _open(self, index: int, name: str, path: Path) -> None:
-        quoted = str(path).replace("'", "''")
-        # Raw SQL: Ibis cannot ask for a Parquet file's row numbers, and its own views are
-        # temporary, so that no cursor of another thread would see them.
-        self.backend.con.execute(
-            f"CREATE VIEW raw_{index} AS SELECT *, file_row_number AS {_ROW} FROM read_parquet('{quoted}')"
-        )
-        table = self.backend.table(f"raw_{index}")
-        own = [c for c in table.columns if c != _ROW]
-        self._kinds[name] = {c: _kind_of(table[c].type()) for c in own}
-        self._storage[name] = {c: str(table[c].type()) for c in own}
-        canonical = {c: _canonical(table[c], self._kinds[name][c]) for c in own}
-        changed = {c: e for c, e in canonical.items() if e is not None}
-        self._tables[name] = table.mutate(**changed) if changed else table
-        self._rows[name] = pq.read_metadata(path).num_rows
+        self._views: dict[tuple[str, tuple[str, ...]], Any] = {}
+        for name, path in self.paths.items():
+            self.backend.con.execute(f"CREATE VIEW whole AS FROM read_parquet('{_escaped(path)}')")
+            types = self.backend.table("whole").schema()
+            self.backend.con.execute("DROP VIEW whole")
+            self._kinds[name] = {c: _kind_of(t) for c, t in types.items()}
+            self._storage[name] = {c: str(t) for c, t in types.items()}
+            self._rows[name] = pq.read_metadata(path).num_rows
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the tables, in the order they were given."""
         return tuple(self.paths)
 
-    def table(self, name: str) -> Any:
-        """Return a table: its columns with canonical types, and a row number."""
-        return self._tables[name]
+    def table(self, name: str, columns: Sequence[str]) -> Any:
+        """Return some columns of a table, cast to canonical types, and `ROW_NUMBER`.
 
-    def row_number(self, name: str) -> Any:
-        """Return the expression for the row numbers of a table, from 0."""
-        return self._tables[name][_ROW]
+        Only what is needed is bound: a query over all of 10,000 columns takes the engine seconds to plan.
+        """
+        if len(self._kinds[name]) <= _NARROW:
+            columns = tuple(self._kinds[name])
+        wanted = (name, tuple(columns))
+        if wanted not in self._views:
+            self._views[wanted] = self._make_view(name, wanted[1])
+        return self._views[wanted]
+
+    def _make_view(self, name: str, columns: tuple[str, ...]) -> Any:
+        # Raw SQL: Ibis cannot ask for a Parquet file's row numbers, and its own views are
+        # temporary, so that no cursor of another thread would see them.
+        number = len(self._views)
+        quoted = "".join('"' + c.replace('"', '""') + '", ' for c in columns)
+        self.backend.con.execute(
+            f"CREATE VIEW raw_{number} AS SELECT {quoted}file_row_number AS {ROW_NUMBER} "
+            f"FROM read_parquet('{_escaped(self.paths[name])}')"
+        )
+        table = self.backend.table(f"raw_{number}")
+        casts = {c: e for c in columns if (e := _canonical(table[c], self.kinds(name)[c])) is not None}
+        if not casts:
+            return table
+        self.backend.con.execute(
+            f"CREATE VIEW cast_{number} AS {self.backend.compile(table.mutate(**casts))}"
+        )
+        return self.backend.table(f"cast_{number}")
 
     def kinds(self, name: str) -> dict[str, Kind]:
         """Return how each column of a table is stored."""
@@ -94,32 +108,43 @@ class RawTables:
         """Tell whether `sample` returns fewer rows than the table has."""
         return self._rows[name] > SAMPLE_ROWS
 
-    def sample(self, name: str, columns: Mapping[str, Any] | Sequence[str]) -> pa.Table:
-        """Return columns or expressions over about `SAMPLE_ROWS` rows, the same at every call.
+    def sample(self, name: str, source: Any, expressions: Mapping[str, Any]) -> pa.Table:
+        """Return expressions over about `SAMPLE_ROWS` rows of ``source``, the same at every call.
 
         Rows are picked by a multiplicative hash of their number (Knuth), which depends on nothing else.
         """
-        table = self._tables[name]
-        if not isinstance(columns, Mapping):
-            columns = {c: self._shortened(name, c) for c in columns}
-        picked = table.select(**columns, **{_ROW: table[_ROW]})
+        picked = source.select(**expressions, **{ROW_NUMBER: source[ROW_NUMBER]})
         if self.is_sampled(name):
             limit = int(SAMPLE_ROWS / self._rows[name] * 2**32)
-            picked = picked.filter((picked[_ROW] * 2654435761) % 2**32 < limit)
-        return self.fetch(picked.order_by(_ROW).drop(_ROW))
+            picked = picked.filter((picked[ROW_NUMBER] * 2654435761) % 2**32 < limit)
+        return self.fetch(picked.order_by(ROW_NUMBER).drop(ROW_NUMBER))
 
-    def _shortened(self, name: str, column: str) -> Any:
-        value = self._tables[name][column]
-        is_text = self._kinds[name][column] is Kind.TEXT
-        return value.substr(0, MAX_SAMPLED_CHARACTERS) if is_text else value
+    def sample_columns(self, name: str, columns: Sequence[str]) -> pa.Table:
+        """Return a sample of columns, long texts cut short."""
+        source = self.table(name, columns)
+        texts = {c for c in columns if self.kinds(name)[c] is Kind.TEXT}
+        return self.sample(
+            name,
+            source,
+            {c: source[c].substr(0, MAX_SAMPLED_CHARACTERS) if c in texts else source[c] for c in columns},
+        )
 
     def fetch(self, expression: Any) -> pa.Table:
         """Run an Ibis expression and return its rows as Arrow."""
         return self.backend.con.cursor().sql(self.backend.compile(expression)).to_arrow_table()
 
+    def fetch_row(self, expression: Any) -> dict[str, Any]:
+        """Run an Ibis expression of one row; planned once, where `fetch` plans it twice."""
+        done = self.backend.con.cursor().execute(self.backend.compile(expression))
+        return dict(zip((d[0] for d in done.description), done.fetchone(), strict=True))
+
     def close(self) -> None:
         """Give the engine's memory and files back."""
         self.backend.disconnect()
+
+
+def _escaped(path: Path) -> str:
+    return str(path).replace("'", "''")
 
 
 def _kind_of(dtype: Any) -> Kind:

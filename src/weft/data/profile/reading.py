@@ -102,7 +102,9 @@ def _texts(sample: pa.ChunkedArray) -> Sequence[str]:
     """Return up to a thousand distinct texts of the sample, spread over it."""
     values = pc.unique(sample.drop_null())
     step = max(1, len(values) // _NUM_TEXTS)
-    texts: Sequence[str] = values.take(pa.array(range(0, len(values), step)))[:_NUM_TEXTS].to_pylist()
+    texts: Sequence[str] = values.take(pa.array(range(0, len(values), step), pa.int64()))[
+        :_NUM_TEXTS
+    ].to_pylist()
     return texts
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ import pyarrow.compute as pc
 from weft.data.profile.formats import ZONE_PATTERN
 from weft.data.profile.model import QUANTILE_RANKS, ColumnStatistics, Histogram, ValueCount
 from weft.data.profile.overrides import Overrides
-from weft.data.profile.raw import Kind, RawTables
+from weft.data.profile.raw import MAX_SAMPLED_CHARACTERS, Kind, RawTables
 from weft.data.profile.reading import Reading, micros, read_column
 
 _MAX_EXACT_CELLS = 20_000_000
@@ -75,7 +76,7 @@ def measure_table(raw: RawTables, table: str, overrides: Overrides) -> dict[str,
     """
     facts: dict[str, ColumnFacts] = {}
     for columns in _batches(raw, table):
-        sample = raw.sample(table, columns)
+        sample = raw.sample_columns(table, columns)
         readings = {
             c: read_column(c, raw.kinds(table)[c], sample.column(c), overrides.column(table, c))
             for c in columns
@@ -88,6 +89,8 @@ def measure_table(raw: RawTables, table: str, overrides: Overrides) -> dict[str,
             }
             shape = _Shape(sample.column(column), times.get(column), raw.is_sampled(table))
             found |= {"rows": raw.num_rows(table), "storage": raw.storage(table, column)}
+            if "distinct" not in found:
+                found["distinct"] = _distinct(raw, table, column, sample.column(column), found)
             facts[column] = _combine(column, readings[column], found, shape)
     return facts
 
@@ -108,29 +111,43 @@ def _batches(raw: RawTables, table: str) -> Iterator[list[str]]:
 
 
 def _sampled_times(raw: RawTables, table: str, readings: Mapping[str, Reading]) -> dict[str, pa.ChunkedArray]:
-    expressions = {c: micros(raw.table(table)[c], r) for c, r in readings.items() if r.is_time}
+    source = raw.table(table, list(readings))
+    expressions = {c: micros(source[c], r) for c, r in readings.items() if r.is_time}
     if not expressions:
         return {}
-    sample = raw.sample(table, expressions)
+    sample = raw.sample(table, source, expressions)
     return {c: sample.column(c) for c in expressions}
 
 
 def _aggregate(raw: RawTables, table: str, readings: Mapping[str, Reading]) -> dict[str, Any]:
-    source = raw.table(table)
-    is_exact = raw.num_rows(table) * len(readings) <= _MAX_EXACT_CELLS
+    source = raw.table(table, list(readings))
+    is_whole = not raw.is_sampled(table)
+    is_exact = is_whole or raw.num_rows(table) * len(readings) <= _MAX_EXACT_CELLS
     wanted: dict[str, Any] = {}
     for index, (column, reading) in enumerate(readings.items()):
-        for name, expression in _aggregates(source[column], reading, is_exact).items():
+        for name, expression in _aggregates(source[column], reading).items():
             wanted[f"{index}_{name}"] = expression
-    row = raw.fetch(source.aggregate(**wanted)).to_pylist()[0]
-    return dict(row) | {f"{i}_exact": is_exact for i in range(len(readings))}
+        if not is_whole and reading.kind not in (Kind.VECTOR, Kind.LIST):
+            distinct = source[column].nunique() if is_exact else source[column].approx_nunique()
+            wanted[f"{index}_distinct"] = distinct
+    return raw.fetch_row(source.aggregate(**wanted)) | {f"{i}_exact": is_exact for i in range(len(readings))}
 
 
-def _aggregates(column: Any, reading: Reading, is_exact: bool) -> dict[str, Any]:
+def _distinct(
+    raw: RawTables, table: str, column: str, values: pa.ChunkedArray, found: Mapping[str, Any]
+) -> int:
+    """Count the distinct values of a sample that holds all rows; cheaper than in the query."""
+    if raw.kinds(table)[column] in (Kind.VECTOR, Kind.LIST):
+        return 0
+    if (found.get("length_max") or 0) <= MAX_SAMPLED_CHARACTERS:
+        return int(pc.count_distinct(values, mode="only_valid").as_py())
+    return int(raw.fetch(raw.table(table, [column])[column].nunique().as_table()).column(0)[0].as_py())
+
+
+def _aggregates(column: Any, reading: Reading) -> dict[str, Any]:
     wanted = {"count": column.count()}
     if reading.kind in (Kind.VECTOR, Kind.LIST):
         return wanted
-    wanted["distinct"] = column.nunique() if is_exact else column.approx_nunique()
     if reading.is_time:
         times = micros(column, reading)
         wanted |= {"read": times.count(), "min": times.min(), "max": times.max()}
@@ -145,7 +162,7 @@ def _aggregates(column: Any, reading: Reading, is_exact: bool) -> dict[str, Any]
         wanted |= {"min": number.min(), "max": number.max(), "mean": number.mean()}
         wanted["std"] = number.std(how="pop")
     if reading.kind is Kind.FLOAT:
-        wanted["whole"] = (column == column.floor()).all()
+        wanted["whole"] = ((column % 1 == 0) & (column.abs() < 2.0**53)).all()
     return wanted
 
 
@@ -194,7 +211,7 @@ def _combine(column: str, reading: Reading, found: Mapping[str, Any], shape: _Sh
 
 
 def _float(value: Any) -> float | None:
-    return None if value is None else float(value)
+    return None if value is None or not math.isfinite(value) else float(value)
 
 
 def _sampled_numbers(reading: Reading, shape: _Shape) -> np.ndarray[Any, Any]:
@@ -224,7 +241,7 @@ def _histogram(numbers: np.ndarray[Any, Any]) -> Histogram | None:
     if low == high:
         return Histogram((low, high), (len(numbers),))
     # Doubles too coarse for the range, or a range beyond them, have no even bins.
-    if not np.isfinite(high - low) or np.spacing(max(abs(low), abs(high))) * _NUM_BINS * 2 > high - low:
+    if not np.isfinite(high - low) or max(abs(low), abs(high)) * 1e-14 > high - low:
         return None
     counts, edges = np.histogram(numbers, bins=_NUM_BINS, range=(low, high))
     return Histogram(tuple(map(float, edges)), tuple(map(int, counts)))

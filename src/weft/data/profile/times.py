@@ -191,8 +191,8 @@ def _orders(
     raw: RawTables, facts: Facts, table: str, columns: Sequence[str]
 ) -> dict[str, tuple[float, float]]:
     """Return for each time column how often it is the row's first time, and how far rows are in its order."""
-    source = raw.table(table)
-    sample = raw.sample(table, {c: micros(source[c], facts[table][c].reading) for c in columns})
+    source = raw.table(table, columns)
+    sample = raw.sample(table, source, {c: micros(source[c], facts[table][c].reading) for c in columns})
     values = np.array(
         [sample.column(c).to_numpy(zero_copy_only=False).astype(np.float64) for c in columns]
     ).reshape(len(columns), -1)
@@ -235,7 +235,7 @@ def _propose_end(raw: RawTables, facts: Facts, table: str, start: str) -> str | 
     for column in facts[table].values():
         if not column.is_time or not is_end_of(start, column.name) or not facts[table][start].is_time:
             continue
-        source = raw.table(table)
+        source = raw.table(table, [start, column.name])
         begun, ended = (micros(source[c], facts[table][c].reading) for c in (start, column.name))
         share = (
             raw.fetch(source.aggregate(share=(ended >= begun).cast("float64").mean())).column(0)[0].as_py()
