@@ -82,7 +82,7 @@ class Evaluation:
 
 
 def evaluate(data: Any, folders: Sequence[Path], *, seed: int, directory: Path) -> Evaluation:
-    """Choose the candidate that is best on val, score all on test, compare, and write ``predictions.parquet``.
+    """Choose the candidate that is best on val, score all on test, compare; write `PREDICTIONS`.
 
     Args:
         data: `TrainingData` or `RankingData`.
