@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from weft.core import Feature, History, Split, Task, UserError
 from weft.learn.data import OWN, Outline, check_splits, find_rows, number_entities, part_name
 from weft.learn.encoder import Encoder, check_columns, encode_parts
-from weft.learn.matrices import Columns, Place, in_memory
+from weft.learn.matrices import Columns, Place, in_memory, take
 from weft.learn.metrics import Metric, named_of_items, rank_items
 from weft.learn.targets import Targets
 
@@ -48,6 +48,19 @@ class RankingRows:
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    def take(self, rows: np.ndarray) -> RankingRows:
+        """Copy the given seeds, ascending, with their candidates."""
+        own = np.flatnonzero(np.isin(self.seed, rows))
+        return RankingRows(
+            seeds=self.seeds.take(pa.array(rows)),
+            matrix=take(self.matrix, own),
+            targets=self.targets.take(rows),
+            seed=np.searchsorted(rows, self.seed[own]),
+            items=self.items.take(pa.array(own)),
+            is_true=self.is_true[own],
+            popularity=None if self.popularity is None else self.popularity[own],
+        )
 
     def clusters(self) -> np.ndarray:
         """Number the entities: lists of one entity are not independent of one another."""

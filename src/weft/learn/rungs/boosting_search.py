@@ -50,8 +50,6 @@ class BoostingData:
         metric: What is to be good in the end.
         stopping: LightGBM's metric for early stopping.
         value: Scores predictions for val; higher is better.
-        groups: Where items are ranked, how many consecutive train rows each list has.
-        val_groups: The same of the val rows that early stopping looks at.
     """
 
     matrix: np.ndarray
@@ -65,8 +63,6 @@ class BoostingData:
     metric: str
     stopping: str
     value: Callable[[np.ndarray], float]
-    groups: np.ndarray | None = None
-    val_groups: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -202,8 +198,7 @@ class Search:
         return int(np.clip((self.plan.search_s - self.spent_s) / longest_s, 1, _WAVE))
 
     def _search_rows(self) -> int:
-        num = len(self.data.matrix)
-        return num if self.data.groups is not None else min(num, self.plan.search_rows)
+        return min(len(self.data.matrix), self.plan.search_rows)
 
     def _scale(self) -> float:
         """Return how many times the rows of a trial the whole train data has."""
@@ -217,7 +212,7 @@ class Search:
 
     def _sample(self, size: int) -> np.ndarray:
         num = len(self.data.matrix)
-        if size >= num or self.data.groups is not None:
+        if size >= num:
             return self._all_rows()
         return np.sort(np.random.default_rng(self.seed).choice(num, size, replace=False))
 
@@ -230,14 +225,13 @@ class Search:
             "categorical_feature": [i for i, c in enumerate(columns) if c in kinds],
         }
         matrix = take(data.matrix, rows, columns)
-        train = lightgbm.Dataset(matrix, data.labels[rows].astype(np.float64), group=data.groups, **options)
+        train = lightgbm.Dataset(matrix, data.labels[rows].astype(np.float64), **options)
         train.construct()
         watched = data.stopping_rows
         if not watched.any():
             return (train,)
         val_matrix = take(data.val_matrix, np.flatnonzero(watched), columns)
         labels = data.val_labels[watched].astype(np.float64)
-        options["group"] = data.val_groups
         return train, lightgbm.Dataset(val_matrix, labels, reference=train, **options).construct()
 
     def _grow_all(self, jobs: Sequence[tuple[dict[str, Any], tuple[Any, ...], int]]) -> list[Any]:

@@ -101,19 +101,13 @@ def propose(num: int, task_type: TaskType, metric: str, seed: int) -> list[dict[
                 "extra_trees": bool(rng.random() < 0.3),
             }
         )
-    extra: dict[str, Any] = {}
-    if task_type is TaskType.LINK_PREDICTION:
-        length = int(metric.partition("@")[2] or 10)
-        extra = {"eval_at": [length], "lambdarank_truncation_level": 2 * length + 5}
     objectives = [_objective(task_type, metric, place) for place in range(num)]
-    return [{**p, **extra, "objective": o} for p, o in zip(found, objectives, strict=False)]
+    return [{**p, "objective": o} for p, o in zip(found, objectives, strict=False)]
 
 
 def _objective(task_type: TaskType, metric: str, place: int) -> str:
     if task_type is TaskType.MULTICLASS:
         return "multiclass"
-    if task_type is TaskType.LINK_PREDICTION:
-        return ("lambdarank", "binary")[place % 2]
     if task_type is TaskType.BINARY or task_type in MULTILABEL:
         return "binary"
     if metric in ("mae", "mape"):

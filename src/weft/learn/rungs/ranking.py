@@ -65,7 +65,7 @@ class PopularityRung:
     """The items that most entities chose lately, the same for everybody."""
 
     name = "popularity"
-    cost = 0
+    cost = 5
     model: type[Model] = ScoreModel
     _kind: ClassVar[type[ScoreModel]] = ScoreModel
 
@@ -102,7 +102,7 @@ class RepeatRung(PopularityRung):
     """What the entity itself chose before, the most and the newest first."""
 
     name = "repeat"
-    cost = 10
+    cost = 12
     model = RepeatModel
     _kind = RepeatModel
 
@@ -111,6 +111,6 @@ class CooccurrenceRung(PopularityRung):
     """What entities with the same items chose as well."""
 
     name = "cooccurrence"
-    cost = 20
+    cost = 15
     model = CooccurrenceModel
     _kind = CooccurrenceModel
