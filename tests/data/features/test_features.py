@@ -12,8 +12,9 @@ from feature_shop import DAY, QUERY, SCHEMA, Rows, labels_of, number, random_row
 
 from weft.core import Feature, FeatureKind, InvariantError, Schema, UserError, to_datetime, to_json
 from weft.data.features import FeatureOptions, compute_features, plan_features
-from weft.data.features.recipe import Recipe
+from weft.data.features.recipe import Recipe, Source
 from weft.data.features.target import RowScope
+from weft.data.tables import ROW
 from weft.pql import aggregates_in, compile_query
 
 ALL = FeatureOptions(max_features=10_000)
@@ -376,3 +377,26 @@ def _past(rows, cutoffs):
 def _label(labels, entity, anchor):
     value = labels.get((to_datetime(anchor).replace(tzinfo=None), entity))
     return None if value is None else float(value)
+
+
+def test_everyone_in_a_large_table_is_a_sample_of_its_rows(tmp_path):
+    rows = random_rows(3, num_orders=60)
+    base = Recipe("everyone", "mean", (), ("orders.customer_id -> customers",), Source("amount"))
+    features = [_of("all", base), _of("some", replace(base, step=4))]
+    with rows.write(tmp_path) as tables:
+        found = compute_features(tables, seeds_of([(12, 80 * DAY)]), features, query=QUERY)
+    seen = [o for o in rows.rows["orders"] if o["at"] <= 80 * DAY and o["amount"] is not None]
+    fourth = [o for o in seen if o[ROW] % 4 == 0]
+    for name, orders in (("all", seen), ("some", fourth)):
+        mean = sum(o["amount"] for o in orders) / len(orders)
+        assert found[name][0].as_py() == pytest.approx(mean)
+
+
+def test_few_and_many_seeds_give_the_same_features(tmp_path, monkeypatch):
+    rows = random_rows(0, num_orders=200)
+    seeds = seeds_of([(12, 60 * DAY), (14, 80 * DAY)])
+    with rows.write(tmp_path) as tables:
+        features = plan_features(tables, QUERY, options=ALL)[::5]
+        few = compute_features(tables, seeds, features, query=QUERY)
+        monkeypatch.setattr("weft.data.features.rows._FEW_KEYS", 0)
+        assert compute_features(tables, seeds, features, query=QUERY).equals(few)

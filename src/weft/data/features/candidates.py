@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from weft.core import Dtype, Stype
 from weft.data.features.options import FeatureOptions
@@ -13,6 +13,7 @@ from weft.data.features.target import TargetPart
 
 _NUMERIC = (Dtype.INT, Dtype.FLOAT, Dtype.BOOL)
 _LAGS = (1, 2, 3)
+_EVERYONE_ROWS = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Setting:
     options: FeatureOptions
     windows: tuple[int, ...]
     own: tuple[str, ...] = ()
+    num_rows: Mapping[str, int] = field(default_factory=dict)
 
 
 def is_number(attribute: Attribute) -> bool:
@@ -124,7 +126,8 @@ def everyone_recipes(setting: Setting) -> list[Recipe]:
         for source, dtype in target_sources(table, setting.parts):
             if dtype not in _NUMERIC:
                 continue
-            base = Recipe("everyone", "mean", (), tuple(_downs(setting, table)), source)
+            step = -(-setting.num_rows.get(table, 0) // _EVERYONE_ROWS) or 1
+            base = Recipe("everyone", "mean", (), tuple(_downs(setting, table)), source, step=step)
             found += [base, *(replace(base, window_us=w) for w in setting.windows)]
     return found
 

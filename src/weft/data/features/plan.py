@@ -78,10 +78,18 @@ class _Planner:
         horizon = query.task.horizon.nominal_us if query.task.horizon else 30 * 86_400_000_000
         windows = tuple(dict.fromkeys(int(horizon * f) for f in options.window_factors))
         graph = Graph(tables.schema, self.excluded)
-        self.setting = offer.Setting(graph, self.parts, options, windows, tuple(user_aggregates()))
+        self.setting = offer.Setting(
+            graph, self.parts, options, windows, tuple(user_aggregates()), self._counts()
+        )
         self.engine = FeatureEngine(tables, query, self.train)
         self._top_values: dict[tuple[str, str], list[str] | None] = {}
         self._screen = self._make_screen()
+
+    def _counts(self) -> dict[str, int]:
+        """Return the number of rows of each table that the target aggregates."""
+        names = {p.aggregate.table for p in self.parts}
+        counted = {n: self.tables.table(n).count().name("n").as_table() for n in sorted(names)}
+        return {n: self.tables.fetch(c)["n"][0].as_py() for n, c in counted.items()}
 
     def _make_screen(self) -> Screen | None:
         if self.train is None or not self.train.num_rows:

@@ -61,6 +61,7 @@ class Recipe:
         lag: Which past window: 1 is the one that ends at the cutoff.
         base: Of ``rank`` and ``ratio``.
         not_before_us: Null for cutoffs before this instant.
+        step: Of ``everyone``: one in so many rows stands for all, by row number.
     """
 
     family: str
@@ -74,3 +75,4 @@ class Recipe:
     lag: int | None = None
     base: Recipe | None = None
     not_before_us: int | None = None
+    step: int = 1

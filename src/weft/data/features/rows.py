@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,19 +27,21 @@ ALWAYS = np.iinfo(np.int64).min
 _NEVER_YET = dt.datetime(1, 1, 1)
 _BATCH_ROWS = 200_000
 _LEAST_ROWS = 10_000
+_FEW_KEYS = 500
 
 
 @dataclass(frozen=True)
 class Scan:
     """What one scan reads: rows of ``table``, the links up to their key, and sources.
 
-    ``everyone`` puts all rows under the key 0.
+    ``everyone`` puts all rows under the key 0, of a large table one in ``step``.
     """
 
     table: str
     ups_to_key: tuple[str, ...]
     sources: tuple[Source, ...]
     everyone: bool = False
+    step: int = 1
 
 
 class Block:
@@ -114,7 +117,12 @@ def to_words(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def read_blocks(
-    tables: Tables, scan: Scan, parts: Sequence[TargetPart], *, passed: Sequence[tuple[str, ...]] = ()
+    tables: Tables,
+    scan: Scan,
+    parts: Sequence[TargetPart],
+    *,
+    passed: Sequence[tuple[str, ...]] = (),
+    only: Ints | None = None,
 ) -> Iterator[Block]:
     """Run one scan and yield its rows in blocks of whole keys that fit the memory limit.
 
@@ -124,9 +132,13 @@ def read_blocks(
         parts: Of the query's target, for sources that name one.
         passed: Links walked up from the row to tables whose row numbers are wanted too, as
             columns ``passed0``, ``passed1`` …
+        only: The keys that are wanted; when they are few, no other rows are read.
     """
-    expression = _Builder(tables, scan, parts, passed).build()
-    sql = tables.backend.compile(expression.order_by(["key", "time", "row"]))
+    sql = _compile(tables, scan, tuple(parts), tuple(passed))
+    if only is not None and len(only) <= _FEW_KEYS:
+        listed = ", ".join(str(int(key)) for key in only) or "NULL"
+        sql = f'SELECT * FROM ({sql}) AS few WHERE "key" IN ({listed})'
+    sql = f'SELECT * FROM ({sql}) AS rows_of_keys ORDER BY "key", "time", "row"'
     width = 8 * (6 + 3 * len(scan.sources) + len(passed))
     limit = max(tables.resources.memory_bytes // (8 * width), _LEAST_ROWS)
     reader = tables.backend.con.cursor().sql(sql).to_arrow_reader(_BATCH_ROWS)
@@ -141,6 +153,20 @@ def read_blocks(
             if whole.num_rows:
                 yield Block(whole.combine_chunks(), scan)
     yield Block(pa.Table.from_batches(held, reader.schema).combine_chunks(), scan)
+
+
+_SQL: weakref.WeakKeyDictionary[Tables, dict[Any, str]] = weakref.WeakKeyDictionary()
+
+
+def _compile(
+    tables: Tables, scan: Scan, parts: tuple[TargetPart, ...], passed: tuple[tuple[str, ...], ...]
+) -> str:
+    """Compile a scan once per handle: for a few seeds, compiling takes longer than running."""
+    known = _SQL.setdefault(tables, {})
+    key = (scan, parts, passed)
+    if key not in known:
+        known[key] = tables.backend.compile(_Builder(tables, scan, parts, passed).build())
+    return known[key]
 
 
 def links_by_name(schema: Schema) -> dict[str, Link]:
@@ -189,6 +215,8 @@ class _Builder:
         for i, source in enumerate(self._scan.sources):
             chosen[f"s{i}"] = self._source(joined, source)
         result = joined.select(**chosen)
+        if self._scan.step > 1:
+            result = result.filter(result["row"] % self._scan.step == 0)
         return result.filter(result["key"].notnull())
 
     def _key(self, joined: Any) -> Any:

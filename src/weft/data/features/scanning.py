@@ -30,6 +30,7 @@ class _Group:
     table: str
     ups_to_key: tuple[str, ...]
     everyone: bool
+    step: int
     recipes: dict[tuple[Move, ...], list[Recipe]] = field(default_factory=dict)
 
     def sources(self) -> tuple[Source, ...]:
@@ -73,20 +74,21 @@ class Scanner:
         return self._links[moves[-1].up].parent if moves else self._entity_table
 
     def _groups(self, recipes: Mapping[Recipe, None]) -> list[_Group]:
-        groups: dict[tuple[str, tuple[str, ...], bool], _Group] = {}
+        groups: dict[tuple[str, tuple[str, ...], bool, int], _Group] = {}
         for recipe in recipes:
             start = self.table_after(recipe.moves)
             table = self._links[recipe.downs[-1]].table if recipe.downs else start
             everyone = recipe.family == "everyone"
             ups = () if everyone else tuple(reversed(recipe.downs))
-            group = groups.setdefault((table, ups, everyone), _Group(table, ups, everyone))
+            key = (table, ups, everyone, recipe.step)
+            group = groups.setdefault(key, _Group(*key))
             group.recipes.setdefault(recipe.moves, []).append(recipe)
         return list(groups.values())
 
     def _run(
         self, group: _Group, seeds: Seeds, keys: Mapping[tuple[Move, ...], Ints]
     ) -> dict[Recipe, Values]:
-        scan = Scan(group.table, group.ups_to_key, group.sources(), group.everyone)
+        scan = Scan(group.table, group.ups_to_key, group.sources(), group.everyone, group.step)
         passed = _removable(scan, seeds, self._links)
         seeds_of = {
             moves: seeds.at(np.zeros_like(seeds.keys) if group.everyone else keys[moves])
@@ -94,7 +96,8 @@ class Scanner:
         }
         results: dict[Recipe, Values] = {}
         after = np.iinfo(np.int64).min
-        blocks = read_blocks(self._tables, scan, self._parts, passed=tuple(passed))
+        only = np.unique(np.concatenate([at.keys for at in seeds_of.values()]))
+        blocks = read_blocks(self._tables, scan, self._parts, passed=tuple(passed), only=only)
         for block, is_last in _with_last(blocks):
             until = np.iinfo(np.int64).max if is_last else int(block.keys[-1])
             for moves, recipes in group.by_source():
