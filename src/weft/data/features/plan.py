@@ -105,7 +105,20 @@ class _Planner:
             recipes = self._select(recipes)
         own = {name: a.words for name, a in user_aggregates().items()}
         namer = Namer(self.query, self.setting.graph.links, self.parts, own)
-        return tuple(namer.feature(r, self._kind(r)) for r in recipes[: self.options.max_features])
+        kept = list(recipes[: self.options.max_features])
+        kept += [r for r in self._past_answers() if r not in kept]
+        return tuple(namer.feature(r, self._kind(r)) for r in kept)
+
+    def _past_answers(self) -> list[Recipe]:
+        """What the entity's own past labels were: never selected away, a model of them alone is a rung."""
+        if self.train is None or not self.train.num_rows or not self._has_plain_labels():
+            return []
+        if self.options.past_labels is False:
+            return []
+        is_number = self.query.task.type is not TaskType.MULTICLASS
+        wanted = ("mean", "count", "last") if is_number else ("last", "mode", "mode_share")
+        offered = offer.label_recipes(is_number=is_number)
+        return [r for r in offered if r.aggregate in wanted and r.last is None]
 
     def _offer(self) -> list[Recipe]:
         entity = self.query.task.entity_table
