@@ -3,11 +3,9 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from profile_columns import RESOURCES
 
-from weft.core import Resources
 from weft.data.profile import profile_snapshot
-
-RESOURCES = Resources(1_000_000_000, 2)
 
 
 def to_table(columns) -> pa.Table:

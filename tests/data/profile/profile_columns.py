@@ -8,6 +8,9 @@ import hashlib
 import numpy as np
 import pyarrow as pa
 
+from weft.core import Resources
+
+RESOURCES = Resources(1_000_000_000, 2)
 EPOCH = np.datetime64("1970-01-01", "us")
 WORDS = [
     "amber",

@@ -2,8 +2,8 @@
 
 import pytest
 import yaml
+from profile_columns import RESOURCES
 
-from conftest import RESOURCES
 from weft.core import from_json, to_json
 from weft.data.audit import audit_tables
 from weft.data.prepare import prepare_tables

@@ -87,8 +87,7 @@ NAMES = ["quantity", "amount", "rank", "points", "size", "minutes", "stars", "vi
 @given(seed=st.integers(0, 10**6))
 def test_numbers_without_telling_names_never_link(tmp_path_factory, seed):
     import pyarrow.parquet as pq
-
-    from conftest import RESOURCES
+    from profile_columns import RESOURCES
 
     r = np.random.default_rng(seed)
     folder = tmp_path_factory.mktemp("chance")

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profile_columns import RESOURCES
 
-from conftest import RESOURCES
 from weft.core import Resources, from_json, to_json
 from weft.data.profile import Profile, profile_snapshot
 from weft.data.profile.raw import SAMPLE_ROWS

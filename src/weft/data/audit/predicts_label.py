@@ -73,7 +73,7 @@ def _train_labels(labels: pa.Table) -> pa.Table:
         labels = labels.filter(pc.equal(labels["split"], "train"))
     labels = labels.filter(pc.is_valid(labels["label"]))
     step = -(-labels.num_rows // _MAX_ROWS) or 1
-    return labels.take(pa.array(range(0, labels.num_rows, step)))
+    return labels.take(pa.array(range(0, labels.num_rows, step), pa.int64()))
 
 
 def _target(labels: pa.Table, task: TaskType) -> Floats | None:
