@@ -26,14 +26,14 @@ test: $(READY)  ## run all tests; what cannot run here is named
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
 check: $(READY)  ## format, lint, types, room levels
-	$(BIN)/ruff format --check src tests bench docs
-	$(BIN)/ruff check src tests bench docs
+	$(BIN)/ruff format --check src tests bench docs/build.py
+	$(BIN)/ruff check src tests bench docs/build.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
 format: $(READY)  ## format and fix what can be fixed
-	$(BIN)/ruff format src tests bench docs
-	$(BIN)/ruff check --fix src tests bench docs
+	$(BIN)/ruff format src tests bench docs/build.py
+	$(BIN)/ruff check --fix src tests bench docs/build.py
 
 docs: $(READY)  ## build the documentation into site/
 	$(BIN)/python docs/build.py

@@ -84,14 +84,18 @@ def measure(task: dict[str, Any], history: str, data: Path, seeds: int) -> Row:
     return summarize(task, history, answers, costs)
 
 
-def run(task: dict[str, Any], history: str, project: Path, seed: int) -> tuple[dict[str, Any], dict[str, float]]:
+def run(
+    task: dict[str, Any], history: str, project: Path, seed: int
+) -> tuple[dict[str, Any], dict[str, float]]:
     """Run the command once; return its answer and what it cost."""
     command = [sys.executable, "-m", "weft", "quickstart", str(project), "--json", "--seed", str(seed)]
     command += ["--query", " ".join(task["query"].split()), "--history", history]
     for name, value in task["splits"].items():
         command += [f"--{name.replace('_', '-')}", str(value)]
     started = time.monotonic()
-    process = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     out, error = process.stdout.read(), process.stderr.read()  # type: ignore[union-attr]
     _, status, usage = os.wait4(process.pid, 0)
     if status:
@@ -139,7 +143,8 @@ def line(row: Row) -> str:
     """Write one row for people."""
     reach = "" if row.reach is None else f"  reach {row.reach:.4g} {'yes' if row.is_reached else 'NO'}"
     against = "".join(
-        f"  over {k} {v['difference']:+.4f} [{v['low']:+.4f}, {v['high']:+.4f}]" for k, v in row.against.items()
+        f"  over {k} {v['difference']:+.4f} [{v['low']:+.4f}, {v['high']:+.4f}]"
+        for k, v in row.against.items()
     )
     return (
         f"{row.name:<24} {row.history:<10} {row.metric:<8} test {row.value:.4f} ± {row.sd:.4f}  val {row.val:.4f}"
