@@ -2,8 +2,8 @@
 
     python bench/accuracy.py [--seeds 5] [--only TEXT] [--json FILE]
 
-Reads the folder that WEFT_TEST_DATA names. Every run is the command a user would type, in a process of its own,
-so seconds and memory are those of a whole run; the first seed runs in an empty project. The score is the
+Reads the folder that WEFT_TEST_DATA names. Every run is the command a user would type, in a process of its
+own, so seconds and memory are those of a whole run; the first seed runs in an empty project. The score is the
 test score of the candidate that is best on val. The data sets' licences allow measuring, not shipping.
 """
 
@@ -147,7 +147,8 @@ def line(row: Row) -> str:
         for k, v in row.against.items()
     )
     return (
-        f"{row.name:<24} {row.history:<10} {row.metric:<8} test {row.value:.4f} ± {row.sd:.4f}  val {row.val:.4f}"
+        f"{row.name:<24} {row.history:<10} {row.metric:<8} "
+        f"test {row.value:.4f} ± {row.sd:.4f}  val {row.val:.4f}"
         f"{reach}{against}  cold {row.seconds:.0f} s, {row.cpu_s:.0f} CPU-s, {row.memory_gb:.2f} GB  "
         f"{', '.join(sorted(set(row.models)))}"
     )

@@ -1,7 +1,7 @@
 """Build the documentation: generated reference pages, then the site.
 
-The pages under ``docs/reference/generated`` come from the code: the public names of every room, the commands with
-their help, the error codes. Links that lead nowhere and names that do not exist fail the build.
+The pages under ``docs/reference/generated`` come from the code: the public names of every room, the commands
+with their help, the error codes. Links that lead nowhere and names that do not exist fail the build.
 """
 
 import subprocess
