@@ -211,6 +211,14 @@ def test_a_date_beyond_the_end_of_the_data_is_a_note(prepare, random):
     assert "beyond the newest row" in notes(findings, "later_than_row")["rows.x"].evidence
 
 
+@pytest.mark.parametrize("name", ["shipped", "last_update"])
+def test_a_record_beyond_the_end_of_the_data_is_found(prepare, random, name):
+    missing = 0.1 if name == "shipped" else 0.0
+    tables = renamed(dated(random, 60 + 30 * random.random(N), missing), name)
+    del tables["end"]
+    assert alarms(audit_tables(prepare(tables))) == {f"rows.{name}"}
+
+
 def test_the_end_of_a_span_is_a_note(prepare, random):
     tables = dated(random, 10 + 30 * random.random(N))
     columns, key, _ = tables["rows"]

@@ -161,7 +161,7 @@ def chinook():
             "employee": {
                 "employee_id": range(1, 9),
                 "last_name": names(r, 8, 1),
-                "title": choices(r, ["Manager", "Agent"], 8),
+                "title": choices(r, ["Manager", "Clerk"], 8),
                 "reports_to": pa.array([None, 1, 2, 2, 2, 1, 6, 6]),
                 "birth_date": times(r, 8, "1950-01-01", 8000, False, "day"),
                 "hire_date": times(r, 8, "2002-04-01", 700, by="day"),

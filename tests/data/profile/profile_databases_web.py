@@ -36,7 +36,7 @@ def classifieds():
             },
             "UserInfo": {
                 "UserID": user,
-                "UserAgentID": r.integers(1, 50, users),
+                "UserBrowserID": r.integers(1, 50, users),
                 "UserDeviceID": r.integers(1, 900, users),
             },
             "SearchInfo": {
@@ -92,7 +92,7 @@ def classifieds():
             "VisitStream.AdID -> AdsInfo",
         },
         tolerated={"Category.ParentCategoryID -> Category"},
-        stypes={"UserInfo.UserAgentID": "categorical", "SearchStream.Position": "numerical"},
+        stypes={"UserInfo.UserBrowserID": "categorical", "SearchStream.Position": "numerical"},
     )
 
 

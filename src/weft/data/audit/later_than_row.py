@@ -19,6 +19,8 @@ _MIN_NOT_BEFORE = 0.95
 _MIN_LATER = 0.05
 _MIN_GAP_US = 60_000_000
 _MIN_BEYOND = 0.002
+_MIN_FILLED = 0.99
+_RECORDS = word_set("last latest update updated modified modification changed edited accessed seen activity")
 _PLANS = word_set(
     "due deadline limit required estimated expected planned scheduled expiry expires expiration target "
     "forecast promised valid renewal next faellig geplant"
@@ -55,6 +57,7 @@ def _compare(context: AuditContext, table: Table, column: str) -> dict[str, Any]
             not_before=(gap >= 0).cast("float64").mean(),
             later=(gap >= _MIN_GAP_US).cast("float64").mean(),
             beyond=(value > end).cast("float64").mean(),
+            equal=(gap == 0).cast("float64").mean(),
             median_us=gap.median(),
         )
     ).to_pylist()[0]
@@ -76,10 +79,13 @@ def _judge(context: AuditContext, table: Table, column: str, found: dict[str, An
             "it looks like the end of the row's span: set it as end_time_column, or drop it if it was no plan"
         )
         return _make(table, column, Severity.NOTE, evidence, advice, 0.6)
-    if found["beyond"] >= _MIN_BEYOND:
-        evidence += f"; {found['beyond']:.1%} lie beyond the newest row of any table, as only plans do"
+    words = set(split_words(column))
+    # A plan is there from the start: in every row, never the row's own time, and past the end of the data.
+    is_always = rows >= _MIN_FILLED * context.num_timed(table.name) and found["equal"] <= 1 - _MIN_FILLED
+    if found["beyond"] >= _MIN_BEYOND and is_always and not words & _RECORDS:
+        evidence += f"; every row has one, and {found['beyond']:.1%} lie beyond the newest row of any table"
         return _make(table, column, Severity.NOTE, evidence, "drop it if it was not planned beforehand", 0.5)
-    if set(split_words(column)) & _PLANS:
+    if words & _PLANS:
         advice = "its name says that it was planned; drop it if it was not"
         return _make(table, column, Severity.NOTE, evidence, advice, 0.5)
     advice = "it was not known when the row came to be: drop it, or give the time from which it may be used"

@@ -21,6 +21,7 @@ _CODES = word_set("""
     postal plz phone fax port version department shape finish material family typ klasse gruppe land
     art
 """)
+_LABELS = frozenset({"code", "zip", "zipcode", "postcode", "postal", "plz", "phone", "fax"})
 _FLAGS = frozenset({"is", "has", "was", "flag", "can", "should", "needs", "did"})
 _NUMBERS = word_set("""
     count cnt num quantity qty amount amt price cost total sum avg mean rate ratio pct percent score
@@ -112,8 +113,10 @@ def _number_stype(facts: ColumnFacts) -> tuple[Stype, float, str]:
     if is_strong_key(facts.name):
         return _code_or_id(facts)
     is_code = bool({words[-1], words[0]} & _CODES) and words[-1] not in _NUMBERS
-    if is_code and stats.distinct <= _MAX_CODES and stats.distinct < 0.5 * stats.count:
+    if is_code and stats.distinct <= _MAX_CODES and (stats.distinct < 0.5 * stats.count or stats.count < 50):
         return Stype.CATEGORICAL, 0.85, f"'{words[-1]}' names a code, and there are {stats.distinct:,}"
+    if words[-1] in _LABELS:
+        return _code_or_id(facts)
     if stats.distinct <= 2 and (set(words) & _FLAGS):
         return Stype.CATEGORICAL, 0.9, "it is a flag"
     if facts.reading.kind is Kind.TEXT and not set(words) & _NUMBERS and stats.distinct > 0.9 * stats.count:
