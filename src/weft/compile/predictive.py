@@ -19,7 +19,7 @@ from weft.learn import Budget, Outline, get_rung
 
 RANKING = {TaskType.LINK_PREDICTION}
 COMBINING = {"blend"}
-_LEARNING_INPUTS = {name: name for name in ("tables", "labels", "features")}
+_LEARNING_INPUTS = {name: name for name in ("tables", "labels", "features", "encoded")}
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,15 @@ def compile_fit(tables: tuple[Node, ...], spec: FitSpec, resources: Resources) -
         inputs={name: name for name in ("tables", "profile", "labels", "audit")},
         resources=resources,
     )
-    nodes.append(features)
+    encoded = Node(
+        "encoded",
+        "weft.compile.programs:encode_features",
+        code_version("learn"),
+        parameters={"query": spec.query, "history": spec.history.value},
+        inputs={name: name for name in ("tables", "labels", "features")},
+        resources=resources,
+    )
+    nodes += [features, encoded]
     candidates = _candidates(spec, resources)
     evaluate = Node(
         "evaluate",

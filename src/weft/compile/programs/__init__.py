@@ -1,7 +1,7 @@
 """The programs that the nodes of a predictive Plan name."""
 
 from weft.compile.programs.answers import explain_entity, make_seed_features, make_seeds, predict_seeds
-from weft.compile.programs.learning import evaluate_candidates, fit_candidate
+from weft.compile.programs.learning import encode_features, evaluate_candidates, fit_candidate
 from weft.compile.programs.tables import (
     audit_tables,
     make_candidates,
@@ -14,6 +14,7 @@ from weft.compile.programs.tables import (
 
 __all__ = [
     "audit_tables",
+    "encode_features",
     "evaluate_candidates",
     "explain_entity",
     "fit_candidate",

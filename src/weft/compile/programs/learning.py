@@ -69,35 +69,44 @@ def evaluate_candidates(context: Context) -> dict[str, Any]:
     return plain
 
 
-def read_training_data(context: Context) -> Any:
-    """Read features and labels as the engine takes them; rankings have rows per candidate item."""
+def encode_features(context: Context) -> None:
+    """Encode the features once, for every candidate; rankings are encoded by each."""
     features = context.inputs["features"]
-    with open_tables(context.inputs["tables"], context.resources, context.scratch / "tables") as tables:
-        query = compile_query(context.parameters["query"], tables.schema)
-    history = History(context.parameters["history"])
+    query = _query(context)
     if query.task.type is TaskType.LINK_PREDICTION:
-        return learn.RankingData.build(
-            task=query.task,
-            history=history,
-            features=read_features(features),
-            candidates=read_table(features, FEATURES),
-            labels=read_table(features, LABELS),
-        )
-    alternatives = {
-        name: (
-            read_table(features, f"features-{name}.parquet"),
-            read_table(features, f"labels-{name}.parquet"),
-        )
-        for name in features.value["alternatives"]
-    }
-    return learn.TrainingData.build(
+        return
+    learn.keep_training_data(
+        context.directory,
         task=query.task,
-        history=history,
+        history=History(context.parameters["history"]),
         features=read_features(features),
-        feature_table=read_table(features, FEATURES),
+        feature_path=features.path(FEATURES),
         labels=read_labels(context.inputs["labels"]).table,
-        alternatives=alternatives,
+        alternatives={
+            name: (features.path(f"features-{name}.parquet"), read_table(features, f"labels-{name}.parquet"))
+            for name in features.value["alternatives"]
+        },
     )
+
+
+def read_training_data(context: Context) -> Any:
+    """Open features and labels as the engine takes them; rankings have rows per candidate item."""
+    features = context.inputs["features"]
+    query = _query(context)
+    if query.task.type is not TaskType.LINK_PREDICTION:
+        return learn.open_training_data(lay_out(context.inputs["encoded"], context.scratch / "encoded"))
+    return learn.RankingData.build(
+        task=query.task,
+        history=History(context.parameters["history"]),
+        features=read_features(features),
+        candidates=read_table(features, FEATURES),
+        labels=read_table(features, LABELS),
+    )
+
+
+def _query(context: Context) -> Any:
+    with open_tables(context.inputs["tables"], context.resources, context.scratch / "tables") as tables:
+        return compile_query(context.parameters["query"], tables.schema)
 
 
 def open_predictor(context: Context, model: str) -> learn.Predictor:
