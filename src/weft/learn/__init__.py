@@ -19,6 +19,7 @@ from weft.learn.output import RowExplanation, explain_rows, predict_table
 from weft.learn.ranking import RankingData, RankingRows
 from weft.learn.registry import get_rung, load_model, rung_names, rungs_for
 from weft.learn.rung import Budget, Header, Model, Rung, not_applicable
+from weft.learn.storage import load_training_data, save_training_data, write_training_data
 from weft.learn.verdict import Comparison, Verdict
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "keep_training_data",
     "leave_out",
     "load_model",
+    "load_training_data",
     "metric_names",
     "metrics_for",
     "not_applicable",
@@ -63,4 +65,6 @@ __all__ = [
     "read_predictions",
     "rung_names",
     "rungs_for",
+    "save_training_data",
+    "write_training_data",
 ]
