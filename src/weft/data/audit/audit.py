@@ -10,6 +10,7 @@ from weft.core import Finding, Progress, Severity, Silent
 from weft.data.audit import (
     appears_after_anchor,
     equals_aggregate,
+    follows_activity,
     key_encodes_time,
     later_than_row,
     no_time,
@@ -35,6 +36,7 @@ RULES: dict[str, Rule] = {
         no_time,
         key_encodes_time,
         appears_after_anchor,
+        follows_activity,
     )
 }
 
@@ -63,6 +65,7 @@ def audit_tables(
     context = AuditContext(tables, {s.table: s for s in statistics}, query, labels)
     found: list[Finding] = []
     for index, (name, rule) in enumerate(RULES.items()):
-        found += rule(context)
+        known = {(f.table, f.columns) for f in found if f.severity is Severity.ALARM}
+        found += [f for f in rule(context) if (f.table, f.columns) not in known]
         progress.update(index + 1, len(RULES), name)
     return tuple(sorted(found, key=lambda f: (f.severity is not Severity.ALARM, f.table, f.columns, f.rule)))
