@@ -55,3 +55,25 @@ def test_what_is_no_tally_is_left_alone(prepare, name):
 
 def test_a_tally_of_children_that_came_with_the_row_is_left_alone(prepare):
     assert "follows_activity" not in flagged(prepare, tables(tally, later=False))
+
+
+def without_time(stored):
+    made = tables(tally)
+    parents = made["parents"][0]
+    begin = np.sort(np.random.default_rng(0).random(N) * 300)
+    return {**made, "parents": ({"id": parents["id"], "when": days(stored(begin))}, "id", None)}
+
+
+@pytest.mark.parametrize(
+    ("name", "stored", "expected"),
+    [
+        ("last access", lambda begin: begin + 400, {"later_than_use"}),
+        ("birth", lambda begin: begin - 9000, set()),
+        ("creation", lambda begin: begin, set()),
+    ],
+)
+def test_a_date_after_the_first_use_of_a_row_without_time_is_found(prepare, name, stored, expected):
+    findings = audit_tables(prepare(without_time(stored), LINKS))
+    assert {
+        f.rule for f in findings if f.subject == "parents.when" and f.severity is Severity.ALARM
+    } == expected

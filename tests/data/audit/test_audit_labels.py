@@ -61,8 +61,10 @@ def of_rule(findings, rule):
 
 def test_columns_that_tell_the_label_alone_are_found(setting):
     tables, query, labels = setting
-    found = of_rule(audit_tables(tables, (), query, labels), "predicts_label_alone")
-    assert set(found) == {"users.churned", "users.left_on", "users.score"}
+    audited = audit_tables(tables, (), query, labels)
+    found = of_rule(audited, "predicts_label_alone")
+    assert set(found) == {"users.churned", "users.score"}
+    assert set(of_rule(audited, "later_than_row")) == {"users.left_on"}
     assert all(f.severity is Severity.ALARM for f in found.values())
     assert "on 500 train rows" in found["users.churned"].evidence
 

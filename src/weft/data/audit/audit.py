@@ -13,6 +13,7 @@ from weft.data.audit import (
     follows_activity,
     key_encodes_time,
     later_than_row,
+    later_than_use,
     no_time,
     points_to_later_rows,
     predicts_label,
@@ -30,6 +31,7 @@ RULES: dict[str, Rule] = {
     for module in (
         equals_aggregate,
         later_than_row,
+        later_than_use,
         points_to_later_rows,
         predicts_label,
         target_in_features,

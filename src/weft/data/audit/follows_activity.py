@@ -24,14 +24,12 @@ _TAIL = 1.5
 
 
 def find(context: AuditContext) -> Iterator[Finding]:
-    """Compare every tally of a parent that has a time with how many children came after it."""
+    """Compare every tally of a parent with how many children came after it, all where it has no time."""
     best: dict[tuple[str, str], tuple[float, str, int]] = {}
     for link in context.timed_links():
         table = context.schema.table(link.parent)
-        if table.time_column is None:
-            continue
         columns = [c for c in context.plain_columns(table) if _is_whole(c)]
-        if not columns:
+        if not columns or link.table == link.parent:
             continue
         children = gather_children(context, link, columns)
         for column in columns:

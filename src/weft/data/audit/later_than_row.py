@@ -21,7 +21,7 @@ _MIN_GAP_US = 60_000_000
 _MIN_BEYOND = 0.002
 _MIN_FILLED = 0.99
 _RECORDS = word_set("last latest update updated modified modification changed edited accessed seen activity")
-_PLANS = word_set(
+PLANS = word_set(
     "due deadline limit required estimated expected planned scheduled expiry expires expiration target "
     "forecast promised valid renewal next faellig geplant"
 )
@@ -85,7 +85,7 @@ def _judge(context: AuditContext, table: Table, column: str, found: dict[str, An
     if found["beyond"] >= _MIN_BEYOND and is_always and not words & _RECORDS:
         evidence += f"; every row has one, and {found['beyond']:.1%} lie beyond the newest row of any table"
         return _make(table, column, Severity.NOTE, evidence, "drop it if it was not planned beforehand", 0.5)
-    if words & _PLANS:
+    if words & PLANS:
         advice = "its name says that it was planned; drop it if it was not"
         return _make(table, column, Severity.NOTE, evidence, advice, 0.5)
     advice = "it was not known when the row came to be: drop it, or give the time from which it may be used"
