@@ -13,7 +13,6 @@ from weft.learn.data import Outline, Rows, TrainingData, expand_frames
 from weft.learn.encoder import Encoder
 from weft.learn.evaluation import Evaluation, LeaderboardRow, evaluate
 from weft.learn.importance import Importance, first_output
-from weft.learn.keeping import keep_training_data, open_training_data
 from weft.learn.metrics import Metric, Needs, get_metric, metric_names, metrics_for
 from weft.learn.output import RowExplanation, explain_rows, predict_table
 from weft.learn.ranking import RankingData, RankingRows
@@ -52,14 +51,12 @@ __all__ = [
     "fit_candidate",
     "get_metric",
     "get_rung",
-    "keep_training_data",
     "leave_out",
     "load_model",
     "load_training_data",
     "metric_names",
     "metrics_for",
     "not_applicable",
-    "open_training_data",
     "predict_table",
     "read_candidate",
     "read_predictions",

@@ -70,18 +70,18 @@ def evaluate_candidates(context: Context) -> dict[str, Any]:
 
 
 def encode_features(context: Context) -> None:
-    """Encode the features once, for every candidate; rankings are encoded by each."""
+    """Encode the features, or the candidate items, once for every candidate model."""
     features = context.inputs["features"]
     query = _query(context)
-    if query.task.type is TaskType.LINK_PREDICTION:
-        return
-    learn.keep_training_data(
+    is_ranking = query.task.type is TaskType.LINK_PREDICTION
+    made = read_table(features, LABELS) if is_ranking else read_labels(context.inputs["labels"]).table
+    learn.write_training_data(
         context.directory,
         task=query.task,
         history=History(context.parameters["history"]),
         features=read_features(features),
         feature_path=features.path(FEATURES),
-        labels=read_labels(context.inputs["labels"]).table,
+        labels=made,
         alternatives={
             name: (features.path(f"features-{name}.parquet"), read_table(features, f"labels-{name}.parquet"))
             for name in features.value["alternatives"]
@@ -89,19 +89,9 @@ def encode_features(context: Context) -> None:
     )
 
 
-def read_training_data(context: Context) -> Any:
-    """Open features and labels as the engine takes them; rankings have rows per candidate item."""
-    features = context.inputs["features"]
-    query = _query(context)
-    if query.task.type is not TaskType.LINK_PREDICTION:
-        return learn.open_training_data(lay_out(context.inputs["encoded"], context.scratch / "encoded"))
-    return learn.RankingData.build(
-        task=query.task,
-        history=History(context.parameters["history"]),
-        features=read_features(features),
-        candidates=read_table(features, FEATURES),
-        labels=read_table(features, LABELS),
-    )
+def read_training_data(context: Context) -> learn.TrainingData | learn.RankingData:
+    """Open the encoded features; their matrices are mapped, not read."""
+    return learn.load_training_data(lay_out(context.inputs["encoded"], context.scratch / "encoded"))
 
 
 def _query(context: Context) -> Any:
