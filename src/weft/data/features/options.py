@@ -27,7 +27,7 @@ class FeatureOptions:
     """
 
     max_hops: int = 2
-    max_features: int = 120
+    max_features: int = 100
     max_columns: int = 40
     max_paths: int = 24
     lasts: tuple[int, ...] = (3, 5, 10, 30)

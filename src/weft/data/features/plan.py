@@ -55,7 +55,7 @@ def plan_features(
             values of categories are those seen up to the last of them; rows of val and test are not read.
 
     Returns:
-        At most ``options.max_features`` features, the most telling first.
+        At most ``options.max_features`` features, the most telling first, then three of past labels.
     """
     planner = _Planner(tables, query, excluded, dict(as_of or {}), options or FeatureOptions(), labels)
     return planner.plan()
@@ -97,7 +97,7 @@ class _Planner:
         sample = _sample(self.train, _SCREEN_ROWS)
         label = label_matrix(sample["label"], self.query.task.type)
         seeds = read_seeds(self.tables, sample, self.query)
-        return Screen(self.engine, seeds, label, self.options.max_columns)
+        return Screen(self.tables, self.engine, seeds, label, self.options.max_columns)
 
     def plan(self) -> tuple[Feature, ...]:
         recipes = [self._dated(r) for r in dict.fromkeys(self._offer())]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from weft.core import Dtype, Link, Schema
+from weft.core import Link, Schema
 from weft.data.features.columns import Categories, Numbers
 from weft.data.features.recipe import Source
 from weft.data.features.segments import Ints, Segments
@@ -59,6 +59,7 @@ class Block:
         times = data["time"].cast(pa.int64()).to_numpy()
         self.times: Ints = np.where(times == _micros(_NEVER_YET), ALWAYS, times)
         self.segments = Segments(self.keys)
+        self._place = {source: i for i, source in enumerate(scan.sources)}
         self._numbers: tuple[Source, Numbers] | None = None
         self._categories: tuple[Source, Categories] | None = None
 
@@ -98,7 +99,7 @@ class Block:
         return Block(self.data.set_column(self.data.schema.get_field_index(name), name, emptied), self.scan)
 
     def _values(self, source: Source) -> pa.ChunkedArray:
-        return self.data[f"s{self.scan.sources.index(source)}"]
+        return self.data[f"s{self._place[source]}"]
 
 
 def to_floats(values: pa.ChunkedArray) -> npt.NDArray[np.float64]:
@@ -304,8 +305,6 @@ class _Builder:
         value = self._visible(joined, source.ups, source.column)
         if source.age:
             return joined["time"].epoch_seconds() / 86400.0 - value.epoch_seconds() / 86400.0
-        if self._dtype(source) is Dtype.VECTOR:
-            return ibis.null("float64")
         if source.among is None:
             return value.cast("string") if source.words else value
         number = value.cast("float64")
@@ -313,9 +312,3 @@ class _Builder:
         mean = number.mean().over(ibis.window(group_by=group, order_by=joined["time"], range=(None, 0)))
         known = functools.reduce(lambda a, b: a & b, [g.notnull() for g in group])
         return known.ifelse(number - mean, None)
-
-    def _dtype(self, source: Source) -> Dtype:
-        table = self._links[source.ups[-1]].parent if source.ups else self._scan.table
-        if source.column in (ROW, TIME):
-            return Dtype.INT if source.column == ROW else Dtype.TIMESTAMP
-        return self._tables.schema.table(table).column(source.column).dtype

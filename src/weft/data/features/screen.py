@@ -17,7 +17,7 @@ from weft.data.features.segments import Floats
 from weft.data.features.selection import ranks, score
 from weft.data.tables import TIME, Tables
 
-_CHUNK_COLUMNS = 250
+_CHUNK_VALUES = 20_000_000
 
 
 def top_values(
@@ -45,30 +45,52 @@ def top_values(
 class Screen:
     """Chooses columns of wide tables by the value in the last visible row of a sample of train rows.
 
+    A table is screened once, where it is met first: nearest to the entity.
+
     Args:
+        tables: The prepared tables.
         engine: Computes the values.
         seeds: Of the sample.
         label: Of the sample, from `label_matrix`.
         most: Columns kept per table.
     """
 
-    def __init__(self, engine: FeatureEngine, seeds: Seeds, label: Floats, most: int) -> None:
+    def __init__(self, tables: Tables, engine: FeatureEngine, seeds: Seeds, label: Floats, most: int) -> None:
+        self._tables = tables
         self._engine = engine
         self._seeds = seeds
         self._label = label
         self._most = most
+        self._kept: dict[str, frozenset[str]] = {}
 
     def choose(self, attributes: list[Attribute], reach: Reach) -> list[Attribute]:
-        """Return at most so many attributes, in their order."""
+        """Return at most so many columns of each table, in their order."""
+        by_table: dict[str, list[Attribute]] = {}
+        for attribute in attributes:
+            by_table.setdefault(attribute.table, []).append(attribute)
+        for table, offered in by_table.items():
+            if table not in self._kept:
+                first = [a for a in offered if a.source.ups == offered[0].source.ups]
+                self._kept[table] = self._best(first, reach)
+        return [a for a in attributes if a.source.column in self._kept[a.table]]
+
+    def _best(self, attributes: list[Attribute], reach: Reach) -> frozenset[str]:
+        columns = [a.source.column for a in attributes]
         if len(attributes) <= self._most:
-            return attributes
-        scores = []
-        for begin in range(0, len(attributes), _CHUNK_COLUMNS):
-            chunk = attributes[begin : begin + _CHUNK_COLUMNS]
+            return frozenset(columns)
+        scores: list[float] = []
+        size = self._chunk_size(reach.table)
+        for begin in range(0, len(attributes), size):
             recipes = [
                 Recipe("rows", "last", reach.moves, reach.downs, replace(a.source, words=not is_number(a)))
-                for a in chunk
+                for a in attributes[begin : begin + size]
             ]
             scores += [score(ranks(v), self._label) for v in self._engine.compute(self._seeds, recipes)]
-        best = sorted(np.argsort(-np.array(scores), kind="stable")[: self._most])
-        return [attributes[i] for i in best]
+        best = np.argsort(-np.array(scores), kind="stable")[: self._most]
+        return frozenset(columns[i] for i in best)
+
+    def _chunk_size(self, table: str) -> int:
+        """Return how many columns are read at a time: opening a wide file costs as much as reading it."""
+        counted = self._tables.fetch(self._tables.table(table).count().name("n").as_table())
+        num_rows = max(counted["n"][0].as_py(), 1)
+        return int(np.clip(_CHUNK_VALUES // num_rows, 50, 2_000))
