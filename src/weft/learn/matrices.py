@@ -6,14 +6,19 @@ are. In files they are plain ``.npy``, mapped when they are read: processes and 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+_mapped: WeakValueDictionary[tuple[int, ...], np.ndarray] = WeakValueDictionary()
+_opening = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -83,8 +88,14 @@ def matrix_path(directory: Path, name: str) -> Path:
 
 
 def open_array(path: Path) -> np.ndarray:
-    """Map an ``.npy`` file."""
-    return np.asarray(np.load(path, mmap_mode="r"))
+    """Map an ``.npy`` file, once however often it is asked for: each map would count as memory anew."""
+    status = path.stat()
+    key = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+    with _opening:
+        found = _mapped.get(key)
+        if found is None:
+            found = _mapped[key] = np.load(path, mmap_mode="r")
+    return np.asarray(found)
 
 
 def take(matrix: np.ndarray, rows: np.ndarray, columns: Sequence[int] | None = None) -> np.ndarray:
@@ -115,6 +126,8 @@ class _MemoryWriter:
 class _FileWriter:
     def __init__(self, path: Path, num_rows: int, num_columns: int) -> None:
         self._path = path
+        # A file of that name may be mapped somewhere: its content must stay.
+        path.unlink(missing_ok=True)
         self._file = path.open("wb")
         header = {"descr": "<f4", "fortran_order": True, "shape": (num_rows, num_columns)}
         np.lib.format.write_array_header_1_0(self._file, header)

@@ -102,7 +102,9 @@ def save_training_data(directory: Path, data: TrainingData | RankingData) -> Non
     """Write data that are in memory into a folder, which is made when missing."""
     directory.mkdir(parents=True, exist_ok=True)
     for name, rows in _parts(data).items():
-        np.save(matrix_path(directory, name), np.asfortranarray(rows.matrix))
+        path = matrix_path(directory, name)
+        path.unlink(missing_ok=True)
+        np.save(path, np.asfortranarray(rows.matrix))
     _write_rest(directory, data)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from weft.core import Progress, Resources, Task, TaskType
 from weft.learn.data import Outline, TrainingData
+from weft.learn.matrices import take
 from weft.learn.metrics import get_metric
 from weft.learn.rung import Budget, Config, Header, Model, log_odds, not_applicable
 from weft.learn.rungs.boosting_model import BoostedModel, Member
@@ -89,10 +90,11 @@ def _boosting_data(data: TrainingData, matrix: np.ndarray, targets: Targets) -> 
 
     is_multiclass = data.task.type is TaskType.MULTICLASS
     known = data.val.targets.values >= 0 if is_multiclass else np.ones(len(data.val), dtype=bool)
-    fitted = np.flatnonzero(targets.values >= 0) if is_multiclass else slice(None)
+    lacking = targets.values < 0 if is_multiclass else np.zeros(len(targets), dtype=bool)
+    fitted = np.flatnonzero(~lacking)
     has_both = len(np.unique(data.val.targets.values)) > 1
     return BoostingData(
-        matrix=matrix[fitted],
+        matrix=take(matrix, fitted) if lacking.any() else matrix,
         labels=targets.values[fitted],
         val_matrix=data.val.matrix,
         val_labels=data.val.targets.values,

@@ -14,6 +14,7 @@ from weft.learn.targets import MULTILABEL
 
 # Fewer rows than this are predicted sooner by one thread.
 _PARALLEL_ROWS = 20_000
+_PART_ROWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,14 @@ class Member:
 
     def predict(self, matrix: np.ndarray, **options: Any) -> np.ndarray:
         """Return the raw score, or what LightGBM's ``options`` ask for."""
-        read = np.ascontiguousarray(matrix[:, list(self.columns)])
-        threads = {} if len(read) >= _PARALLEL_ROWS else {"num_threads": 1}
-        return np.asarray(self.booster().predict(read, **threads, **options))
+        threads = {} if len(matrix) >= _PARALLEL_ROWS else {"num_threads": 1}
+        booster = self.booster()
+        # In parts, so that a mapped matrix of many rows is never copied as a whole.
+        parts = [
+            booster.predict(np.ascontiguousarray(rows[:, list(self.columns)]), **threads, **options)
+            for rows in np.array_split(matrix, max(1, -(-len(matrix) // _PART_ROWS)))
+        ]
+        return np.concatenate(parts)
 
 
 class BoostedModel(Model):
