@@ -100,10 +100,11 @@ class Oracle:
             link = self.links[source.among]
             if any(row[c] is None for c in link.columns):
                 return None
+            own_time = self.db.time(table, row)
             group = [
                 other[source.column]
                 for other in self.db.rows[table]
-                if all(other[c] == row[c] for c in link.columns) and self.db.time(table, other) <= time
+                if all(other[c] == row[c] for c in link.columns) and self.db.time(table, other) <= own_time
             ]
             return value - statistics.fmean(v for v in group if v is not None)
         if isinstance(value, bool):

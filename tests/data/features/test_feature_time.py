@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from feature_shop import DAY, QUERY, labels_of, random_rows, seeds_of
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from weft.data.features import FeatureOptions, compute_features, plan_features
@@ -38,6 +38,7 @@ def planned(tmp_path_factory):
 
 
 @settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@example(seed=308, cutoff=20, change="drop")
 @given(seed=st.integers(0, 10_000), cutoff=st.integers(20, 70), change=st.sampled_from(["drop", "mix"]))
 def test_rows_after_the_cutoff_change_no_bit_of_a_feature(seed, cutoff, change, planned, tmp_path_factory):
     rows = random_rows(seed)

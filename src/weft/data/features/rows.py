@@ -309,6 +309,8 @@ class _Builder:
             return value.cast("string") if source.words else value
         number = value.cast("float64")
         group = [joined[self._name((), c)] for c in self._links[source.among].columns]
-        mean = number.mean().over(ibis.window(group_by=group, order_by=joined["time"], range=(None, 0)))
+        # By the time of the rows alone: whether the entity of a sibling came later must not show.
+        own_time = self._instant(joined, ())
+        mean = number.mean().over(ibis.window(group_by=group, order_by=own_time, range=(None, 0)))
         known = functools.reduce(lambda a, b: a & b, [g.notnull() for g in group])
         return known.ifelse(number - mean, None)
