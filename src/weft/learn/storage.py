@@ -55,26 +55,17 @@ def write_training_data(
     alternatives: Mapping[str, tuple[Path, pa.Table | None]] | None = None,
     metric: str = "",
 ) -> TrainingData | RankingData:
-    """Encode a feature table into a folder, one column at a time.
-
-    The table is never in memory as a whole. For link prediction it holds the candidates.
+    """Encode a feature table, or for link prediction candidates, into a folder, one column at a time.
 
     Args:
         directory: Made when missing.
         task: What is to be learned.
         history: How much of the past a row may see.
-        features: As for `TrainingData.build`.
+        features: As for `TrainingData.build`; likewise ``labels`` and ``metric``.
         feature_path: Parquet file: a row per row of ``labels``, or the candidates of `RankingData.build`.
-        labels: As for `TrainingData.build` or `RankingData.build`.
-        alternatives: Name → Parquet file of train rows seen from other cutoffs, with its label table or
-            ``None`` where that is the same.
-        metric: What candidates are chosen by; empty is the task's own.
-
-    Returns:
-        The data, mapped from the folder.
-
-    Raises:
-        UserError: As `TrainingData.build` and `RankingData.build` do.
+        labels: The label table.
+        alternatives: Name → Parquet file of train rows seen from other cutoffs, with their label table.
+        metric: What candidates are chosen by.
     """
     directory.mkdir(parents=True, exist_ok=True)
     place = in_folder(directory)
