@@ -59,9 +59,7 @@ def write_training_data(
 
     Args:
         directory: Made when missing.
-        task: What is to be learned.
-        history: How much of the past a row may see.
-        features: As for `TrainingData.build`; likewise ``labels`` and ``metric``.
+        task: As for `TrainingData.build`; likewise ``history``, ``features`` and ``metric``.
         feature_path: Parquet file: a row per row of ``labels``, or the candidates of `RankingData.build`.
         labels: The label table.
         alternatives: Name → Parquet file of train rows seen from other cutoffs, with their label table.
