@@ -31,6 +31,8 @@ from weft.learn.rungs.boosting_space import (
 _PATIENCE = 50
 _SCREEN_ROUNDS = 60
 _MAX_FEATURES = 400
+# Val rows scored after every tree: on large data they cost more than the tree.
+_MAX_WATCHED = 10_000
 _WAVE = 3
 
 
@@ -90,6 +92,7 @@ class Search:
     ) -> None:
         self.data, self.plan, self.seed = data, plan, seed
         self.threads = max(1, resources.threads)
+        self.watched = _sample_of(np.flatnonzero(data.stopping_rows), _MAX_WATCHED, seed)
         self.deadline, self.progress = deadline, progress
         self.spent_s = 0.0
         self.trials: list[Trial] = []
@@ -128,14 +131,14 @@ class Search:
         """Grow one booster per class in the best configuration of the class that was searched."""
         self.try_all()
         best = max(self.trials, key=lambda t: t.value)
-        tree_s = tree_seconds(best.parameters, len(self.data.matrix), len(best.columns))
+        tree_s = self._tree_seconds(best.parameters, len(self.data.matrix), len(best.columns))
         rounds = int(np.clip(budget_s / len(classes) / tree_s, 10, 500))
         sets = self._datasets(self.data, self._all_rows(), best.columns)
         grown: list[tuple[int, str, tuple[int, ...]]] = []
         for number, (c, data) in enumerate(classes):
             if grown and self._is_late():
                 break
-            for dataset, labels in zip(sets, (data.labels, data.val_labels), strict=False):
+            for dataset, labels in zip(sets, (data.labels, data.val_labels[self.watched]), strict=False):
                 dataset.set_label(labels)
             booster = self._grow(best.parameters, sets, self.seed + c, threads=1, rounds=rounds)
             grown.append((c, _text(booster), best.columns))
@@ -169,7 +172,7 @@ class Search:
         every_row = np.arange(len(self.data.val_matrix))
         predicted = booster.predict(take(self.data.val_matrix, every_row, columns), num_threads=1)
         trees = booster.num_trees() + _PATIENCE * self.data.num_outputs
-        seconds = trees * tree_seconds(proposal, num_rows, len(columns))
+        seconds = trees * self._tree_seconds(proposal, num_rows, len(columns))
         self.spent_s += seconds
         self.trials.append(Trial(proposal, columns, self.data.value(np.asarray(predicted)), seconds))
 
@@ -194,7 +197,7 @@ class Search:
     def _wave(self, start: int, proposals: Sequence[dict[str, Any]], num_columns: int) -> int:
         """Return how many trials to begin at once: 3, and fewer where even short ones fill the budget."""
         trial = proposals[start]
-        tree_s = tree_seconds(trial, self._search_rows(), num_columns)
+        tree_s = self._tree_seconds(trial, self._search_rows(), num_columns)
         longest_s = self.plan.max_rounds(tree_s, self.data.num_outputs) * tree_s * self.data.num_outputs
         return int(np.clip((self.plan.search_s - self.spent_s) / longest_s, 1, _WAVE))
 
@@ -212,10 +215,10 @@ class Search:
         return np.arange(len(self.data.matrix))
 
     def _sample(self, size: int) -> np.ndarray:
-        num = len(self.data.matrix)
-        if size >= num:
-            return self._all_rows()
-        return np.sort(np.random.default_rng(self.seed).choice(num, size, replace=False))
+        return _sample_of(self._all_rows(), size, self.seed)
+
+    def _tree_seconds(self, trial: dict[str, Any], num_rows: int, num_columns: int) -> float:
+        return tree_seconds(trial, num_rows, num_columns, len(self.watched))
 
     def _datasets(self, data: BoostingData, rows: np.ndarray, columns: tuple[int, ...]) -> tuple[Any, ...]:
         import lightgbm
@@ -228,11 +231,10 @@ class Search:
         matrix = take(data.matrix, rows, columns)
         train = lightgbm.Dataset(matrix, data.labels[rows].astype(np.float64), **options)
         train.construct()
-        watched = data.stopping_rows
-        if not watched.any():
+        if not len(self.watched):
             return (train,)
-        val_matrix = take(data.val_matrix, np.flatnonzero(watched), columns)
-        labels = data.val_labels[watched].astype(np.float64)
+        val_matrix = take(data.val_matrix, self.watched, columns)
+        labels = data.val_labels[self.watched].astype(np.float64)
         return train, lightgbm.Dataset(val_matrix, labels, reference=train, **options).construct()
 
     def _grow_all(self, jobs: Sequence[tuple[dict[str, Any], tuple[Any, ...], int]]) -> list[Any]:
@@ -261,13 +263,19 @@ class Search:
         valid = list(sets[1:])
         callbacks = [lightgbm.early_stopping(_PATIENCE, verbose=False)] if valid else []
         if rounds is None:
-            tree_s = tree_seconds(trial, min(num_rows, self._search_rows()), sets[0].num_feature())
+            tree_s = self._tree_seconds(trial, min(num_rows, self._search_rows()), sets[0].num_feature())
             rounds = self.plan.max_rounds(tree_s, self.data.num_outputs)
         booster = lightgbm.train(
             parameters, sets[0], num_boost_round=rounds, valid_sets=valid, callbacks=callbacks
         )
         kept = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
         return lightgbm.Booster(model_str=booster.model_to_string(num_iteration=kept))
+
+
+def _sample_of(rows: np.ndarray, size: int, seed: int) -> np.ndarray:
+    if size >= len(rows):
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, size, replace=False))
 
 
 def _text(booster: Any) -> str:

@@ -16,6 +16,7 @@ _S_PER_HISTOGRAM = 2.5e-6
 _S_PER_TREE = 7e-4
 # Objectives whose leaf values are medians or quantiles sort their rows.
 _S_PER_SORTED_ROW = 2.5e-7
+_S_PER_WATCHED_ROW = 1.2e-7
 _SEARCH_SHARE = 0.6
 _SEARCH_ROWS = 40_000
 _MAX_TRIALS = 40
@@ -76,13 +77,14 @@ def plan_search(num_rows: int, budget_s: float) -> SearchPlan:
     return SearchPlan(min(num_rows, _SEARCH_ROWS), _SEARCH_SHARE * budget_s, budget_s)
 
 
-def tree_seconds(trial: dict[str, Any], num_rows: int, num_features: int) -> float:
-    """Estimate the CPU seconds that one tree of a trial costs."""
+def tree_seconds(trial: dict[str, Any], num_rows: int, num_features: int, num_watched: int = 0) -> float:
+    """Estimate the CPU seconds that one tree costs, and that of scoring ``num_watched`` val rows after it."""
     read = trial["feature_fraction"] * num_features
     depth = np.log2(trial["num_leaves"] + 1) / 4
     work = _S_PER_CELL * num_rows * read * depth + _S_PER_HISTOGRAM * read * trial["num_leaves"]
     is_sorted = trial["objective"] in ("regression_l1", "quantile")
-    return float(work + _S_PER_TREE + (_S_PER_SORTED_ROW * num_rows if is_sorted else 0.0))
+    work += _S_PER_TREE + _S_PER_WATCHED_ROW * num_watched
+    return float(work + (_S_PER_SORTED_ROW * num_rows if is_sorted else 0.0))
 
 
 def propose(num: int, task_type: TaskType, metric: str, seed: int) -> list[dict[str, Any]]:
