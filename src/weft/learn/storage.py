@@ -66,25 +66,22 @@ def write_training_data(
         metric: What candidates are chosen by.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    place = in_folder(directory)
-    columns = Columns.of_file(feature_path)
-    data: TrainingData | RankingData
+    place, columns = in_folder(directory), Columns.of_file(feature_path)
     if task.type is TaskType.LINK_PREDICTION:
-        data = assemble_ranking(task, history, features, columns, labels, metric, place)
-    else:
-        given = {name: (Columns.of_file(path), of) for name, (path, of) in (alternatives or {}).items()}
-        data = assemble(
-            task=task,
-            history=history,
-            features=features,
-            columns=columns,
-            labels=labels,
-            alternatives=given,
-            metric=metric,
-            place=place,
-        )
-    _write_rest(directory, data)
-    return data
+        ranking = assemble_ranking(task, history, features, columns, labels, metric, place)
+        return _described(directory, ranking)
+    given = {name: (Columns.of_file(path), of) for name, (path, of) in (alternatives or {}).items()}
+    data = assemble(
+        task=task,
+        history=history,
+        features=features,
+        columns=columns,
+        labels=labels,
+        alternatives=given,
+        metric=metric,
+        place=place,
+    )
+    return _described(directory, data)
 
 
 def save_training_data(directory: Path, data: TrainingData | RankingData) -> None:
@@ -94,7 +91,7 @@ def save_training_data(directory: Path, data: TrainingData | RankingData) -> Non
         path = matrix_path(directory, name)
         path.unlink(missing_ok=True)
         np.save(path, np.asfortranarray(rows.matrix))
-    _write_rest(directory, data)
+    _described(directory, data)
 
 
 def load_training_data(directory: Path) -> TrainingData | RankingData:
@@ -129,8 +126,8 @@ def _parts(data: TrainingData | RankingData) -> dict[str, Any]:
     return train | {part_name(Split.VAL): data.val, part_name(Split.TEST): data.test}
 
 
-def _write_rest(directory: Path, data: TrainingData | RankingData) -> None:
-    """Write all but the matrices."""
+def _described(directory: Path, data: TrainingData | RankingData) -> TrainingData | RankingData:
+    """Write all but the matrices, and return the data."""
     for name, rows in _parts(data).items():
         np.save(directory / f"{name}.values.npy", rows.targets.values)
         np.save(directory / f"{name}.num_true.npy", rows.targets.num_true)
@@ -141,6 +138,7 @@ def _write_rest(directory: Path, data: TrainingData | RankingData) -> None:
     train = tuple(data.train_by_name) if isinstance(data, TrainingData) else (OWN,)
     description = _Description(FORMAT, data.outline, data.encoder, tuple(data.classes), train)
     (directory / TRAINING_FILE).write_text(to_json(description), encoding="utf-8")
+    return data
 
 
 def _write_table(table: pa.Table, path: Path) -> None:
