@@ -63,7 +63,6 @@ def write_training_data(
         feature_path: Parquet file: a row per row of ``labels``, or the candidates of `RankingData.build`.
         labels: The label table.
         alternatives: Name → Parquet file of train rows seen from other cutoffs, with their label table.
-        metric: What candidates are chosen by.
     """
     directory.mkdir(parents=True, exist_ok=True)
     place, columns = in_folder(directory), Columns.of_file(feature_path)
