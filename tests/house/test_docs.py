@@ -2,9 +2,11 @@
 
 import contextlib
 import io
+import itertools
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,42 +44,56 @@ def assert_alike(printed: str, shown: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory):
-    """A folder with a generated shop in ``shop/``, as the tutorial makes it."""
+def generated(tmp_path_factory):
+    """The shop that the tutorial generates."""
     from weft.data import generate_shop
 
-    folder = tmp_path_factory.mktemp("docs")
-    generate_shop(folder / "shop", num_users=2000, seed=0)
+    folder = tmp_path_factory.mktemp("docs") / "shop"
+    generate_shop(folder, num_users=2000, seed=0)
     return folder
 
 
-@pytest.mark.parametrize("page", pages_with("python"), ids=lambda p: str(p.relative_to(ROOT)))
-def test_python_examples_run_and_print_what_the_page_shows(page, shop, monkeypatch):
-    monkeypatch.chdir(shop)
+@pytest.fixture
+def place(generated, tmp_path, monkeypatch):
+    """A new folder with the shop in ``shop/``: a page may rest on nothing that another page did."""
+    shutil.copytree(generated, tmp_path / "shop")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def pages_with_examples() -> list[Path]:
+    return sorted({*pages_with("python"), *pages_with("console")})
+
+
+@pytest.mark.parametrize("page", pages_with_examples(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_page_runs_from_top_to_bottom_and_prints_what_it_shows(page, place):
     namespace: dict[str, object] = {}
     blocks = examples(page)
-    for index, (language, body) in enumerate(blocks):
-        if language != "python":
-            continue
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            exec(compile(body, str(page), "exec"), namespace)
-        following = blocks[index + 1] if index + 1 < len(blocks) else ("", "")
-        if following[0] == "text" and printed.getvalue():
-            assert_alike(printed.getvalue(), following[1])
+    for (language, body), following in itertools.zip_longest(blocks, blocks[1:], fillvalue=("", "")):
+        if language == "console":
+            run_commands(body, place)
+        elif language == "python":
+            printed = run_python(body, page, namespace)
+            if following[0] == "text" and printed:
+                assert_alike(printed, following[1])
 
 
-@pytest.mark.parametrize("page", pages_with("console"), ids=lambda p: str(p.relative_to(ROOT)))
-def test_weft_commands_on_the_pages_succeed(page, shop):
+def run_python(body: str, page: Path, namespace: dict[str, object]) -> str:
+    """What ``body`` prints."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(body, str(page), "exec"), namespace)
+    return printed.getvalue()
+
+
+def run_commands(body: str, place: Path) -> None:
+    """Run the ``weft`` commands of a console block; the others belong to the page's reader."""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    for language, body in examples(page):
-        if language != "console":
-            continue
-        for line in body.splitlines():
-            command = shlex.split(line.removeprefix("$ "), comments=True)
-            if command[:1] == ["weft"]:
-                done = subprocess.run(command, cwd=shop, env=environment, capture_output=True, text=True)
-                assert done.returncode == 0, f"{line}\n{done.stderr}"
+    for line in body.replace("\\\n", " ").splitlines():
+        command = shlex.split(line.removeprefix("$ "), comments=True)
+        if command[:1] == ["weft"]:
+            done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
+            assert done.returncode == 0, f"{line}\n{done.stderr}"
 
 
 def test_the_site_is_built_without_a_warning():
