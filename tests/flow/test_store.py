@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from weft.core import InvariantError, UnavailableError, UserError, digest_bytes
-from weft.flow import Store
+from weft.flow import Fault, Store, examine_store
 from weft.flow.files import LocalFiles
 
 
@@ -313,3 +313,24 @@ def test_any_store_finds_every_damaged_blob_when_asked(any_store, tmp_path):
     files = any_store._remote or any_store._local
     files.write(f"blobs/{digests[1][:2]}/{digests[1][2:]}", b"damaged")
     assert any_store.verify() == (digests[1],)
+
+
+def test_examining_a_store_names_what_cannot_be_used_and_who_needs_it(any_store):
+    leaf, other = any_store.put_bytes(b"leaf"), any_store.put_bytes(b"other")
+    tree = any_store.put_tree({"a": leaf})
+    any_store.set_ref("models/churn/1", tree)
+    any_store.set_ref("runs/one", other)
+    found = examine_store(any_store)
+    assert (found.num_blobs, found.num_refs, found.faults) == (3, 2, ())
+    files = any_store._remote or any_store._local
+    place = f"blobs/{leaf[:2]}/{leaf[2:]}"
+    flipped = bytearray(files.read(place))
+    flipped[0] ^= 1
+    files.write(place, bytes(flipped))
+    files.remove(f"blobs/{other[:2]}/{other[2:]}")
+    files.write("refs/odd", b"no digest")
+    assert examine_store(any_store).faults == (
+        Fault("damaged ref", "", "refs/odd", ("odd",)),
+        Fault("missing", other, f"blobs/{other[:2]}/{other[2:]}", ("runs/one",)),
+        Fault("damaged", leaf, place, ("models/churn/1",)),
+    )

@@ -37,7 +37,8 @@ def run_command(arguments: list[str]) -> int:
     as_json = "--json" in arguments
     try:
         result = _command()(arguments, prog_name="weft", standalone_mode=False)
-        return _interrupted() if result == _INTERRUPTED else 0
+        code = result if isinstance(result, int) else 0
+        return _interrupted() if code == _INTERRUPTED else code
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted()
     except WeftError as error:

@@ -1,6 +1,7 @@
 """Plans, the store they leave their results in, and the backend that runs them."""
 
 from weft.flow.events import Event, NodeState, Output, RunResult
+from weft.flow.examine import Examined, Fault, examine_store
 from weft.flow.plan import Node, Plan
 from weft.flow.program import Cancelled, Context
 from weft.flow.runner import run_plan
@@ -11,6 +12,8 @@ __all__ = [
     "Cancelled",
     "Context",
     "Event",
+    "Examined",
+    "Fault",
     "Node",
     "NodeState",
     "Output",
@@ -18,5 +21,6 @@ __all__ = [
     "RunResult",
     "Store",
     "Swept",
+    "examine_store",
     "run_plan",
 ]

@@ -187,6 +187,10 @@ class Store:
         names = [name for name, _ in self._files.list("blobs")]
         return tuple(digest_of(n) for n in names if self._digest_now(n) != digest_of(n))
 
+    def num_blobs(self) -> int:
+        """Return how many blobs there are."""
+        return sum(1 for _ in self._files.list("blobs"))
+
     def _digest_now(self, name: str) -> str:
         if self._remote is None:
             return digest_file(self._local.path(name))
@@ -242,13 +246,13 @@ class Store:
 
     def list_refs(self, prefix: str = "") -> dict[str, str]:
         """Return all names below the folder ``prefix`` with their digests, in order of name."""
+        found = {name: self.get_ref(name) for name in self.list_ref_names(prefix)}
+        return {name: digest for name, digest in found.items() if digest}
+
+    def list_ref_names(self, prefix: str = "") -> list[str]:
+        """Return all names below the folder ``prefix`` in order; what they hold is not read."""
         folder = ref_name(prefix.rstrip("/")) if prefix.strip("/") else "refs"
-        found: dict[str, str] = {}
-        for place, _ in self._files.list(folder):
-            name = unquote(place.removeprefix("refs/"))
-            if digest := self.get_ref(name):
-                found[name] = digest
-        return dict(sorted(found.items()))
+        return sorted(unquote(place.removeprefix("refs/")) for place, _ in self._files.list(folder))
 
     def delete_ref(self, name: str) -> None:
         """Forget ``name`` if it is there; what only it reached goes with the next `gc`."""

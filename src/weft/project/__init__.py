@@ -11,7 +11,7 @@ from weft.project.settings import FILE_NAME as SETTINGS_FILE
 from weft.project.settings import ProjectSettings, QuerySettings
 from weft.project.showcase import Showcase, make_demo
 from weft.project.start import init_project
-from weft.project.views import View, collect_garbage, links_view, runs_view, tables_view
+from weft.project.views import View, collect_garbage, links_view, runs_view, tables_view, verify_store
 
 __all__ = [
     "DEFAULT_BUDGET",
@@ -39,4 +39,5 @@ __all__ = [
     "propose_queries",
     "runs_view",
     "tables_view",
+    "verify_store",
 ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from weft.core import Finding, Stype, format_time, to_plain
 from weft.data import ColumnStatistics, LinkStatistics, TableStatistics
+from weft.flow import Fault, examine_store
 from weft.project.view import text_table
 
 if TYPE_CHECKING:
@@ -113,6 +114,46 @@ def collect_garbage(folder: ProjectFolder, *, dry_run: bool = False) -> View:
         f"forgotten results and {swept.num_leftovers:,} leftovers {verb}; {swept.num_kept:,} pieces stay."
     )
     return View(text, to_plain(swept))
+
+
+def verify_store(folder: ProjectFolder) -> View:
+    """Compare everything in the store with its checksums; name what is damaged, who needs it, what to do."""
+    found = examine_store(folder.store)
+    plain = {
+        "num_blobs": found.num_blobs,
+        "num_refs": found.num_refs,
+        "is_sound": not found.faults,
+        "faults": [to_plain(f) | {"what_to_do": _remedy(f)} for f in found.faults],
+    }
+    head = f"{found.num_blobs:,} pieces of content and {found.num_refs:,} names were checked"
+    if not found.faults:
+        return View(f"{head}: all are sound.", plain)
+    lines = [f"{head}: {len(found.faults):,} cannot be used."]
+    for fault in found.faults:
+        lines += ["", f"{fault.fault}: {fault.place}", f"  needed by: {_needed_by(fault)}"]
+        lines.append(f"  what to do: {_remedy(fault)}")
+    return View("\n".join(lines), plain)
+
+
+_REMADE = ("nodes/", "runs/", "plans/")
+
+
+def _needed_by(fault: Fault) -> str:
+    named = [n for n in fault.needed_by if not n.startswith(("nodes/", "plans/"))]
+    steps = len(fault.needed_by) - len(named)
+    told = [*named[:5], *([f"{len(named) - 5} more names"] if len(named) > 5 else [])]
+    return ", ".join([*told, *([f"{steps} kept steps"] if steps else [])]) or "nothing"
+
+
+def _remedy(fault: Fault) -> str:
+    """Say what to do about a fault, by what needs it."""
+    if not fault.needed_by:
+        return "nothing needs it; weft store gc removes it."
+    kept = [n.split("/") for n in fault.needed_by if not n.startswith(_REMADE)]
+    runs = sorted({n[1] for n in kept if n[0] == "results"})
+    if runs:
+        return f"repeat the query of {', '.join(runs)}, which puts it back, or restore it from a copy."
+    return "repeat the query: what cannot be used is made again and replaced, the rest is found."
 
 
 def finding_line(finding: Finding) -> str:
