@@ -130,12 +130,50 @@ def test_init_writes_a_project_that_runs_and_does_not_overwrite(weft, place):
     assert "DATA119" in err
 
 
+def test_quantiles_are_columns_beside_a_predicted_number(weft):
+    spend = "PREDICT SUM(orders.total_amount, 0, 30, days) FOR EACH users.user_id"
+    weft("fit", "shop", "--query", spend, "--budget", "1s", "--models", "constant,heuristic")
+    code, out, err = weft("predict", "latest", "--quantiles", "0.1,0.9", "--json")
+    assert code == 0, err
+    row = json.loads(out)["predictions"][0]
+    assert row["q10"] <= row["q90"]
+    code, _, err = weft("predict", "latest", "--quantiles", "ten")
+    assert code == 1
+    assert "LEARN031" in err
+
+
 def test_store_gc_says_what_it_did(weft):
     code, out, _ = weft("store", "gc", "--dry-run")
     assert code == 0
     assert "would be removed" in out
     code, out, _ = weft("store", "gc", "--json")
     assert "num_blobs" in json.loads(out)
+
+
+def test_store_verify_names_a_flipped_byte_and_repeating_the_query_mends_it(weft, place):
+    fit = ["fit", "shop", *QUICK, "--project", "flip"]
+    assert weft(*fit)[0] == 0
+    code, out, _ = weft("store", "verify", "--project", "flip")
+    assert code == 0
+    assert "all are sound" in out
+    for blob in (place / "flip" / ".weft" / "blobs").rglob("*"):
+        if blob.is_file() and blob.read_bytes().startswith(b"PAR1"):
+            content = bytearray(blob.read_bytes())
+            content[len(content) // 2] ^= 1
+            blob.chmod(0o644)
+            blob.write_bytes(content)
+            break
+    code, out, _ = weft("store", "verify", "--project", "flip", "--json")
+    answer = json.loads(out)
+    assert (code, answer["is_sound"], len(answer["faults"])) == (1, False, 1)
+    assert answer["faults"][0]["digest"] == blob.parent.name + blob.name
+    code, out, _ = weft("store", "verify", "--project", "flip")
+    assert code == 1
+    assert f"damaged: blobs/{blob.parent.name}/{blob.name}" in out
+    assert "needed by: runs/" in out
+    assert "repeat the query" in out
+    assert weft(*fit)[0] == 0
+    assert weft("store", "verify", "--project", "flip")[0] == 0
 
 
 @pytest.mark.parametrize(

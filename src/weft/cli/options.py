@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from weft.core import UserError
+
 Folder = Annotated[
     str,
     typer.Argument(
@@ -53,3 +55,29 @@ Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Number of
 RunName = Annotated[str, typer.Argument(help="Name of a run, its start, or 'latest'.", metavar="RUN")]
 At = Annotated[str | None, typer.Option("--at", help="Anchor time; default: the last fact time.")]
 Entities = Annotated[list[str] | None, typer.Option("--entity", "-e", help="Key of an entity; repeatable.")]
+Quantiles = Annotated[
+    str | None,
+    typer.Option(
+        "--quantiles",
+        help="Such as 0.1,0.9: the columns q10 and q90 beside a predicted number, so that one outcome in ten "
+        "is expected below the first and one in ten above the second.",
+    ),
+]
+
+
+def levels(given: str | None) -> list[float] | None:
+    """Read the numbers of ``--quantiles``.
+
+    Raises:
+        UserError: ``LEARN031`` when one is no number.
+    """
+    if given is None:
+        return None
+    try:
+        return [float(part) for part in given.split(",")]
+    except ValueError:
+        raise UserError(
+            "LEARN031",
+            f"'{given}' is no list of quantiles.",
+            "write numbers between 0 and 1, such as 0.1,0.9.",
+        ) from None

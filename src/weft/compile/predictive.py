@@ -197,6 +197,7 @@ def compile_answer(
     at_us: int | None,
     entities: tuple[Any, ...] | None,
     explain: bool,
+    quantiles: tuple[float, ...] = (),
     resources: Resources,
 ) -> Plan:
     """Make the Plan that predicts, or explains one prediction, with a model that ``fit`` made.
@@ -208,6 +209,7 @@ def compile_answer(
         at_us: Anchor, microseconds UTC; ``None`` is the last fact time.
         entities: Keys; ``None`` for all.
         explain: Explain the first entity rather than predict all.
+        quantiles: Levels of the quantiles to predict beside the number itself.
         resources: Limits.
     """
     seeds = Node(
@@ -219,13 +221,14 @@ def compile_answer(
         resources=resources,
     )
     program = "explain_entity" if explain else "predict_seeds"
+    asked = {"quantiles": list(quantiles), "model": model} if quantiles else {}
+    read = ["tables", "labels", "features", "seeds", "seed_features", *(["evaluate"] if quantiles else [])]
     answer = Node(
         "answer",
         f"weft.compile.programs:{program}",
         code_version("data", "learn", "pql"),
-        parameters={"query": query},
-        inputs={n: n for n in ("tables", "labels", "features", "seeds", "seed_features")}
-        | {"model": f"candidate[{model}]"},
+        parameters={"query": query} | asked,
+        inputs={n: n for n in read} | {"model": f"candidate[{model}]"},
         resources=resources,
     )
     return Plan(fit.name, (*fit.nodes, seeds, _seed_features(query, resources), answer))

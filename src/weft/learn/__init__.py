@@ -9,6 +9,7 @@ from weft.learn.candidate import (
     read_candidate,
     read_predictions,
 )
+from weft.learn.conformal import Conformal, check_quantiles, quantile_name
 from weft.learn.data import Outline, Rows, TrainingData, expand_frames
 from weft.learn.encoder import Encoder
 from weft.learn.evaluation import Evaluation, LeaderboardRow, evaluate
@@ -26,6 +27,7 @@ __all__ = [
     "Calibration",
     "Candidate",
     "Comparison",
+    "Conformal",
     "Encoder",
     "Evaluation",
     "Header",
@@ -44,6 +46,7 @@ __all__ = [
     "TrainingData",
     "Verdict",
     "calibrate",
+    "check_quantiles",
     "evaluate",
     "expand_frames",
     "explain_rows",
@@ -58,6 +61,7 @@ __all__ = [
     "metrics_for",
     "not_applicable",
     "predict_table",
+    "quantile_name",
     "read_candidate",
     "read_predictions",
     "rung_names",

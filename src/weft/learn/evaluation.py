@@ -245,7 +245,8 @@ def _examples(predictor: Predictor, board: _Board, best: int) -> tuple[ExampleRo
 def _predictions(data: Any, boards: dict[Split, _Board], names: Sequence[str], best: int) -> pa.Table:
     parts = []
     for split, board in boards.items():
-        seeds = board.rows.seeds.select(["entity", "anchor_time"])
+        kept = ("entity", "anchor_time", "frame")
+        seeds = board.rows.seeds.select([c for c in board.rows.seeds.column_names if c in kept])
         columns: dict[str, Any] = {"split": pa.array([split.value] * seeds.num_rows, pa.string())}
         if data.task.type is TaskType.LINK_PREDICTION:
             forms = board.rows.form(get_metric(f"hit@{max(20, data.task.top_k or 1)}"), board.raw[best])

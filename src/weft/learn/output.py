@@ -11,23 +11,30 @@ import pyarrow.compute as pc
 
 from weft.core import FeatureKind, Offset, Task, TaskType
 from weft.learn.candidate import Predictor
+from weft.learn.conformal import Conformal, quantile_name
 from weft.learn.data import expand_frames
 from weft.learn.encoder import FIRST_CODE, Encoder
 from weft.learn.importance import divide_row, first_output
 from weft.learn.metrics import rank_items
 
 
-def predict_table(predictor: Predictor, task: Task, seeds: pa.Table, values: pa.Table) -> pa.Table:
+def predict_table(
+    predictor: Predictor,
+    task: Task,
+    seeds: pa.Table,
+    values: pa.Table,
+    conformal: Conformal | None = None,
+) -> pa.Table:
     """Predict, and lay the answer out.
 
     ==================  ==========================================================
     binary              entity, anchor_time, probability, prediction
-    regression          entity, anchor_time, prediction
+    regression          entity, anchor_time, prediction, a column for each quantile
     multiclass          entity, anchor_time, class, probability, rank
     multilabel          the same
     ranking             entity, anchor_time, item, score, rank
     link prediction     the same
-    forecasting         entity, anchor_time, frame, frame_start, frame_end, prediction
+    forecasting         entity, anchor_time, frame, frame_start, frame_end, prediction, quantiles
     ==================  ==========================================================
 
     Args:
@@ -35,6 +42,7 @@ def predict_table(predictor: Predictor, task: Task, seeds: pa.Table, values: pa.
         task: What it was fitted for.
         seeds: ``entity, anchor_time, cutoff``; one row per entity.
         values: Features of the seeds; candidate items for link prediction; one row per frame for forecasting.
+        conformal: Adds quantiles to predicted numbers: columns such as ``q10`` and ``q90``.
     """
     if task.type is TaskType.LINK_PREDICTION:
         return _ranked_items(predictor, task, seeds, values)
@@ -47,9 +55,10 @@ def predict_table(predictor: Predictor, task: Task, seeds: pa.Table, values: pa.
         answer = {} if threshold is None else {"prediction": pa.array(predicted >= threshold)}
         return pa.table({**head, "probability": pa.array(predicted, pa.float64()), **answer})
     if task.type is TaskType.REGRESSION:
-        return pa.table({**head, "prediction": pa.array(predicted, pa.float64())})
+        return pa.table({**head, **_numbers(predicted, conformal, None)})
     if task.type is TaskType.FORECASTING:
-        return pa.table({**head, **_frames(task, seeds), "prediction": pa.array(predicted, pa.float64())})
+        numbers = _numbers(predicted, conformal, seeds["frame"].to_numpy())
+        return pa.table({**head, **_frames(task, seeds), **numbers})
     return _classes(predictor, task, head, predicted)
 
 
@@ -136,6 +145,18 @@ def _shown(encoder: Encoder, value: float, position: int) -> str:
         code = int(value) - FIRST_CODE
         return vocabulary[code] if 0 <= code < len(vocabulary) else ("missing" if code < -1 else "other")
     return "missing" if np.isnan(value) else f"{value:.4g}"
+
+
+def _numbers(
+    predicted: np.ndarray, conformal: Conformal | None, frame: np.ndarray | None
+) -> dict[str, pa.Array]:
+    """Return the column ``prediction`` and one for each quantile."""
+    columns = {"prediction": pa.array(predicted, pa.float64())}
+    if conformal is None:
+        return columns
+    found = conformal.quantiles(predicted, frame)
+    names = [quantile_name(level) for level in conformal.levels]
+    return columns | {name: pa.array(found[:, i], pa.float64()) for i, name in enumerate(names)}
 
 
 def _frames(task: Task, seeds: pa.Table) -> dict[str, pa.Array]:

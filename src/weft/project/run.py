@@ -25,7 +25,7 @@ from weft.core import (
 from weft.data import export_frame, like_input
 from weft.flow import Output, Plan, RunResult
 from weft.hub import RunRecord
-from weft.learn import Evaluation
+from weft.learn import Evaluation, check_quantiles
 from weft.project.explanation import Explanation, GlobalExplanation
 from weft.project.folder import ProjectFolder
 from weft.project.tallies import decision_on, number_text, show_table, split_sizes, stage_facts
@@ -124,26 +124,38 @@ class Run:
             return rows
         return like_input(pa.Table.from_pylist([{**r, "ci": str(r["ci"])} for r in rows]), self.example)
 
-    def predict(self, *, at: str | dt.datetime | None = None, entities: Sequence[Any] | None = None) -> Any:
+    def predict(
+        self,
+        *,
+        at: str | dt.datetime | None = None,
+        entities: Sequence[Any] | None = None,
+        quantiles: Sequence[float] | None = None,
+    ) -> Any:
         """Predict with the winner.
 
         Args:
             at: Anchor time; the last fact time when left out.
             entities: Keys; all that exist and meet WHERE when left out.
+            quantiles: Such as ``[0.1, 0.9]`` for the columns ``q10`` and ``q90``; regression and forecasting.
 
         Returns:
             A frame of the type that went in (Arrow for files and databases); columns as in
             ``docs/reference/pql.md``.
         """
-        return like_input(self.predictions(at=at, entities=entities), self.example)
+        return like_input(self.predictions(at=at, entities=entities, quantiles=quantiles), self.example)
 
     def predictions(
-        self, *, at: str | dt.datetime | None = None, entities: Sequence[Any] | None = None
+        self,
+        *,
+        at: str | dt.datetime | None = None,
+        entities: Sequence[Any] | None = None,
+        quantiles: Sequence[float] | None = None,
     ) -> pa.Table:
         """Predict as `predict` does, always as an Arrow table."""
         from weft.compile import read_table
 
-        output = self._answer(at, entities, explain=False)
+        levels = () if quantiles is None else check_quantiles(self.task, quantiles)
+        output = self._answer(at, entities, explain=False, quantiles=levels)
         return read_table(output, "predictions.parquet")
 
     def predict_to(
@@ -151,12 +163,13 @@ class Run:
         *,
         at: str | None = None,
         entities: Sequence[str] | None = None,
+        quantiles: Sequence[float] | None = None,
         out: str | None = None,
         table: str = "predictions",
         mode: str = "replace",
     ) -> View:
         """Predict and write the result to a file or database, all or nothing; without ``out`` show it."""
-        predicted = self.predictions(at=at, entities=self._keys(entities))
+        predicted = self.predictions(at=at, entities=self._keys(entities), quantiles=quantiles)
         if out is None:
             return show_table(predicted)
         written = export_frame(predicted, out, table_name=table, mode=mode)
@@ -294,7 +307,14 @@ class Run:
             )
         return cells
 
-    def _answer(self, at: Any, entities: Sequence[Any] | None, *, explain: bool) -> Output:
+    def _answer(
+        self,
+        at: Any,
+        entities: Sequence[Any] | None,
+        *,
+        explain: bool,
+        quantiles: tuple[float, ...] = (),
+    ) -> Output:
         at_us = None if at is None else (parse_time(at) if isinstance(at, str) else to_micros(at))
         plan = compile_answer(
             self.plan,
@@ -303,6 +323,7 @@ class Run:
             at_us=at_us,
             entities=None if entities is None else tuple(entities),
             explain=explain,
+            quantiles=quantiles,
             resources=self.project.resources,
         )
         return self.project.run(plan, targets=("answer",)).outputs["answer"]

@@ -36,6 +36,7 @@ def predict(
     run: opt.RunName = "latest",
     at: opt.At = None,
     entity: opt.Entities = None,
+    quantiles: opt.Quantiles = None,
     out: Annotated[
         str | None,
         typer.Option(
@@ -52,9 +53,13 @@ def predict(
     """Predict with a finished run, for all entities or those named, and write the result all or nothing.
 
     Example: weft predict latest --at 2026-01-01 --out predictions.parquet
+
+    Example: weft predict latest --quantiles 0.1,0.9
     """
     folder = ProjectFolder(project or ".", memory_limit=memory_limit, threads=threads)
-    view = open_run(run, project=folder).predict_to(at=at, entities=entity, out=out, table=table, mode=mode)
+    view = open_run(run, project=folder).predict_to(
+        at=at, entities=entity, quantiles=opt.levels(quantiles), out=out, table=table, mode=mode
+    )
     print_json(view.plain) if as_json else print_result(view.text)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 import weft.data as data
 import weft.learn as learn
@@ -62,10 +63,21 @@ def predict_seeds(context: Context) -> dict[str, Any]:
     with open_tables(context.inputs["tables"], context.resources, context.scratch / "tables") as tables:
         query = compile_query(context.parameters["query"], tables.schema)
     predictor = open_predictor(context, "model")
-    table = learn.predict_table(predictor, query.task, seeds, values)
+    levels = context.parameters.get("quantiles")
+    conformal = _conformal(context, tuple(levels)) if levels else None
+    table = learn.predict_table(predictor, query.task, seeds, values, conformal)
     write_table(table, context.directory / PREDICTIONS)
     context.report(rows=table.num_rows)
     return {"rows": table.num_rows}
+
+
+def _conformal(context: Context, levels: tuple[float, ...]) -> learn.Conformal:
+    """Learn from the val rows of the evaluation how far the model's predictions are off."""
+    scored = read_table(context.inputs["evaluate"], PREDICTIONS)
+    val = scored.filter(pc.equal(scored["split"], "val"))
+    frame = val["frame"].to_numpy() if "frame" in val.column_names else None
+    model = val[f"model {context.parameters['model']}"].to_numpy()
+    return learn.Conformal.fit(levels, val["label"].to_numpy(), model, frame)
 
 
 def explain_entity(context: Context) -> dict[str, Any]:
