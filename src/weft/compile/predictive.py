@@ -220,18 +220,23 @@ def compile_answer(
         inputs={"tables": "tables"},
         resources=resources,
     )
-    program = "explain_entity" if explain else "predict_seeds"
+    answer = _answer(query, model, explain=explain, quantiles=quantiles, resources=resources)
+    return Plan(fit.name, (*fit.nodes, seeds, _seed_features(query, resources), answer))
+
+
+def _answer(
+    query: str, model: str, *, explain: bool, quantiles: tuple[float, ...], resources: Resources
+) -> Node:
     asked = {"quantiles": list(quantiles), "model": model} if quantiles else {}
     read = ["tables", "labels", "features", "seeds", "seed_features", *(["evaluate"] if quantiles else [])]
-    answer = Node(
+    return Node(
         "answer",
-        f"weft.compile.programs:{program}",
+        f"weft.compile.programs:{'explain_entity' if explain else 'predict_seeds'}",
         code_version("data", "learn", "pql"),
         parameters={"query": query} | asked,
         inputs={n: n for n in read} | {"model": f"candidate[{model}]"},
         resources=resources,
     )
-    return Plan(fit.name, (*fit.nodes, seeds, _seed_features(query, resources), answer))
 
 
 def _seed_features(query: str, resources: Resources) -> Node:

@@ -51,9 +51,7 @@ def predict_table(
     predicted = predictor.predict(values, seeds)
     head = {task.entity_column: seeds["entity"], "anchor_time": seeds["anchor_time"]}
     if task.type is TaskType.BINARY:
-        threshold = predictor.candidate.calibration.threshold
-        answer = {} if threshold is None else {"prediction": pa.array(predicted >= threshold)}
-        return pa.table({**head, "probability": pa.array(predicted, pa.float64()), **answer})
+        return pa.table({**head, **_yes_or_no(predicted, predictor.candidate.calibration.threshold)})
     if task.type is TaskType.REGRESSION:
         return pa.table({**head, **_numbers(predicted, conformal, None)})
     if task.type is TaskType.FORECASTING:
@@ -145,6 +143,11 @@ def _shown(encoder: Encoder, value: float, position: int) -> str:
         code = int(value) - FIRST_CODE
         return vocabulary[code] if 0 <= code < len(vocabulary) else ("missing" if code < -1 else "other")
     return "missing" if np.isnan(value) else f"{value:.4g}"
+
+
+def _yes_or_no(predicted: np.ndarray, threshold: float | None) -> dict[str, pa.Array]:
+    answer = {} if threshold is None else {"prediction": pa.array(predicted >= threshold)}
+    return {"probability": pa.array(predicted, pa.float64()), **answer}
 
 
 def _numbers(
