@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from weft.core import Dtype, Offset, Unit
+from weft.core import Dtype, Offset, Stype, Unit
 from weft.pql import rules
 from weft.pql.columns import look_up, path_to_entity
 from weft.pql.literals import coerce_constant
@@ -19,6 +19,7 @@ from weft.pql.query import (
     Condition,
     Literal,
     Span,
+    TextMatch,
     Window,
 )
 from weft.pql.scope import Scope
@@ -79,6 +80,8 @@ def bind_list_contains(scope: Scope, term: TextTest, bind_condition: BindConditi
     subject = format_column(ColumnName(listed.table, listed.column.column))
     value = coerce_constant(scope, term.constant, listed.dtype, subject)
     where: Condition = Comparison("=", listed.column, value)
+    if listed.column.stype is Stype.MULTICATEGORICAL and value.value is not None:
+        where = TextMatch("CONTAINS", listed.column, str(value.value))
     if listed.where is not None:
         where = And((listed.where, where))
     count = replace(listed, name=AggregateName.COUNT, column=None, where=where, dtype=Dtype.INT)

@@ -7,8 +7,9 @@ the bounds of windows. Floats are multiples of a quarter, so that sums are exact
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,27 @@ MAX_ROWS = 14
 INTEGERS = st.sampled_from([-2, -1, 0, 0, 1, 2, 3])
 FLOATS = st.sampled_from([-1.5, -0.25, 0.0, 0.25, 0.5, 1.0, 2.0])
 TEXTS = st.sampled_from(["a", "b", "ab", "A", "b%a_", "", "ü", "it's"])
-SETS = st.sampled_from(["a", "a, b", "b,ab", "", " b "])
+ITEMS = st.sampled_from(["a", "b", "ab", "A", "ü", "b c", "1", "it's", " b ", "\u00a0a\t", "", " "])
+SEPARATORS = (",", ";", "|", "<>", "json")
 INSTANTS = st.builds(
     lambda halves, micro: day(halves / 2) + dt.timedelta(microseconds=micro),
     st.integers(0, 2 * DAYS),
     st.sampled_from([0, 0, 0, 0, 1, -1]),
 )
+
+
+def sets(separator: str) -> st.SearchStrategy[str]:
+    """Draw texts of several categories: none, one, doubled, with space around them, in every writing."""
+    items = st.lists(ITEMS, max_size=4)
+    if separator == "<>":
+        return items.map(lambda found: "".join(f"<{item}>" for item in found))
+    if separator != "json":
+        return items.map(separator.join)
+    others = st.sampled_from(["", " ", "[", "7", '["a", null, 1, 2.5, true]', "[ ]"])
+    return st.one_of(items.map(json.dumps), items.map(lambda i: json.dumps(i, ensure_ascii=False)), others)
+
+
 VALUES: dict[Stype, st.SearchStrategy[Any]] = {
-    Stype.MULTICATEGORICAL: SETS,
     Stype.CATEGORICAL: TEXTS,
     Stype.TIMESTAMP: INSTANTS,
 }
@@ -42,8 +56,8 @@ FEATURES = (
     Column("text", Dtype.STRING, Stype.CATEGORICAL),
     Column("flag", Dtype.BOOL, Stype.CATEGORICAL),
     Column("when", Dtype.TIMESTAMP, Stype.TIMESTAMP),
-    Column("tags", Dtype.STRING, Stype.MULTICATEGORICAL, separator=","),
 )
+TAGS = Column("tags", Dtype.STRING, Stype.MULTICATEGORICAL)
 
 
 @dataclass(frozen=True)
@@ -86,7 +100,8 @@ def _draw_table(
 ) -> tuple[Table, list[Link]]:
     key_types = {"int": [Dtype.INT], "text": [Dtype.STRING], "pair": [Dtype.INT, Dtype.STRING], "none": []}
     key = tuple(Column(f"key{i}", dtype, Stype.ID) for i, dtype in enumerate(key_types[kind]))
-    columns = [*key, *FEATURES]
+    tags = replace(TAGS, separator=draw(st.sampled_from(SEPARATORS)))
+    columns = [*key, *FEATURES, tags]
     time = "at" if draw(st.integers(0, 3)) else None
     end = "until" if position == 0 and time and draw(st.booleans()) else None
     columns += [Column(c, Dtype.TIMESTAMP, Stype.TIMESTAMP) for c in (time, end) if c]
@@ -127,6 +142,8 @@ def _draw_value(draw: st.DrawFn, table: Table, column: Column, number: int) -> A
         return value if value is None or column.dtype is Dtype.INT else f"k{value}"
     if draw(st.integers(0, 4)) == 0:
         return None
+    if column.stype is Stype.MULTICATEGORICAL:
+        return draw(sets(column.separator or ","))
     by_dtype = {Dtype.INT: INTEGERS, Dtype.FLOAT: FLOATS, Dtype.BOOL: st.booleans()}
     return draw(by_dtype[column.dtype] if column.dtype in by_dtype else VALUES.get(column.stype, TEXTS))
 

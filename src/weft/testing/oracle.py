@@ -6,6 +6,7 @@ bucketed. It is meant for tiny databases; see `weft.testing.databases`.
 
 from __future__ import annotations
 
+import json
 import operator
 import re
 import statistics
@@ -43,6 +44,9 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+
+
+_OF_ITEMS = (AggregateName.LIST_DISTINCT, AggregateName.COUNT_DISTINCT)
 
 
 @dataclass(frozen=True)
@@ -191,6 +195,9 @@ class Moment:
         if aggregate.column is None:
             return len(chosen)
         values = [self._aggregated(aggregate, row, sight) for row in chosen]
+        if aggregate.column.stype is Stype.MULTICATEGORICAL and aggregate.name in _OF_ITEMS:
+            separator = self.schema.table(aggregate.column.table).column(aggregate.column.column).separator
+            values = [item for text in values for item in split_items(text, separator) or ()]
         return reduce_values(aggregate.name, values, self._is_text_list(), self.query.answer)
 
     def _bounds(self, aggregate: Aggregate, frame: int) -> tuple[int | None, int | None]:
@@ -293,12 +300,45 @@ def _tested(schema: Schema, node: Any, value: Any) -> bool | None:
     return not value if isinstance(node, Not) else _matches(schema, node, value)
 
 
-def _matches(schema: Schema, node: TextMatch, text: str) -> bool:
+def split_items(text: str | None, separator: str | None) -> list[str] | None:
+    """Return the items that a text of several categories lists; ``None`` where it lists nothing readable.
+
+    Args:
+        text: Of the column.
+        separator: As in `weft.core.Column`.
+    """
+    if text is None:
+        return None
+    if separator == "json":
+        parts = _json_items(text)
+    elif separator == "<>":
+        parts = re.findall("<([^<>]*)>", text)
+    else:
+        parts = text.split(separator or ",")
+    return None if parts is None else [part.strip() for part in parts if part.strip()]
+
+
+def _json_items(text: str) -> list[str] | None:
+    if not text.strip():
+        return []
+    try:
+        # Numbers stay as they are written.
+        found = json.loads(text, parse_int=str, parse_float=str)
+    except ValueError:
+        return None
+    if not isinstance(found, list):
+        return []
+    words = {True: "true", False: "false"}
+    return [words[item] if isinstance(item, bool) else item for item in found if item is not None]
+
+
+def _matches(schema: Schema, node: TextMatch, text: str) -> bool | None:
     operand = node.operand
     if node.op == "CONTAINS":
-        if isinstance(operand, ColumnValue) and operand.stype is Stype.MULTICATEGORICAL:
-            separator = schema.table(operand.table).column(operand.column).separator or ","
-            return node.text in [part.strip() for part in text.split(separator)]
+        column = operand.column if isinstance(operand, Aggregate) else operand
+        if isinstance(column, ColumnValue) and column.stype is Stype.MULTICATEGORICAL:
+            items = split_items(text, schema.table(column.table).column(column.column).separator)
+            return None if items is None else node.text in items
         return node.text in text
     if node.op == "STARTS":
         return text.startswith(node.text)

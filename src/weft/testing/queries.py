@@ -20,6 +20,7 @@ COMPARISONS = st.sampled_from(["=", "!=", "<", "<=", ">", ">="])
 UNITS = st.sampled_from(["days", "days", "days", "hours", "weeks", "months", "years", "minutes", "seconds"])
 LENGTHS = {"days": 20, "hours": 500, "weeks": 3, "months": 2, "years": 1, "minutes": 30000, "seconds": 10**6}
 NUMERIC = ("COUNT", "COUNT_DISTINCT", "SUM", "AVG", "MIN", "MAX", "STDDEV", "MEDIAN")
+ITEMS = ("'a'", "'b'", "'ü'", "'b c'", "'it''s'", "'1'")
 MAX_HOPS = 3
 
 
@@ -85,7 +86,8 @@ class _Texts:
         return f"PREDICT {self.aggregate(self.pick(['FIRST', 'LAST']), self.window(future=True), 'text')}"
 
     def _labels_target(self) -> str:
-        return f"PREDICT {self.aggregate('LIST_DISTINCT', self.window(future=True), 'text')} CLASSIFY"
+        column = self.pick(["text", "tags"])
+        return f"PREDICT {self.aggregate('LIST_DISTINCT', self.window(future=True), column)} CLASSIFY"
 
     def _ranking_target(self) -> str:
         return f"PREDICT {self.aggregate('LIST_DISTINCT', self.window(future=True), 'n')} RANK TOP 3"
@@ -109,7 +111,12 @@ class _Texts:
         return f"({self.condition(leaf, depth - 1)}) {kind} ({self.condition(leaf, depth - 1)})"
 
     def aggregate_test(self, *, future: bool) -> str:
-        kind = self.pick(["compare", "compare", "null", "between", "exists", "text", "in"])
+        kind = self.pick(["compare", "compare", "null", "between", "exists", "text", "in", "items"])
+        if kind == "items":
+            call = self.aggregate(
+                self.pick(["FIRST", "LAST", "LIST_DISTINCT"]), self.window(future=future), "tags"
+            )
+            return f"{call} {self.pick(['', 'NOT '])}CONTAINS {self.pick(ITEMS)}"
         if kind == "exists":
             table, path = self.way()
             inside = self.inside(table, path, "*")
@@ -139,7 +146,7 @@ class _Texts:
     def aggregate(self, name: str, window: str, column: str | None = None) -> str:
         table, path = self.way()
         if column is None:
-            names = {"COUNT": ["*", "n", "text"], "COUNT_DISTINCT": ["n", "text", "flag", "x y"]}
+            names = {"COUNT": ["*", "n", "text"], "COUNT_DISTINCT": ["n", "text", "flag", "x y", "tags"]}
             column = self.pick(names.get(name, ["n", "x y"]))
         return f"{name}({self.inside(table, path, column)}{self.timing(table, window)})"
 
@@ -165,6 +172,8 @@ class _Texts:
             return f"{text} {self.pick(['', 'NOT '])}IN ({one}, {self.pick([two, 'NULL'])})"
         if kind == "between":
             return f"{text} {self.pick(['', 'NOT '])}BETWEEN {one} AND {two}"
+        if kind == "text" and column.stype is Stype.MULTICATEGORICAL and self.coin():
+            return f"{text} {self.pick(['', 'NOT '])}CONTAINS {self.pick(ITEMS)}"
         if kind == "text" and column.dtype is Dtype.STRING:
             return f"{text} {self.text_test()}"
         return f"{text} {self.draw(COMPARISONS)} {one}"

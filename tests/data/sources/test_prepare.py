@@ -150,6 +150,17 @@ def test_values_are_cast_and_what_cannot_be_read_is_counted(values, dtype, expec
     assert all(f.evidence.startswith(f"{num_unread} values") for f in found)
 
 
+def test_lists_that_are_no_json_are_counted_and_stay_as_they_are(prepare):
+    values = ['["a", "b"]', "[a", "", None, "[]"]
+    schema = Schema((Table("t", (Column("v", Dtype.STRING, Stype.MULTICATEGORICAL, separator="json"),)),))
+    tables, info = prepare({"t": pa.table({"v": values})}, schema)
+    assert tables["t"]["v"].to_pylist() == values
+    found = [f for f in info.findings if f.rule == "unreadable_values"]
+    assert [f.evidence for f in found] == [
+        "1 values are no JSON, so whether they hold an item is not known: row 2 '[a'."
+    ]
+
+
 def test_vectors_of_different_lengths_are_refused(prepare):
     with pytest.raises(UserError, match=r"DATA040.*t\.v.*from 1 to 2"):
         prepare(*one(["[1, 2]", "[3]"], dtype=Dtype.VECTOR))

@@ -12,9 +12,11 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from weft.core import Dtype, Schema, Stype, to_datetime
+from weft.data.items import items_of
 from weft.data.labels.tree import Node
 from weft.pql.query import (
     Aggregate,
+    AggregateName,
     And,
     Arithmetic,
     ColumnValue,
@@ -26,8 +28,6 @@ from weft.pql.query import (
     Or,
     TextMatch,
 )
-
-SEPARATOR = ","
 
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,
@@ -93,6 +93,19 @@ def unknown(dtype: Dtype = Dtype.BOOL) -> Any:
     return some.nullif(some) if dtype is Dtype.BOOL else some.nullif(some).cast(_IBIS_TYPES[dtype])
 
 
+def listed_column(node: Node) -> ColumnValue | None:
+    """Return the column of several categories whose text a node gives, ``None`` for any other node."""
+    column = node.column if isinstance(node, Aggregate) else node
+    is_listed = isinstance(column, ColumnValue) and column.stype is Stype.MULTICATEGORICAL
+    gives_text = not isinstance(node, Aggregate) or node.name in (AggregateName.FIRST, AggregateName.LAST)
+    return column if is_listed and gives_text else None  # type: ignore[return-value]
+
+
+def column_items(value: Any, column: ColumnValue, schema: Schema) -> Any:
+    """Return the different items in a value of a column of several categories, as an Ibis array."""
+    return items_of(value, schema.table(column.table).column(column.column).separator)
+
+
 def _column(node: ColumnValue, scope: Scope) -> Any:
     return scope.column(node)
 
@@ -134,9 +147,9 @@ def _in_list(node: InList, scope: Scope) -> Any:
 
 def _text_match(node: TextMatch, scope: Scope) -> Any:
     operand = evaluate(node.operand, scope)
-    separator = _separator(node, scope.schema)
-    if separator is not None:
-        return operand.split(separator).map(lambda value: value.strip()).contains(node.text)
+    column = listed_column(node.operand)
+    if node.op == "CONTAINS" and column is not None:
+        return column_items(operand, column, scope.schema).contains(node.text)
     matchers = {
         "LIKE": operand.like,
         "CONTAINS": operand.contains,
@@ -144,16 +157,6 @@ def _text_match(node: TextMatch, scope: Scope) -> Any:
         "ENDS": operand.endswith,
     }
     return matchers[node.op](node.text)
-
-
-def _separator(node: TextMatch, schema: Schema) -> str | None:
-    """Return what separates the values of a multicategorical operand of CONTAINS."""
-    operand = node.operand
-    if node.op != "CONTAINS" or not isinstance(operand, ColumnValue):
-        return None
-    if operand.stype is not Stype.MULTICATEGORICAL:
-        return None
-    return schema.table(operand.table).column(operand.column).separator or SEPARATOR
 
 
 def _not(node: Not, scope: Scope) -> Any:

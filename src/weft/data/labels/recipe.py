@@ -7,12 +7,14 @@ deviation over the values in the order of their rows.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from weft.core import Dtype
+from weft.core import Dtype, Stype
+from weft.data.labels.condition import column_items
 from weft.data.tables import Tables
 from weft.pql.query import Aggregate, AggregateName, ColumnValue
 
@@ -67,17 +69,22 @@ class Distinct:
     Attributes:
         value: The result, from the different values of a group.
         cast: The type that the values are turned into first.
+        items: Turns a value into the list of those that count in its place; ``None`` where it is one.
     """
 
     value: Callable[[Any], Any]
     cast: str | None = None
+    items: Callable[[Any], Any] | None = None
     is_staged: ClassVar[bool] = True
     partial_columns: ClassVar[tuple[str, ...]] = ("x",)
 
     def reduce(self, rows: Any, keys: list[str]) -> Any:
         """Reduce rows to the different values per group."""
         value = rows["x"] if self.cast is None else rows["x"].cast(self.cast)
-        return rows.filter(rows["x"].notnull()).select(*keys, x=value).distinct()
+        if self.items is not None:
+            value = self.items(rows["x"]).unnest()
+        found = rows.filter(rows["x"].notnull()).select(*keys, x=value)
+        return found.distinct()
 
     def merge(self, partials: Any, keys: list[str]) -> Any:
         """Put partial results together: ``keys`` and ``value``."""
@@ -101,8 +108,13 @@ def recipe_of(tables: Tables, aggregate: Aggregate, is_text: bool) -> Recipe:
         return Grouped(lambda g: {"n": g.count()}, lambda g: {"n": g["n"].sum()}, lambda g: g["n"], ("n",))
     if name in (AggregateName.SUM, AggregateName.AVG):
         return _sums(tables, column, name)
+    items = None
+    if column.stype is Stype.MULTICATEGORICAL:
+        items = functools.partial(column_items, column=column, schema=tables.schema)
     if name is AggregateName.LIST_DISTINCT:
-        return Distinct(lambda x: x.collect(order_by=x), "string" if is_text else None)
+        return Distinct(lambda x: x.collect(order_by=x), "string" if is_text else None, items)
+    if name is AggregateName.COUNT_DISTINCT:
+        return Distinct(lambda x: x.count(), items=items)
     return _SIMPLE[name]
 
 
@@ -140,11 +152,10 @@ def _deviation(g: Any) -> Any:
     return (squares / (count - 1.0).nullif(0.0)).sqrt()
 
 
-_SIMPLE: dict[AggregateName, Recipe] = {
+_SIMPLE: dict[AggregateName, Grouped] = {
     AggregateName.COUNT: Grouped(
         lambda g: {"n": g["x"].count()}, lambda g: {"n": g["n"].sum()}, lambda g: g["n"], ("n",)
     ),
-    AggregateName.COUNT_DISTINCT: Distinct(lambda x: x.count()),
     AggregateName.MIN: _extreme(lambda x: x.min()),
     AggregateName.MAX: _extreme(lambda x: x.max()),
     AggregateName.FIRST: _edge("first"),

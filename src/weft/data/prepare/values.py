@@ -7,6 +7,7 @@ from typing import Any
 
 from weft.core import Dtype, Finding, Schema, Severity, Table, UserError
 from weft.data.engine import fetch_row, quote_name
+from weft.data.items import JSON, unreadable_sql
 from weft.data.prepare.casts import Cast
 from weft.data.sources.parquet import first_line
 
@@ -121,6 +122,8 @@ def count_unread(engine: Any, view: str, table: str, casts: Iterable[Cast]) -> l
     for cast in casts:
         if cast.column.dtype is Dtype.VECTOR:
             _check_lengths(engine, view, table, cast)
+        if cast.column.separator == JSON and cast.source is Dtype.STRING:
+            findings += _unread_lists(engine, view, table, cast)
     return findings
 
 
@@ -134,6 +137,24 @@ def _unread(engine: Any, view: str, table: str, cast: Cast, number: int) -> Find
         f"{_shown(engine, view, cast, str(cast.failed))}.",
         "mend the rows, or choose another type for the column.",
     )
+
+
+def _unread_lists(engine: Any, view: str, table: str, cast: Cast) -> list[Finding]:
+    unread = unreadable_sql(quote_name(cast.column.name))
+    number = int(fetch_row(engine, f"SELECT count(*) FILTER ({unread}) FROM {view}")[0])
+    if not number:
+        return []
+    return [
+        Finding(
+            "unreadable_values",
+            Severity.ALARM,
+            table,
+            (cast.column.name,),
+            f"{number:,} values are no JSON, so whether they hold an item is not known: "
+            f"{_shown(engine, view, cast, unread)}.",
+            "mend the rows, or set another separator for the column.",
+        )
+    ]
 
 
 def _check_lengths(engine: Any, view: str, table: str, cast: Cast) -> None:

@@ -14,7 +14,6 @@ _NUMERIC = (
     AggregateName.MEDIAN,
 )
 _ORDERED = (AggregateName.MIN, AggregateName.MAX)
-_NEED_ONE_VALUE = (*_ORDERED, AggregateName.LIST_DISTINCT)
 _WORDS = {
     Dtype.STRING: "text",
     Dtype.BOOL: "boolean",
@@ -49,7 +48,7 @@ def _refusal(scope: Scope, name: AggregateName, column: ColumnValue) -> str | No
         return _WORDS[column.dtype]
     if name in (*_NUMERIC, *_ORDERED) and is_number and _is_key(scope, column):
         return "a key"
-    if name in _NEED_ONE_VALUE and column.stype is Stype.MULTICATEGORICAL:
+    if name in _ORDERED and column.stype is Stype.MULTICATEGORICAL:
         return "a list of categories"
     return None
 
