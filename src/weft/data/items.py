@@ -7,7 +7,6 @@ prediction show what the user knows. Whoever needs the items reads them with `it
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 JSON = "json"
@@ -40,6 +39,11 @@ def unreadable_sql(name: str) -> str:
     return f"trim({name}) <> '' AND NOT json_valid({name})"
 
 
+def find_all(text: Any, pattern: str, group: int = 0) -> Any:
+    """Return all that a regular expression, or a group of it, matches in an Ibis text, as an array."""
+    return _functions()["find_all"](text, pattern, group)
+
+
 def _json_items(value: Any) -> Any:
     functions = _functions()
     text = (value.strip() == "").ifelse("[]", functions["is_json"](value).ifelse(value, None))
@@ -47,30 +51,33 @@ def _json_items(value: Any) -> Any:
 
 
 def _tag_items(value: Any) -> Any:
-    return _functions()["matches"](value, "<([^<>]*)>", 1)
+    return find_all(value, "<([^<>]*)>", 1)
 
 
 @functools.cache
-def _functions() -> dict[str, Callable[..., Any]]:
+def _functions() -> dict[str, Any]:
     """Functions of DuckDB that Ibis has no words for."""
     import ibis
 
     builtin = ibis.udf.scalar.builtin
+    text, texts = ibis.dtype("string"), ibis.dtype("array<string>")
+    return {
+        "distinct": builtin(_unary, name="list_distinct", signature=((texts,), texts)),
+        "is_json": builtin(_unary, name="json_valid", signature=((text,), ibis.dtype("boolean"))),
+        "json_texts": builtin(_binary, name="json_extract_string", signature=((text, text), texts)),
+        "find_all": builtin(
+            _ternary, name="regexp_extract_all", signature=((text, text, ibis.dtype("int32")), texts)
+        ),
+    }
 
-    @builtin(name="list_distinct", signature=(("array<string>",), "array<string>"))
-    def distinct(items):  # type: ignore[no-untyped-def]
-        ...
 
-    @builtin(name="json_valid", signature=(("string",), "boolean"))
-    def is_json(text):  # type: ignore[no-untyped-def]
-        ...
+def _unary(value: Any) -> None:
+    """Stand for a function of one argument; the engine runs its own."""
 
-    @builtin(name="json_extract_string", signature=(("string", "string"), "array<string>"))
-    def json_texts(text, path):  # type: ignore[no-untyped-def]
-        ...
 
-    @builtin(name="regexp_extract_all", signature=(("string", "string", "int32"), "array<string>"))
-    def matches(text, pattern, group):  # type: ignore[no-untyped-def]
-        ...
+def _binary(first: Any, second: Any) -> None:
+    """Stand for a function of two arguments; the engine runs its own."""
 
-    return {"distinct": distinct, "is_json": is_json, "json_texts": json_texts, "matches": matches}
+
+def _ternary(first: Any, second: Any, third: Any) -> None:
+    """Stand for a function of three arguments; the engine runs its own."""

@@ -5,6 +5,7 @@ import statistics
 from collections import Counter
 
 from weft.data.tables import ROW
+from weft.testing.oracle import split_items
 
 DAY = 86_400_000_000
 
@@ -96,6 +97,9 @@ class Oracle:
             if row is None:
                 return None
         value = row[source.column]
+        if source.reading is not None and value is not None:
+            separator = self.db.schema.table(self.end_of(table, source)).column(source.column).separator
+            return _READ[source.reading](value, source.part, separator)
         if source.among is not None and value is not None:
             link = self.links[source.among]
             if any(row[c] is None for c in link.columns):
@@ -111,6 +115,9 @@ class Oracle:
             return float(value)
         return value
 
+    def end_of(self, table, source):
+        return self.links[source.ups[-1]].parent if source.ups else table
+
     def aggregate(self, recipe, found, cutoff, anchor):
         chosen = found
         if recipe.window_us is not None:
@@ -119,6 +126,15 @@ class Oracle:
             chosen = chosen[-recipe.last :]
         values = [v for _, v in chosen if v is not None]
         return _AGGREGATES[recipe.aggregate](recipe, found, chosen, values, cutoff, anchor)
+
+
+_READ = {
+    "characters": lambda value, part, separator: float(len(value)),
+    "words": lambda value, part, separator: float(len(value.split())),
+    "items": lambda value, part, separator: float(len(set(split_items(value, separator)))),
+    "has": lambda value, part, separator: float(part in split_items(value, separator)),
+    "component": lambda value, part, separator: value[int(part)],
+}
 
 
 def _mean(values):
@@ -192,7 +208,8 @@ _AGGREGATES = {
     "last": lambda r, f, c, v, cut, a: f[-1][1] if f else None,
     "value": lambda r, f, c, v, cut, a: f[-1][1] if f else None,
     "first": lambda r, f, c, v, cut, a: f[0][1] if f else None,
-    "age": lambda r, f, c, v, cut, a: _since(a, f[-1][1]) if f else None,
+    "age": lambda r, f, c, v, cut, a: _since(a, f[-1][1]) if f and (f[-1][1] or 0) <= cut else None,
+    "planned_age": lambda r, f, c, v, cut, a: _since(a, f[-1][1]) if f else None,
     "mean": lambda r, f, c, v, cut, a: _mean(v),
     "sum": lambda r, f, c, v, cut, a: math.fsum(v),
     "min": lambda r, f, c, v, cut, a: min(v, default=None),

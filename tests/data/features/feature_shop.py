@@ -1,5 +1,6 @@
 """Random tiny databases that hold every kind of path, written as prepared tables."""
 
+import json
 import random
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ ARROW = {
     Dtype.BOOL: pa.bool_(),
     Dtype.STRING: pa.string(),
     Dtype.TIMESTAMP: pa.timestamp("us"),
+    Dtype.VECTOR: pa.list_(pa.float32()),
 }
 
 
@@ -37,16 +39,45 @@ def instant(name):
     return Column(name, Dtype.TIMESTAMP, Stype.TIMESTAMP)
 
 
+def lists(name, separator):
+    return Column(name, Dtype.STRING, Stype.MULTICATEGORICAL, separator=separator)
+
+
+def text(name):
+    return Column(name, Dtype.STRING, Stype.TEXT)
+
+
 SCHEMA = Schema(
     (
         Table("brands", (key("id"), word("country"), number("size")), ("id",)),
         Table(
-            "products", (key("id"), key("brand_id"), number("price"), instant("listed")), ("id",), "listed"
+            "products",
+            (
+                key("id"),
+                key("brand_id"),
+                number("price"),
+                instant("listed"),
+                lists("uses", "<>"),
+                Column("looks", Dtype.VECTOR, Stype.EMBEDDING),
+                instant("withdrawn"),
+            ),
+            ("id",),
+            "listed",
         ),
         Table("shelves", (key("product_id"), key("shop"), number("level")), ("product_id", "shop")),
         Table(
             "customers",
-            (key("id"), key("referrer_id"), word("city"), instant("born"), instant("since")),
+            (
+                key("id"),
+                key("referrer_id"),
+                word("city"),
+                instant("born"),
+                instant("since"),
+                text("about"),
+                lists("likes", "json"),
+                instant("left"),
+                instant("renewal"),
+            ),
             ("id",),
             "since",
         ),
@@ -61,6 +92,8 @@ SCHEMA = Schema(
                 word("kind"),
                 Column("gift", Dtype.BOOL, Stype.CATEGORICAL),
                 instant("at"),
+                text("note"),
+                lists("tags", ";"),
             ),
             ("id",),
             "at",
@@ -168,10 +201,29 @@ def random_rows(seed: int, *, num_orders=40) -> Rows:
         "orders": orders,
         "refunds": refunds,
     }
+    _describe(tables, random.Random(seed + 1))
     for rows in tables.values():
         for number_, row in enumerate(rows):
             row[ROW] = number_
     return Rows(tables)
+
+
+def _describe(tables, rng):
+    """Add texts, lists, vectors and dates that lie before, on and after the days of the rows."""
+    maybe = lambda value: None if rng.random() < 0.2 else value  # noqa: E731
+    some = lambda: [rng.choice(["x", "y", "z w", "ü", "x "]) for _ in range(rng.randint(0, 3))]  # noqa: E731
+    words = lambda: rng.choice(["", " ", "one", "one two", " größe\t三 \n vier", "it's"])  # noqa: E731
+    for product in tables["products"]:
+        product["uses"] = maybe("".join(f"<{item}>" for item in some()))
+        product["looks"] = maybe([rng.choice([-1.0, 0.25, 2.0]) for _ in range(3)])
+        product["withdrawn"] = maybe(product["listed"] + rng.randint(0, 60) * DAY)
+    for customer in tables["customers"]:
+        customer["about"], customer["likes"] = maybe(words()), maybe(json.dumps(some()))
+        customer["left"] = maybe(customer["since"] + rng.randint(0, 90) * DAY)
+        customer["renewal"] = customer["since"] + rng.randint(60, 200) * DAY
+    tables["customers"][0]["renewal"], tables["customers"][1]["renewal"] = 180 * DAY, 190 * DAY
+    for order in tables["orders"]:
+        order["note"], order["tags"] = maybe(words()), maybe("; ".join(some()))
 
 
 def seeds_of(pairs) -> pa.Table:

@@ -36,6 +36,10 @@ def test_every_aggregate_and_every_kind_of_path_is_planned(tmp_path):
         features = plan_features(tables, QUERY, options=FeatureOptions(max_features=10_000))
     assert set(BUILT_IN) - {_recipe(f).aggregate for f in features} == set()
     walked = {(tuple((m.down, m.up) for m in r.moves), r.downs, r.source.ups) for r in map(_recipe, features)}
+    readings = {(r.source.column, r.source.reading) for r in map(_recipe, features) if r.source.reading}
+    in_texts = {("about", "characters"), ("about", "words"), ("note", "characters"), ("note", "words")}
+    in_lists = {(c, r) for c in ("likes", "tags", "uses") for r in ("items", "has")}
+    assert readings == in_texts | in_lists | {("looks", "component")}
     orders, referred = "orders.customer_id -> customers", "customers.referrer_id -> customers"
     product = "orders.product_id -> products"
     assert ((), (orders,), (product, "products.brand_id -> brands")) in walked, "attributes of the other side"

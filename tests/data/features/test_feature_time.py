@@ -94,6 +94,14 @@ def _altered(rows, until, seed):
         if time is None or time <= until:
             return row
         changes = {"amount": 99.0, "kind": "q", "cost": 77.0, "price": -5.0, "city": "z", "gift": True}
+        changes |= {
+            "note": "three new words",
+            "tags": "x;new",
+            "likes": '["x"]',
+            "about": "new",
+            "left": until,
+        }
+        changes |= {"uses": "<x><new>", "looks": [9.0, 9.0, 9.0], "withdrawn": until, "renewal": until}
         moved = {"customer_id": 10 + rng.randint(0, 6), "product_id": rng.randint(0, 4)}
         known = {k: v for k, v in (changes | moved).items() if k in row}
         return row | known

@@ -209,6 +209,12 @@ def _first(view: View, recipe: Recipe) -> Values:
 
 
 def _age(view: View, recipe: Recipe) -> Values:
+    """A date after the cutoff may have been written there later, so it is read as missing."""
+    last = _last(view, recipe)
+    return days(view.anchors - np.where(last <= view.cutoffs, last, np.nan))
+
+
+def _planned_age(view: View, recipe: Recipe) -> Values:
     return days(view.anchors - _last(view, recipe))
 
 
@@ -265,6 +271,7 @@ BUILT_IN: dict[str, Compute] = {
     "value": _last,
     "first": _first,
     "age": _age,
+    "planned_age": _planned_age,
     "mean": lambda v, r: _numbers(v, r).mean(v.slices(r)),
     "sum": lambda v, r: _numbers(v, r).sum(v.slices(r)),
     "min": lambda v, r: _numbers(v, r).minimum(v.slices(r)),

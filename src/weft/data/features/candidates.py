@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from weft.core import Dtype, Stype
 from weft.data.features.options import FeatureOptions
 from weft.data.features.paths import Attribute, Graph, Reach
+from weft.data.features.readings import is_read_in_parts
 from weft.data.features.recipe import Recipe, Source
 from weft.data.features.target import TargetPart
 
@@ -26,6 +27,7 @@ class Setting:
     windows: tuple[int, ...]
     own: tuple[str, ...] = ()
     num_rows: Mapping[str, int] = field(default_factory=dict)
+    planned: frozenset[tuple[str, str]] = frozenset()
 
 
 def is_number(attribute: Attribute) -> bool:
@@ -37,7 +39,9 @@ def is_number(attribute: Attribute) -> bool:
 
 def is_readable(attribute: Attribute) -> bool:
     """Tell whether an attribute is read at all."""
-    return is_number(attribute) or is_category(attribute) or attribute.dtype is Dtype.TIMESTAMP
+    if attribute.dtype is Dtype.TIMESTAMP or is_read_in_parts(attribute):
+        return True
+    return is_number(attribute) or is_category(attribute)
 
 
 def is_category(attribute: Attribute) -> bool:
@@ -46,7 +50,7 @@ def is_category(attribute: Attribute) -> bool:
 
 
 def own_values(entity: str, attributes: Sequence[Attribute], setting: Setting) -> list[Recipe]:
-    """Return columns of the entity and of its parents."""
+    """Return columns of the entity and of its parents: numbers, categories and dates."""
     recipes = []
     for a in attributes:
         if is_number(a):
@@ -54,7 +58,8 @@ def own_values(entity: str, attributes: Sequence[Attribute], setting: Setting) -
         elif is_category(a):
             recipes.append(Recipe("rows", "value", source=replace(a.source, words=True)))
         elif a.dtype is Dtype.TIMESTAMP:
-            recipes.append(Recipe("rows", "age", source=a.source))
+            is_plan = (a.table, a.source.column) in setting.planned
+            recipes.append(Recipe("rows", "planned_age" if is_plan else "age", source=a.source))
     time = setting.graph.schema.table(entity).time_column
     if time is not None:
         recipes.append(Recipe("rows", "age", source=Source(time)))
@@ -101,6 +106,13 @@ def category_recipes(reach: Reach, source: Source, values: Sequence[str], settin
         found += [share, replace(share, last=10)]
         found += [replace(share, window_us=w) for w in setting.windows[-1:]]
     return found
+
+
+def reading_recipes(reach: Reach, source: Source, setting: Setting) -> list[Recipe]:
+    """Return aggregates of what is read of texts, lists and vectors of rows: few, as readings are many."""
+    base = Recipe("rows", "mean", reach.moves, reach.downs, source)
+    windowed = [replace(base, window_us=w) for w in setting.windows[-1:]]
+    return [base, *windowed, replace(base, aggregate="last")]
 
 
 def key_recipes(reach: Reach, column: str) -> list[Recipe]:

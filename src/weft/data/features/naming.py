@@ -21,6 +21,7 @@ _WORDS = {
     "first": "{what} of the first of {rows}",
     "value": "{what}",
     "age": "days from {what} to the anchor",
+    "planned_age": "days from {what} to the anchor, negative where it is still to come",
     "nulls": "share of missing {what} over {rows}",
     "trend": "mean of {what} over {rows} minus its mean over all of them",
     "slope": "slope of {what} over {rows}, per row",
@@ -137,6 +138,7 @@ class Namer:
         column = f"{self._links[source.ups[-1]].parent if source.ups else table}.{source.column}"
         if len(source.ups) > 1 or _several(self._links, source.ups):
             column += f" (by {', '.join(u.partition(' ')[0] for u in source.ups)})"
+        column = _reading_words(source, column)
         if source.age:
             return f"days from {column} to the row"
         if source.among is not None:
@@ -216,9 +218,23 @@ def _source_slug(source: Source) -> str:
         return "target_" + source.target.replace(":", "")
     return (
         source.column
+        + (f"_{source.reading}" if source.reading else "")
+        + (f"_{source.part}" if source.part is not None else "")
         + ("_age" if source.age else "")
         + ("_among_" + _link_slug(source.among) if source.among else "")
     )
+
+
+def _reading_words(source: Source, column: str) -> str:
+    if source.reading is None:
+        return column
+    return {
+        "characters": f"the number of characters of {column}",
+        "words": f"the number of words of {column}",
+        "items": f"the number of items of {column}",
+        "has": f"whether {column} holds '{source.part}'",
+        "component": f"component {source.part} of {column}",
+    }[source.reading]
 
 
 def _rows_slug(recipe: Recipe) -> str:

@@ -15,18 +15,20 @@ from weft.core import Dtype, Feature, FeatureKind, TaskType
 from weft.data.features import candidates as offer
 from weft.data.features.aggregates import user_aggregates
 from weft.data.features.compute import FeatureEngine
+from weft.data.features.dates import planned_dates
 from weft.data.features.leaves import can_shift
 from weft.data.features.naming import Namer
 from weft.data.features.options import FeatureOptions
 from weft.data.features.paths import Attribute, Excluded, Graph, Reach
-from weft.data.features.recipe import Recipe
+from weft.data.features.readings import is_read_in_parts, readings
+from weft.data.features.recipe import Recipe, Source
 from weft.data.features.screen import Screen, top_values
 from weft.data.features.seeds import read_seeds
 from weft.data.features.selection import label_matrix, select
-from weft.data.features.target import TargetPart, target_parts
+from weft.data.features.target import target_parts
 from weft.data.tables import Tables
 from weft.pql import columns_in
-from weft.pql.query import Query
+from weft.pql.query import ColumnValue, Query
 
 _SCREEN_ROWS = 2_000
 _LISTS = (TaskType.MULTILABEL, TaskType.MULTILABEL_RANKING, TaskType.LINK_PREDICTION)
@@ -79,10 +81,17 @@ class _Planner:
         windows = tuple(dict.fromkeys(int(horizon * f) for f in options.window_factors))
         graph = Graph(tables.schema, self.excluded)
         self.setting = offer.Setting(
-            graph, self.parts, options, windows, tuple(user_aggregates()), self._counts()
+            graph,
+            self.parts,
+            options,
+            windows,
+            tuple(user_aggregates()),
+            self._counts(),
+            planned_dates(tables),
         )
         self.engine = FeatureEngine(tables, query, self.train)
         self._top_values: dict[tuple[str, str], list[str] | None] = {}
+        self._parts_read: dict[tuple[str, str], list[Source]] = {}
         self._screen = self._make_screen()
 
     def _counts(self) -> dict[str, int]:
@@ -126,13 +135,14 @@ class _Planner:
         own = self._attributes(Reach((), (), entity), depth=2)
         own = [a for a in own if not offer.is_category(a) or self._values(a) is not None]
         found += offer.own_values(entity, own, self.setting)
-        shifts = can_shift(self.query, self.parts) and not self._reads_excluded(self.parts)
+        found += [Recipe("rows", "value", source=s) for a in own for s in self._readings(a)]
+        shifts = can_shift(self.query, self.parts) and not self._reads_unusable()
         if shifts:
             found += offer.shifted_recipes()
         wants_labels = not shifts if self.options.past_labels is None else self.options.past_labels
         if wants_labels and self.train is not None and self._has_plain_labels():
             found += offer.label_recipes(is_number=self.query.task.type is not TaskType.MULTICLASS)
-        found += [r for r in offer.everyone_recipes(self.setting) if not self._reads_excluded(self.parts)]
+        found += [r for r in offer.everyone_recipes(self.setting) if not self._reads_unusable()]
         reaches = self.setting.graph.reaches(entity, self.options.max_hops)
         for reach in reaches[: self.options.max_paths]:
             found += self._along(reach)
@@ -148,7 +158,7 @@ class _Planner:
         graph = self.setting.graph
         for attribute in self._attributes(reach, depth=2 if is_near else 0):
             found += self._of_attribute(reach, attribute, is_near)
-        if not self._reads_excluded(self.parts):
+        if not self._reads_unusable():
             for source, dtype in offer.target_sources(reach.table, self.parts):
                 if dtype in (Dtype.INT, Dtype.FLOAT, Dtype.BOOL):
                     found += offer.number_recipes(reach, source, self.setting, rich=is_near)
@@ -171,6 +181,8 @@ class _Planner:
             values = self._values(attribute)
             if values is not None:
                 found += offer.category_recipes(reach, attribute.source, values, self.setting)
+        for source in self._readings(attribute):
+            found += offer.reading_recipes(reach, source, self.setting)
         return found
 
     def _attributes(self, reach: Reach, *, depth: int) -> list[Attribute]:
@@ -194,8 +206,30 @@ class _Planner:
         newest: int = pc.max(self.train["cutoff"].cast(pa.timestamp("us")).cast(pa.int64())).as_py()
         return newest
 
-    def _reads_excluded(self, parts: tuple[TargetPart, ...]) -> bool:
-        return any((c.table, c.column) in self.excluded for p in parts for c in p.columns)
+    def _readings(self, attribute: Attribute) -> list[Source]:
+        """Return what is read of texts, lists and vectors; nothing of others."""
+        if not is_read_in_parts(attribute):
+            return []
+        key = (attribute.table, attribute.source.column)
+        if key not in self._parts_read:
+            self._parts_read[key] = readings(self.tables, attribute, self._until(), self.options)
+        return [replace(s, ups=attribute.source.ups) for s in self._parts_read[key]]
+
+    def _reads_unusable(self) -> bool:
+        """Tell whether the target reads a column that features may not: excluded, or dates written later.
+
+        What a condition says of such a date is known per row, not per cutoff, so it cannot be cut off.
+        """
+        return any(
+            (c.table, c.column) in self.excluded or self._is_unplanned_date(c)
+            for p in self.parts
+            for c in p.columns
+        )
+
+    def _is_unplanned_date(self, column: ColumnValue) -> bool:
+        is_own_time = column.column == self.tables.schema.table(column.table).time_column
+        is_planned = (column.table, column.column) in self.setting.planned
+        return column.dtype is Dtype.TIMESTAMP and not is_own_time and not is_planned
 
     def _dated(self, recipe: Recipe) -> Recipe:
         if not self.as_of:

@@ -32,6 +32,9 @@ class Source:
             condition holds, ``value`` what it aggregates, ``met`` whether that meets the comparison.
         age: The value is the time of the row minus the column, in days.
         words: The values are read as categories, whatever their type.
+        reading: What is read of a text, list or vector, see `weft.data.features.readings`; ``None``
+            is the value itself.
+        part: Of ``reading``: the item that is looked for, or the number of the component.
     """
 
     column: str = ""
@@ -40,6 +43,8 @@ class Source:
     target: str | None = None
     age: bool = False
     words: bool = False
+    reading: str | None = None
+    part: str | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from weft.core import Link, Schema
 from weft.data.features.columns import Categories, Numbers
+from weft.data.features.readings import read
 from weft.data.features.recipe import Source
 from weft.data.features.segments import Ints, Segments
 from weft.data.features.target import RowScope, TargetPart
@@ -303,6 +304,9 @@ class _Builder:
         if not source.column:
             return ibis.literal(1, "int64")
         value = self._visible(joined, source.ups, source.column)
+        if source.reading is not None:
+            table = self._links[source.ups[-1]].parent if source.ups else self._scan.table
+            value = read(value, source, self._tables.schema.table(table).column(source.column))
         if source.age:
             return joined["time"].epoch_seconds() / 86400.0 - value.epoch_seconds() / 86400.0
         if source.among is None:

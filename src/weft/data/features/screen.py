@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from weft.core import Dtype
 from weft.data.features.candidates import is_number
 from weft.data.features.compute import FeatureEngine
 from weft.data.features.options import FeatureOptions
 from weft.data.features.paths import Attribute, Reach
+from weft.data.features.readings import first_reading, is_read_in_parts
 from weft.data.features.recipe import Recipe
 from weft.data.features.seeds import Seeds
 from weft.data.features.segments import Floats
@@ -40,6 +42,15 @@ def top_values(
     most = counted.order_by([counted["n"].desc(), "value"]).limit(options.top_values)
     found: list[str] = tables.fetch(most)["value"].to_pylist()
     return found
+
+
+def _last_of(attribute: Attribute, reach: Reach) -> Recipe:
+    if is_read_in_parts(attribute):
+        return Recipe("rows", "last", reach.moves, reach.downs, first_reading(attribute))
+    if attribute.dtype is Dtype.TIMESTAMP:
+        return Recipe("rows", "age", reach.moves, reach.downs, attribute.source)
+    source = replace(attribute.source, words=not is_number(attribute))
+    return Recipe("rows", "last", reach.moves, reach.downs, source)
 
 
 class Screen:
@@ -81,10 +92,7 @@ class Screen:
         scores: list[float] = []
         size = self._chunk_size(reach.table)
         for begin in range(0, len(attributes), size):
-            recipes = [
-                Recipe("rows", "last", reach.moves, reach.downs, replace(a.source, words=not is_number(a)))
-                for a in attributes[begin : begin + size]
-            ]
+            recipes = [_last_of(a, reach) for a in attributes[begin : begin + size]]
             scores += [score(ranks(v), self._label) for v in self._engine.compute(self._seeds, recipes)]
         best = np.argsort(-np.array(scores), kind="stable")[: self._most]
         return frozenset(columns[i] for i in best)
