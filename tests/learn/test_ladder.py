@@ -1,5 +1,8 @@
 """From candidates to a verdict: blend, comparison, sentences, importance, answers."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -147,6 +150,33 @@ def test_a_winner_that_is_the_simplest_says_so():
     )
 
 
+def test_a_verdict_says_what_a_constant_and_the_best_rule_on_val_reach():
+    constant = replace(candidate("constant", 0, 0.5), test=0.5)
+    weaker = replace(candidate("entity", 10, 0.6), test=0.9, words="mean of the past")
+    rule = replace(candidate("heuristic", 20, 0.7), test=0.72, words="the more orders, the likelier")
+    best = candidate("lightgbm", 40, 0.85)
+    gaps = [Comparison(c.model, 0.1, 0.05, 0.2) for c in (constant, weaker, rule)]
+    metric, several = get_metric("auroc"), [constant, weaker, rule, best]
+    told = judge(metric, several, best, 0.842, Interval(0.81, 0.87), gaps, "test").sentence
+    assert told.startswith(
+        "lightgbm is best on val and reaches auroc 0.842 [0.81, 0.87] on test (a constant reaches 0.5; the "
+        "best simple rule, “the more orders, the likelier”, reaches 0.72), significantly better"
+    )
+    on_val = judge(metric, several, best, 0.85, None, gaps, "val").sentence
+    assert "reaches 0.7), significantly better" in on_val
+    rules_only = judge(metric, several[:3], rule, 0.72, None, gaps[:2], "test").sentence
+    assert "(a constant reaches 0.5)" in rules_only
+
+
+def test_a_simpler_model_that_does_better_on_test_is_not_called_not_worse():
+    both = [candidate("constant", 0, 0.8), candidate("linear", 30, 0.85)]
+    worse = Comparison("constant", -0.04, -0.06, -0.01)
+    told = judge(get_metric("accuracy"), both, both[1], 0.5, None, [worse], "test")
+    assert (
+        "the simpler constant even does better there (-0.04 [-0.06, -0.01]), so it may do." in told.sentence
+    )
+
+
 def test_noise_is_not_called_better():
     rng = np.random.default_rng(0)
     samples = np.vstack([0.7 + 0.02 * rng.normal(size=500), 0.7 + 0.02 * rng.normal(size=500)])
@@ -164,6 +194,21 @@ def test_what_is_called_important_moves_predictions_more_than_chance(binary):
     assert sum(f.value for f in found.features) == pytest.approx(1.0)
     assert found.deletion.is_faithful
     assert all(i > r for i, r in zip(found.deletion.important, found.deletion.random, strict=True))
+
+
+def test_importance_is_measured_on_val_alone(binary):
+    data, folders = binary
+    found = measure_importance(Predictor.open(folders[4]), SimpleNamespace(val=data.val), seed=0)
+    assert found.num_rows == min(len(data.val), 1000)
+
+
+@pytest.mark.parametrize("rung", ["lightgbm", "heuristic"])
+def test_importance_of_a_task_with_classes_counts_all_of_them(rung, tmp_path):
+    data = make_data(TaskType.MULTICLASS, n=900)
+    climb(data, tmp_path, (rung,))
+    found = measure_importance(Predictor.open(tmp_path / rung), data, seed=0)
+    assert found.features[0].name == "strong"
+    assert sum(f.value for f in found.features) == pytest.approx(1.0)
 
 
 def test_a_constant_has_no_importance(binary):

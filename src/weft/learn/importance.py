@@ -16,6 +16,8 @@ SAMPLE_ROWS = 1_000
 _NUM_REMOVED = (1, 3, 10)
 _NUM_RANDOM = 10
 _BATCH_ROWS = 20_000
+_ABLATED_ROWS = 200
+_MOST_CLASSES = 10
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Importance:
         links: By link walked.
         columns: By column, ``table.column``.
         deletion: The check.
+        num_rows: Rows of val that it was measured on.
     """
 
     model: str
@@ -66,20 +69,20 @@ class Importance:
     links: tuple[Share, ...]
     columns: tuple[Share, ...]
     deletion: Deletion | None
+    num_rows: int = 0
 
 
 def measure_importance(predictor: Predictor, data: Any, *, seed: int) -> Importance | None:
-    """Measure what moves a model's predictions on a sample of val and test rows.
+    """Measure what moves a model's predictions on a sample of val rows; for classes, on average over them.
 
     Returns:
         ``None`` for a model that reads no feature, such as a constant.
     """
     rng = np.random.default_rng(seed)
-    matrix = _sample([data.val.matrix, data.test.matrix], rng)
+    matrix = _sample(data.val.matrix, rng)
     if not matrix.size:
         return None
-    divided, method = _divide(predictor.model, matrix)
-    weights = np.abs(divided).mean(axis=0)
+    weights, method = _weigh(predictor.model, matrix)
     if not weights.sum() > 0:
         return None
     features: Sequence[Feature] = predictor.model.header.encoder.features
@@ -92,6 +95,7 @@ def measure_importance(predictor: Predictor, data: Any, *, seed: int) -> Importa
         links=_grouped(features, shares, lambda f: f.links),
         columns=_grouped(features, shares, lambda f: tuple(f"{f.table}.{c}" for c in f.columns)),
         deletion=_check(predictor.model, matrix, shares, rng),
+        num_rows=len(matrix),
     )
 
 
@@ -125,25 +129,42 @@ def _explained_class(model: Model, matrix: np.ndarray) -> int | None:
     return None if prediction.ndim == 1 else int(prediction[0].argmax())
 
 
-def _divide(model: Model, matrix: np.ndarray) -> tuple[np.ndarray, str]:
-    index = None if not model.header.classes else _explained_class(model, matrix)
-    divided = model.contribution_matrix(matrix, index)
-    if divided is not None:
-        return divided[:, :-1], "contributions"
-    return _ablate(model, matrix[:200], index), "ablation"
+def _weigh(model: Model, matrix: np.ndarray) -> tuple[np.ndarray, str]:
+    """Return the mean absolute movement by each feature, shape ``(features,)``, and how it was measured."""
+    total = np.zeros(matrix.shape[1])
+    for index in _told_classes(model, matrix):
+        divided = model.contribution_matrix(matrix, index)
+        if divided is None:
+            few = matrix[:_ABLATED_ROWS]
+            return np.abs(_ablate(model, few, None)).mean(axis=0), "ablation"
+        total += np.abs(divided[:, :-1]).mean(axis=0)
+    return total, "contributions"
+
+
+def _told_classes(model: Model, matrix: np.ndarray) -> list[int | None]:
+    """Return the classes that are predicted most; ``[None]`` for a model without classes."""
+    if not model.header.classes:
+        return [None]
+    likeliest = np.argsort(-model.score(matrix).mean(axis=0), kind="stable")
+    return [int(index) for index in likeliest[:_MOST_CLASSES]]
 
 
 def _ablate(model: Model, matrix: np.ndarray, index: int | None) -> np.ndarray:
-    """Leave out one feature at a time; return by how much that lowers each prediction."""
+    """Leave out one feature at a time; return by how much that lowers each prediction.
+
+    Without an ``index`` a prediction of several classes counts by how far they move on average.
+    """
     num = matrix.shape[1]
-    whole = first_output(model.score(matrix), index)
+    whole = model.score(matrix)
     change = np.zeros(matrix.shape)
     step = max(1, _BATCH_ROWS // max(1, len(matrix)))
     for start in range(0, num, step):
         columns = range(start, min(start + step, num))
         variants = np.concatenate([_without(model, matrix, [c]) for c in columns])
-        scores = first_output(model.score(variants), index).reshape(len(columns), len(matrix))
-        change[:, start : start + len(columns)] = (whole - scores).T
+        moved = whole - model.score(variants).reshape(len(columns), *whole.shape)
+        if whole.ndim == 2:
+            moved = np.abs(moved).mean(axis=2) if index is None else moved[:, :, index]
+        change[:, start : start + len(columns)] = moved.T
     return change
 
 
@@ -163,12 +184,10 @@ def _check(model: Model, matrix: np.ndarray, shares: np.ndarray, rng: np.random.
     if not sizes:
         return None
     matrix = matrix[:300]
-    index = None if not model.header.classes else _explained_class(model, matrix)
-    whole = first_output(model.score(matrix), index)
+    whole = model.score(matrix)
 
     def moved(columns: Sequence[int]) -> float:
-        changed = first_output(model.score(_without(model, matrix, columns)), index)
-        return float(np.abs(changed - whole).mean())
+        return float(np.abs(model.score(_without(model, matrix, columns)) - whole).mean())
 
     order = np.argsort(-shares, kind="stable")
     important = tuple(moved([int(c) for c in order[:m]]) for m in sizes)
@@ -179,13 +198,11 @@ def _check(model: Model, matrix: np.ndarray, shares: np.ndarray, rng: np.random.
     return Deletion(sizes, important, random, all(i > r for i, r in zip(important, random, strict=True)))
 
 
-def _sample(matrices: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    parts = []
-    for matrix in matrices:
-        if len(matrix):
-            size = min(len(matrix), SAMPLE_ROWS // len(matrices))
-            parts.append(np.asarray(matrix[np.sort(rng.choice(len(matrix), size, replace=False))]))
-    return np.concatenate(parts) if parts else np.empty((0, 0), dtype=np.float32)
+def _sample(matrix: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    if not len(matrix):
+        return np.empty((0, 0), dtype=np.float32)
+    rows = rng.choice(len(matrix), min(len(matrix), SAMPLE_ROWS), replace=False)
+    return np.asarray(matrix[np.sort(rows)])
 
 
 def _ranked(parts: Any, most: int = 60) -> tuple[Share, ...]:

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from weft.core import Split
 from weft.learn.bootstrap import Interval, interval
 from weft.learn.candidate import Candidate
 from weft.learn.metrics import Metric
+
+# Rungs up to the heuristic follow one rule that a person could apply by hand.
+_RULES_COST = 20
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def judge(
     comparisons: Sequence[Comparison],
     split: str,
 ) -> Verdict:
-    """Say in one sentence what won, by how much, and whether a simpler model would do.
+    """Say in one sentence what won, what simple means reach, and whether a simpler model would do.
 
     Args:
         metric: What is scored.
@@ -101,12 +105,11 @@ def judge(
     cheaper = [c for c in candidates if c.cost < winner.cost and c.model in by_name]
     ordered = sorted(cheaper, key=lambda c: (c.cost, c.fit_s))
     close = next((c for c in ordered if not by_name[c.model].is_significant), None)
-    head = _head(metric, winner, score, spread, split)
+    head = _head(metric, winner, score, spread, split) + _baseline(metric, candidates, winner, split)
     if close is not None:
         against = by_name[close.model]
-        sentence = (
-            f"{head}; the simpler {close.model} is not significantly worse ({_gap(against)}), so it may do."
-        )
+        how = "even does better there" if against.high < 0 else "is not significantly worse"
+        sentence = f"{head}; the simpler {close.model} {how} ({_gap(against)}), so it may do."
         return Verdict(sentence, winner.model, close.model, against, False)
     if not ordered:
         return Verdict(f"{head}, and nothing simpler was tried.", winner.model, winner.model, None, True)
@@ -120,6 +123,23 @@ def _head(metric: Metric, winner: Candidate, score: float | None, spread: Interv
         return f"{winner.model} is best on val; its {metric.name} is undefined on {split}"
     inside = f" [{spread.low:.4g}, {spread.high:.4g}]" if spread else ""
     return f"{winner.model} is best on val and reaches {metric.name} {score:.4g}{inside} on {split}"
+
+
+def _baseline(metric: Metric, candidates: Sequence[Candidate], winner: Candidate, split: str) -> str:
+    """Say what a constant and the rule that is best on val reach, as far as they are not the winner."""
+    told = []
+    constant = next((c for c in candidates if c.cost == 0 and c.model != winner.model), None)
+    if constant is not None and (reached := _score_on(constant, split)) is not None:
+        told.append(f"a constant reaches {reached:.4g}")
+    rules = [c for c in candidates if 0 < c.cost <= _RULES_COST and c.val is not None]
+    rule = max(rules, key=lambda c: metric.gain(c.val or 0.0, 0.0), default=None)
+    if rule is not None and rule.cost < winner.cost and (reached := _score_on(rule, split)) is not None:
+        told.append(f"the best simple rule, “{rule.words}”, reaches {reached:.4g}")
+    return f" ({'; '.join(told)})" if told else ""
+
+
+def _score_on(candidate: Candidate, split: str) -> float | None:
+    return candidate.test if split == Split.TEST.value else candidate.val
 
 
 def _gap(comparison: Comparison) -> str:
