@@ -92,6 +92,25 @@ def test_a_run_is_explained_in_words_and_as_data(run):
     assert set(plain["tables"]) & {"orders", "visits", "users"}
     assert str(told).startswith(f"{run.winner} predicts")
     assert all({"table", "effect", "row"} <= set(r) for r in plain["rows"])
+    assert plain["words"].startswith(f"{run.winner} predicts {plain['prediction']:.4g} for users {key} at ")
+    assert plain["anchor_time"] in plain["words"]
+    assert 0 < plain["usual"] < 1
+    for title, sums in (("table", "tables"), ("link", "links"), ("column", "columns")):
+        assert f"amount  {title}" in str(told)
+        name, amount = next(iter(plain[sums].items()))
+        assert f"{amount:+.4f}  {name}" in str(told)
+    assert "<table>" in told._repr_html_()
+
+
+def test_importance_names_tables_links_and_columns_and_is_checked(run):
+    told = run.importance()
+    for title in ("table", "link", "column", "feature"):
+        assert f"share  {title}" in str(told)
+    assert "val rows" in str(told)
+    assert "most important feature" in str(told)
+    plain = told.to_json()["importance"]
+    assert {"tables", "links", "columns", "features"} <= set(plain)
+    assert plain["deletion"]["is_faithful"]
 
 
 def test_explained_rows_are_the_entitys_own_and_not_later_than_the_anchor(run, shop):

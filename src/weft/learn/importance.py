@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from weft.core import Feature
+from weft.core import Feature, TaskType
 from weft.learn.candidate import Predictor
 from weft.learn.rung import Model
 
@@ -18,6 +18,7 @@ _NUM_RANDOM = 10
 _BATCH_ROWS = 20_000
 _ABLATED_ROWS = 200
 _MOST_CLASSES = 10
+_UNITS = {TaskType.REGRESSION: "value", TaskType.FORECASTING: "value", TaskType.LINK_PREDICTION: "score"}
 
 
 @dataclass(frozen=True)
@@ -108,12 +109,13 @@ def divide_row(model: Model, matrix: np.ndarray) -> tuple[np.ndarray, float, str
 
     Returns:
         Signed amounts ``(features,)``, the score that nothing is known of, and the unit's name:
-        ``log-odds``, ``value`` or ``change of prediction`` where the model does not divide its scores.
+        ``log-odds``, ``value``, ``score`` for items, or ``change of prediction`` where the model does not
+        divide its scores.
     """
     index = _explained_class(model, matrix)
     divided = model.contribution_matrix(matrix, index)
     if divided is not None:
-        unit = "value" if model.header.task.type.value in ("regression", "forecasting") else "log-odds"
+        unit = _UNITS.get(model.header.task.type, "log-odds")
         return divided[0, :-1], float(divided[0, -1]), unit
     amounts = _ablate(model, matrix, index)[0]
     return amounts, float(first_output(model.score(matrix), index)[0]), "change of prediction"

@@ -16,6 +16,7 @@ from weft.learn.data import expand_frames
 from weft.learn.encoder import FIRST_CODE, Encoder
 from weft.learn.importance import divide_row, first_output
 from weft.learn.metrics import rank_items
+from weft.learn.rung import sigmoid
 
 
 def predict_table(
@@ -89,10 +90,11 @@ class RowExplanation:
 
     Attributes:
         prediction: What was predicted; the probability of ``about`` for tasks with classes.
-        about: The class or item that is explained; empty for numbers and yes or no.
+        about: The class, item or frame that is explained; empty for a single number and for yes or no.
         base: What would be predicted knowing nothing, in the unit of the amounts.
-        unit: Of the amounts.
+        unit: Of the amounts: ``value``, ``log-odds``, ``score`` or ``change of prediction``.
         amounts: Largest first.
+        usual: ``base`` as a prediction; ``None`` where it cannot be told.
     """
 
     prediction: float
@@ -100,6 +102,7 @@ class RowExplanation:
     base: float
     unit: str
     amounts: tuple[Amount, ...]
+    usual: float | None = None
 
 
 def explain_rows(predictor: Predictor, values: pa.Table, seeds: pa.Table | None = None) -> RowExplanation:
@@ -111,6 +114,8 @@ def explain_rows(predictor: Predictor, values: pa.Table, seeds: pa.Table | None 
         about = str(values["item"][place].as_py())
         values = values.slice(place, 1)
     else:
+        if model.header.task.type is TaskType.FORECASTING:
+            about = f"frame 0 of {model.header.task.num_frames}"
         values = values.slice(0, 1)
         seeds = None if seeds is None else seeds.slice(0, 1)
     return explain_matrix(predictor, model.header.encoder.matrix(values, seeds), about)
@@ -132,7 +137,17 @@ def explain_matrix(predictor: Predictor, matrix: np.ndarray, about: str = "") ->
         if a != 0
     ]
     ordered = tuple(sorted(told, key=lambda t: -abs(t.amount)))
-    return RowExplanation(float(first_output(predicted)[0]), about, base, unit, ordered)
+    usual = _usual(predictor, base, unit)
+    return RowExplanation(float(first_output(predicted)[0]), about, base, unit, ordered, usual)
+
+
+def _usual(predictor: Predictor, base: float, unit: str) -> float | None:
+    """Return what is predicted of a row of which nothing is known."""
+    if unit == "value":
+        return base
+    if unit == "log-odds" and predictor.model.header.task.type is TaskType.BINARY:
+        return float(predictor.candidate.calibration.apply(sigmoid(np.array([base])))[0])
+    return None
 
 
 def _shown(encoder: Encoder, value: float, position: int) -> str:
@@ -142,7 +157,12 @@ def _shown(encoder: Encoder, value: float, position: int) -> str:
         vocabulary = encoder.vocabularies[feature.name]
         code = int(value) - FIRST_CODE
         return vocabulary[code] if 0 <= code < len(vocabulary) else ("missing" if code < -1 else "other")
-    return "missing" if np.isnan(value) else f"{value:.4g}"
+    return "missing" if np.isnan(value) else _number(float(value))
+
+
+def _number(value: float) -> str:
+    """Write a number with four digits, large ones in full: ``16,880``."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _yes_or_no(predicted: np.ndarray, threshold: float | None) -> dict[str, pa.Array]:

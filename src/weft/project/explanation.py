@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from weft.core import from_plain, to_plain
+from weft.core import format_time, from_plain, to_plain
 from weft.learn import Importance, RowExplanation
 from weft.project.view import html_table, text_table
 
@@ -13,6 +14,15 @@ if TYPE_CHECKING:
     from weft.project.run import Run
 
 _MOST = 12
+_MOST_GROUPS = 6
+
+
+UNITS = {
+    "value": "in units of the label; with the usual prediction they add up to this one",
+    "log-odds": "in log-odds: +0.7 about doubles the odds, -0.7 halves them",
+    "score": "in units of the score that items are ranked by",
+    "change of prediction": "by how much the prediction would be lower (+) or higher (-) without it",
+}
 
 
 @dataclass(frozen=True)
@@ -21,7 +31,9 @@ class Explanation:
 
     Attributes:
         run: Name of the run.
+        table: The entity's table.
         entity: Key of the entity.
+        anchor_us: Instant of the prediction, microseconds UTC.
         model: The model that predicted.
         told: Prediction, base and signed amounts per feature.
         rows: Rows whose absence would change the prediction, the largest effect first: ``table, link, effect,
@@ -29,7 +41,9 @@ class Explanation:
     """
 
     run: str
+    table: str
     entity: Any
+    anchor_us: int
     model: str
     told: RowExplanation
     rows: tuple[dict[str, Any], ...]
@@ -38,7 +52,23 @@ class Explanation:
     def of(cls, run: Run, entity: Any, value: dict[str, Any]) -> Explanation:
         """Read what the node made."""
         told = from_plain(RowExplanation, value["contributions"])
-        return cls(run.name, entity, run.winner, told, tuple(value["rows"]))
+        table = run.task.entity_table
+        return cls(run.name, table, entity, value["anchor_us"], run.winner, told, tuple(value["rows"]))
+
+    @property
+    def words(self) -> str:
+        """The explanation in a sentence or two."""
+        about = f" for {self.told.about}" if self.told.about else ""
+        usual = "" if self.told.usual is None else f", where {self.told.usual:.4g} is usual"
+        parts = [
+            f"{self.model} predicts {self.told.prediction:.4g}{about} for {self.table} {self.entity} "
+            f"at {format_time(self.anchor_us)}{usual}."
+        ]
+        for verb, sign in (("raises", 1), ("lowers", -1)):
+            chosen = next((a for a in self.told.amounts if a.amount * sign > 0), None)
+            if chosen is not None:
+                parts.append(f"What {verb} it most: {chosen.words} is {chosen.value} ({chosen.amount:+.3g}).")
+        return " ".join(parts)
 
     def by_table(self) -> dict[str, float]:
         """Return the sum of the amounts per table."""
@@ -58,7 +88,9 @@ class Explanation:
         return {
             "run": self.run,
             "entity": self.entity,
+            "anchor_time": format_time(self.anchor_us),
             "model": self.model,
+            "words": self.words,
             **{k: v for k, v in plain.items() if k != "$type"},
             "tables": self.by_table(),
             "links": self.by_link(),
@@ -67,19 +99,47 @@ class Explanation:
         }
 
     def __str__(self) -> str:
-        about = f" for {self.told.about}" if self.told.about else ""
-        parts = [f"{self.model} predicts {self.told.prediction:.4g}{about} for {self.entity}.", ""]
-        parts.append(f"What moved it, in {self.told.unit}:")
-        parts.append(text_table(["amount", "value", "what"], self._cells()))
-        if self.rows:
-            parts += ["", "Rows that matter (prediction with the row minus without it):"]
-            parts += [f"  {r['effect']:+.4f}  {r['table']}: {_row_text(r['row'])}" for r in self.rows[:_MOST]]
-        return "\n".join(parts)
+        parts = [self.words, ""]
+        if not self.told.amounts:
+            return f"{parts[0]} Nothing that {self.model} looks at moves this prediction."
+        parts.append(f"What moved it, {UNITS.get(self.told.unit, self.told.unit)}:")
+        for title, sums in (
+            ("table", self.by_table()),
+            ("link", self.by_link()),
+            ("column", self.by_column()),
+        ):
+            cells = [[f"{amount:+.4f}", name] for name, amount in list(sums.items())[:_MOST_GROUPS]]
+            if cells:
+                parts += ["", text_table(["amount", title], cells)]
+        parts += ["", text_table(["amount", "value", "feature"], self._cells())]
+        rest = self.told.amounts[_MOST:]
+        if rest:
+            parts.append(f"… and {len(rest)} more features, together {sum(a.amount for a in rest):+.4f}")
+        return "\n".join([*parts, *self._row_lines()])
+
+    def _row_lines(self) -> list[str]:
+        """Write the rows whose absence would change the prediction."""
+        if not self.rows:
+            return []
+        lines = ["", "Rows that moved it (the prediction with the row minus without it):"]
+        lines += [f"  {r['effect']:+.4f}  {r['table']}: {_row_text(r['row'])}" for r in self.rows[:_MOST]]
+        seen = ", ".join(f"{link} {num:,}" for link, num in sorted(self._rows_by_link().items()))
+        return [
+            *lines,
+            f"The newest {_per_link(self.rows)} rows per link were tried one at a time, of {seen}.",
+        ]
+
+    def _rows_by_link(self) -> dict[str, int]:
+        return {r["link"]: r["num_rows"] for r in self.rows}
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.model} predicts {self.told.prediction:.4g}</p>" + html_table(
-            ["amount", "value", "what"], self._cells()
-        )
+        tables = [[f"{amount:+.4f}", name] for name, amount in self.by_table().items()]
+        parts = [f"<p>{html.escape(self.words)}</p>", html_table(["amount", "table"], tables)]
+        parts.append(html_table(["amount", "value", "feature"], self._cells()))
+        rows = [[f"{r['effect']:+.4f}", r["table"], _row_text(r["row"])] for r in self.rows[:_MOST]]
+        if rows:
+            parts.append(html_table(["effect", "table", "row"], rows))
+        return "".join(parts)
 
     def _cells(self) -> list[list[str]]:
         return [[f"{a.amount:+.4f}", a.value, a.words] for a in self.told.amounts[:_MOST]]
@@ -108,7 +168,7 @@ class GlobalExplanation:
         told = self.importance
         if told is None:
             return f"{self.model} reads no feature: its predictions are the same for everybody."
-        parts = [f"What moves the predictions of {told.model}:"]
+        parts = [f"What moves the predictions of {told.model}, measured on {told.num_rows:,} val rows:"]
         for title, shares in (
             ("table", told.tables),
             ("link", told.links),
@@ -126,7 +186,11 @@ class GlobalExplanation:
         rows = (
             [[f"{s.value:.1%}", s.words] for s in self.importance.features[:_MOST]] if self.importance else []
         )
-        return html_table(["share", "feature"], rows)
+        tables = [[f"{s.value:.1%}", s.words] for s in self.importance.tables] if self.importance else []
+        note = deletion_sentence(self.importance) if self.importance else str(self)
+        return (
+            html_table(["share", "table"], tables) + html_table(["share", "feature"], rows) + f"<p>{note}</p>"
+        )
 
 
 def deletion_sentence(importance: Importance) -> str:
@@ -136,10 +200,16 @@ def deletion_sentence(importance: Importance) -> str:
         return ""
     size, important, random = check.removed[-1], check.important[-1], check.random[-1]
     told = "The check agrees" if check.is_faithful else "The check does not agree"
-    return (
-        f"{told}: without the {size} most important features predictions move by {important:.3g}, "
-        f"without {size} random ones by {random:.3g}."
-    )
+    named = "the most important feature" if size == 1 else f"the {size} most important features"
+    others = "a random one" if size == 1 else f"{size} random ones"
+    return f"{told}: without {named} predictions move by {important:.3g}, without {others} by {random:.3g}."
+
+
+def _per_link(rows: tuple[dict[str, Any], ...]) -> int:
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row["link"]] = counts.get(row["link"], 0) + 1
+    return max(counts.values())
 
 
 def _row_text(row: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from weft.project.opening import open_outputs
 from weft.project.options import split_options
 from weft.project.query_explanation import QueryExplanation
 from weft.project.run import Run
+from weft.project.tallies import undefined_text
 from weft.project.views import View
 
 if TYPE_CHECKING:
@@ -98,12 +99,13 @@ class Query:
         """Write the label table to a Parquet or CSV file; say how many rows each split has."""
         labels = self.run_labels(**options)
         export_frame(self.label_table(**options), str(out), table_name="labels", mode="replace")
-        counts = ", ".join(f"{k} {v:,}" for k, v in labels.counts.items())
+        counts = ", ".join(f"{k} {v:,}" for k, v in labels.counts.items() if not k.endswith("_undefined"))
         plain = {"file": str(out), "task": self.task.type.value, "counts": labels.counts}
         findings = "\n".join(f"{f.subject}: {f.evidence} {f.advice}" for f in labels.findings)
         plain["findings"] = to_plain(labels.findings)
+        text = f"Wrote {labels.table.num_rows:,} labels to {out} ({counts.replace('_', ' ')})."
         return View(
-            f"Wrote {labels.table.num_rows:,} labels to {out} ({counts}).\n{findings}".rstrip(), plain
+            "\n".join(part for part in (text, undefined_text(labels.counts), findings) if part), plain
         )
 
     def fit(self, *, budget: str = DEFAULT_BUDGET, seed: int = 0, **options: Any) -> Run:

@@ -34,6 +34,15 @@ def split_sizes(counts: dict[str, int]) -> dict[str, int]:
     return sizes
 
 
+def undefined_text(counts: Mapping[str, int]) -> str:
+    """Say how many rows were left out because their label is undefined; empty when none were."""
+    found = {k.removesuffix("_undefined"): v for k, v in counts.items() if k.endswith("_undefined")}
+    if not found:
+        return ""
+    told = ", ".join(f"{name} {num:,}" for name, num in found.items())
+    return f"Left out because their label is undefined: {told}."
+
+
 def stage_facts(event: Event) -> dict[str, Any]:
     """Return what a run keeps of the last event of a node."""
     return {

@@ -39,4 +39,5 @@ def html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _is_number(text: str) -> bool:
-    return text.replace(".", "", 1).replace("-", "", 1).replace(",", "").replace("–", "0").isdigit()
+    bare = text.removesuffix("%").strip().lstrip("+-")
+    return bare.replace(".", "", 1).replace(",", "").replace("–", "0").isdigit()

@@ -15,13 +15,18 @@ from weft.core import Finding, History, Task
 
 @dataclass(frozen=True)
 class SplitFacts:
-    """One part of the training table. ``label_mean`` is the rate of TRUE or the mean of the label."""
+    """One part of the training table.
+
+    ``label_mean`` is the rate of TRUE or the mean of the label; ``undefined`` counts rows left out because
+    they have no label.
+    """
 
     name: str
     rows: int
     entities: int
     anchors: int
     label_mean: float | None = None
+    undefined: int = 0
 
 
 @dataclass(frozen=True)

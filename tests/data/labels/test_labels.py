@@ -271,3 +271,21 @@ def test_the_keys_after_for_do_not_restrict_training(tmp_path):
         target = "PREDICT COUNT(orders.*, 0, 7) FOR EACH users.user_id"
         everyone, one = (compile_query(text, tables.schema) for text in (target, f"{target} = 1"))
         assert build_labels(tables, one).table == build_labels(tables, everyone).table
+
+
+@pytest.mark.parametrize("split_column", [None, "part"])
+def test_rows_without_a_label_are_counted_by_split(split_column, tmp_path):
+    orders = [*daily_orders(40), order(900, 3, 20.5), order(901, 4, 30.5)]
+    users = [user(1), user(2), user(3, part="test"), user(4, part="val"), user(5, part=None)]
+    with open_shop(tmp_path, users=users, orders=orders) as tables:
+        query = compile_query(f"PREDICT AVG(orders.amount, 0, 1) {FOR}", tables.schema)
+        labels = build_labels(tables, query, SplitOptions(split_column=split_column))
+        anchors = {s.value: len(set(labels.layout.anchors(s))) for s in Split}
+        users_in = {"train": 2, "val": 1, "test": 1} if split_column else dict.fromkeys(anchors, 5)
+        for split, num in anchors.items():
+            asked = users_in[split] * num
+            assert labels.counts[f"{split}_undefined"] == asked - labels.counts[split]
+        assert labels.counts["test_undefined"] > 0
+        always = compile_query(f"PREDICT COUNT(orders.*, 0, 1) {FOR}", tables.schema)
+        counts = build_labels(tables, always, SplitOptions(split_column=split_column)).counts
+        assert not any("undefined" in name for name in counts)

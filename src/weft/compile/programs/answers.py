@@ -94,7 +94,8 @@ def explain_entity(context: Context) -> dict[str, Any]:
         if not ranked:
             labels = read_labels(context.inputs["labels"]).table
             rows = _rows_that_matter(tables, query, seeds, features, labels, predictor)
-    return {"contributions": to_plain(told), "rows": rows}
+    anchor_us = seeds["anchor_time"].cast("int64")[0].as_py()
+    return {"anchor_us": anchor_us, "contributions": to_plain(told), "rows": rows}
 
 
 def _rows_that_matter(

@@ -14,8 +14,8 @@ from weft.data.labels.condition import evaluate
 from weft.data.labels.layout import Layout
 from weft.data.labels.seeds import EntityScope
 from weft.data.tables import Tables
-from weft.pql import check_classes
-from weft.pql.query import Query
+from weft.pql import check_classes, walk
+from weft.pql.query import Aggregate, AggregateName, Arithmetic, ColumnValue, Query
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Labels:
         table: Columns ``entity, anchor_time, cutoff, label, split``, for forecasting also ``frame``,
             sorted by anchor, entity and frame.
         layout: The anchors of each split.
-        counts: Rows per split; for a binary task also the positive ones, as ``train_positive`` …
+        counts: Rows per split; for a binary task also the positive ones, as ``train_positive`` …; where
+            rows were left out because their label is undefined, how many, as ``train_undefined`` …
         findings: What the reader of the labels should know.
     """
 
@@ -138,6 +139,18 @@ def label_value(query: Query, scope: EntityScope) -> Any:
         number = value.cast("float64")
         return (number.isnan() | number.isinf()).ifelse(None, number)
     return value.cast("string") if query.task.type is TaskType.MULTICLASS else value
+
+
+def may_be_undefined(query: Query) -> bool:
+    """Return whether a row may be without a label: anything but counts, compared or added, may be."""
+    return any(
+        isinstance(node, (ColumnValue, Arithmetic))
+        or (
+            isinstance(node, Aggregate)
+            and node.name not in (AggregateName.COUNT, AggregateName.COUNT_DISTINCT)
+        )
+        for node in walk(query.target)
+    )
 
 
 def _straddling(task: Task, layout: Layout) -> Iterator[Finding]:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from weft.core import History, Progress, Silent, Split, SplitOptions
 from weft.data.engine import engine_errors
-from weft.data.labels.finish import Labels, check_split_column, finish_labels, label_value
+from weft.data.labels.finish import (
+    Labels,
+    check_split_column,
+    finish_labels,
+    label_value,
+    may_be_undefined,
+)
 from weft.data.labels.layout import Layout
 from weft.data.labels.moments import Moment, Moments
 from weft.data.labels.plan import plan_layout
-from weft.data.labels.seeds import keep_where, seeds_at, with_aggregates
+from weft.data.labels.seeds import EntityScope, keep_where, seeds_at, with_aggregates
 from weft.data.labels.static import build_static
 from weft.data.tables import Tables
 from weft.pql.query import Query
@@ -44,7 +52,12 @@ def build_labels(
     layout = plan_layout(tables, query, options, history)
     if layout.method == "split_column":
         check_split_column(tables, query, options)
-    return finish_labels(query.task, layout, compute_labels(tables, query, layout, options, progress), query)
+    seeds: Counter[str] = Counter()
+    table = _compute(tables, query, layout, options, progress or Silent(), seeds)
+    labels = finish_labels(query.task, layout, table, query)
+    undefined = {f"{s.value}_undefined": seeds[s.value] - labels.counts[s.value] for s in Split}
+    known = seeds and any(undefined.values())
+    return replace(labels, counts=labels.counts | undefined) if known else labels
 
 
 def compute_labels(
@@ -55,19 +68,35 @@ def compute_labels(
     progress: Progress | None = None,
 ) -> pa.Table:
     """Compute the label table of a query with windows at the anchors of a layout, unchecked."""
-    options, progress = options or SplitOptions(), progress or Silent()
+    return _compute(tables, query, layout, options or SplitOptions(), progress or Silent(), Counter())
+
+
+def _compute(
+    tables: Tables,
+    query: Query,
+    layout: Layout,
+    options: SplitOptions,
+    progress: Progress,
+    seeds: Counter[str],
+) -> pa.Table:
+    """Compute the label table; add to ``seeds`` how many rows of each split were asked for a label."""
     anchors = sorted(layout.split_by_anchor())
     batches = list(_batches(tables, query, anchors))
     parts = []
     for number, batch in enumerate(batches):
         progress.update(number, len(batches), "labels")
-        parts.append(_batch_labels(tables, query, layout, options, batch))
+        parts.append(_batch_labels(tables, query, layout, options, batch, seeds))
     progress.update(len(batches), len(batches), "labels")
     return pa.concat_tables(parts)
 
 
 def _batch_labels(
-    tables: Tables, query: Query, layout: Layout, options: SplitOptions, anchors: list[int]
+    tables: Tables,
+    query: Query,
+    layout: Layout,
+    options: SplitOptions,
+    anchors: list[int],
+    seeds: Counter[str],
 ) -> pa.Table:
     frames = range(layout.num_frames)
     moments = [Moment(anchor, frame) for anchor in anchors for frame in frames]
@@ -75,6 +104,7 @@ def _batch_labels(
     with Moments(tables, moments, layout.window) as grid:
         scope = seeds_at(tables, query, grid, extra)
         scope = keep_where(tables, query, query.assuming, scope, grid)
+        asked = _asked(tables, query, scope, extra)
         scope = with_aggregates(tables, query, query.target, scope, grid, by_frame=True)
         label = label_value(query, scope)
         known = label.notnull()
@@ -86,7 +116,32 @@ def _batch_labels(
         rows = scope.rows.filter(known).select(**columns, anchor=scope.rows["anchor"]).order_by(order)
         with engine_errors("computing labels"):
             found = tables.fetch(rows.drop("anchor"))
-    return _with_times(found, layout, moments)
+    labeled = _with_times(found, layout, moments)
+    if asked is not None:
+        _count_asked(seeds, asked, layout, moments)
+    return labeled
+
+
+def _asked(tables: Tables, query: Query, scope: EntityScope, extra: tuple[str, ...]) -> pa.Table | None:
+    """Count the rows that are asked for a label, by moment or by the user's own split.
+
+    ``None`` when every row has one, as with counts: then nothing is read for it.
+    """
+    if not may_be_undefined(query):
+        return None
+    rows = scope.rows
+    by = scope.gathered.name_by_place[(), extra[0]] if extra else "moment"
+    with engine_errors("counting rows without a label"):
+        return tables.fetch(rows.group_by(by=rows[by]).agg(n=rows.count()))
+
+
+def _count_asked(seeds: Counter[str], asked: pa.Table, layout: Layout, moments: list[Moment]) -> None:
+    """Add the rows that were asked for a label to those of their split."""
+    by_anchor = layout.split_by_anchor()
+    for key, num in zip(asked["by"].to_pylist(), asked["n"].to_pylist(), strict=True):
+        if key is not None:
+            split = key if isinstance(key, str) else by_anchor[moments[key].anchor_us].value
+            seeds[split] += num
 
 
 def _with_times(found: pa.Table, layout: Layout, moments: list[Moment]) -> pa.Table:
