@@ -14,6 +14,7 @@ import weft
 from weft.core import InvariantError, UserError
 from weft.flow import NodeState
 from weft.project import ProjectFolder, propose_queries
+from weft.project.reproduction import describe_reproduction
 
 CHURN = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH users.user_id"
 SPEND = "PREDICT SUM(orders.total_amount, 0, 30, days) FOR EACH users.user_id"
@@ -268,3 +269,23 @@ def test_no_question_can_be_proposed_without_times(tmp_path):
     graph = weft.Graph.from_data({"a": pa.table({"id": [1, 2, 3]})}, project=tmp_path)
     with pytest.raises(UserError, match="DATA118"):
         propose_queries(graph)
+
+
+def test_a_run_says_how_to_repeat_it(graph, shop, tmp_path):
+    options = {"val_start": "2025-03-01", "test_start": "2025-05-01"}
+    run = graph.query(CHURN).fit(budget="1s", models=("constant", "entity"), **options)
+    command = describe_reproduction(run).commands[0]
+    assert command.startswith(f"weft fit {shop / 'shop'} --query '{run.query}'")
+    assert "--val-start 2025-03-01 --test-start 2025-05-01" in command
+    assert "--models constant,entity" in command
+    tables = {n: pq.read_table(shop / "shop" / f"{n}.parquet") for n in ("users", "orders")}
+    held = weft.Graph.from_data(tables, project=tmp_path).query(CHURN).fit(budget="1s", models=("constant",))
+    line = describe_reproduction(held).commands[0]
+    assert line.startswith(f"graph.query({held.query!r}).fit(budget='1s', seed=0, models=('constant',)")
+
+
+def test_rows_without_a_label_are_counted_where_the_labels_are_shown(graph, tmp_path):
+    mean = graph.query("PREDICT AVG(orders.total_amount, 0, 30, days) FOR EACH users.user_id")
+    view = mean.write_labels(tmp_path / "labels.parquet")
+    assert "Left out because their label is undefined: train " in view.text
+    assert view.plain["counts"]["test_undefined"] > 0

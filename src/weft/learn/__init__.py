@@ -13,6 +13,7 @@ from weft.learn.conformal import Conformal, check_quantiles, quantile_name
 from weft.learn.data import Outline, Rows, TrainingData, expand_frames
 from weft.learn.encoder import Encoder
 from weft.learn.evaluation import Evaluation, LeaderboardRow, evaluate
+from weft.learn.examples import ExampleRow
 from weft.learn.importance import Importance, first_output
 from weft.learn.metrics import Metric, Needs, get_metric, metric_names, metrics_for
 from weft.learn.output import RowExplanation, explain_rows, predict_table
@@ -30,6 +31,7 @@ __all__ = [
     "Conformal",
     "Encoder",
     "Evaluation",
+    "ExampleRow",
     "Header",
     "Importance",
     "LeaderboardRow",

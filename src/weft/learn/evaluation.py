@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 from weft.core import Split, TaskType, UserError
 from weft.learn.bootstrap import Interval, interval, resample
 from weft.learn.candidate import Candidate, Predictor, read_candidate, read_predictions
+from weft.learn.examples import ExampleRow, pick_examples
 from weft.learn.importance import Importance, measure_importance
 from weft.learn.metrics import Metric, get_metric, metrics_for
-from weft.learn.output import RowExplanation, explain_matrix
 from weft.learn.verdict import Comparison, Verdict, compare, judge
 
 PREDICTIONS = "predictions.parquet"
@@ -38,16 +38,6 @@ class LeaderboardRow:
     rows_per_s: float
     words: str
     left_out: str = ""
-
-
-@dataclass(frozen=True)
-class ExampleRow:
-    """One explained row of the scored split, with what came true."""
-
-    entity: str
-    anchor_us: int
-    label: float
-    told: RowExplanation
 
 
 @dataclass(frozen=True)
@@ -119,7 +109,7 @@ def evaluate(data: Any, folders: Sequence[Path], *, seed: int, directory: Path) 
         threshold=winner.calibration.threshold,
         classes=tuple(data.classes),
         importance=measure_importance(predictor, data, seed=seed),
-        examples=_examples(predictor, judged, best),
+        examples=pick_examples(predictor, judged.rows, judged.calibrated[best]),
     )
 
 
@@ -221,27 +211,6 @@ class _Board:
         return resample(metric, self.rows.targets, forms, self.rows.clusters(), seed=seed)
 
 
-def _examples(predictor: Predictor, board: _Board, best: int) -> tuple[ExampleRow, ...]:
-    """Explain the highest, the middle and the lowest prediction; nothing for lists and classes."""
-    predicted, rows = board.calibrated[best], board.rows
-    is_list = rows.targets.values.ndim != 1 or predicted.shape != rows.targets.values.shape
-    if is_list or not len(rows) or not predictor.model.header.encoder.features:
-        return ()
-    order = np.argsort(predicted, kind="stable")
-    places = dict.fromkeys(int(order[i]) for i in (-1, len(order) // 2, 0))
-    seeds = rows.seeds.take(pa.array(list(places)))
-    anchors = seeds["anchor_time"].cast(pa.timestamp("us")).cast(pa.int64()).to_pylist()
-    return tuple(
-        ExampleRow(
-            str(seeds["entity"][i].as_py()),
-            anchors[i],
-            float(rows.targets.values[place]),
-            explain_matrix(predictor, np.asarray(rows.matrix[place : place + 1])),
-        )
-        for i, place in enumerate(places)
-    )
-
-
 def _predictions(data: Any, boards: dict[Split, _Board], names: Sequence[str], best: int) -> pa.Table:
     parts = []
     for split, board in boards.items():
@@ -249,16 +218,37 @@ def _predictions(data: Any, boards: dict[Split, _Board], names: Sequence[str], b
         seeds = board.rows.seeds.select([c for c in board.rows.seeds.column_names if c in kept])
         columns: dict[str, Any] = {"split": pa.array([split.value] * seeds.num_rows, pa.string())}
         if data.task.type is TaskType.LINK_PREDICTION:
-            forms = board.rows.form(get_metric(f"hit@{max(20, data.task.top_k or 1)}"), board.raw[best])
-            columns["hits"] = pa.array(forms.tolist(), pa.list_(pa.bool_()))
+            metric = get_metric(f"hit@{max(20, data.task.top_k or 1)}")
+            columns |= {f"hits {n}": _hits(board, metric, i) for i, n in enumerate(names)}
             columns["num_true"] = pa.array(board.rows.targets.num_true, pa.int64())
         elif board.raw[best].ndim == 1:
             columns["label"] = pa.array(board.rows.targets.values.astype(np.float64))
             columns |= {f"model {n}": pa.array(p) for n, p in zip(names, board.calibrated, strict=True)}
-        elif board.rows.targets.values.ndim == 1:
-            columns["label"] = pa.array(board.rows.targets.values.astype(np.float64))
-            columns["predicted"] = pa.array(board.raw[best].argmax(axis=1).astype(np.float64))
+        else:
+            columns |= _class_columns(board, names, best)
         for name, column in columns.items():
             seeds = seeds.append_column(name, column)
         parts.append(seeds)
     return pa.concat_tables(parts)
+
+
+def _class_columns(board: _Board, names: Sequence[str], best: int) -> dict[str, pa.Array]:
+    """Return what the plots of a task with classes need: which came true, and how likely each was said."""
+    predicted, values = board.calibrated[best], board.rows.targets.values
+    if values.ndim == 1:
+        truth = values[:, None] == np.arange(predicted.shape[1])
+        columns = {"label": pa.array(values.astype(np.float64))}
+        columns["predicted"] = pa.array(board.raw[best].argmax(axis=1).astype(np.float64))
+    else:
+        truth = values.astype(bool)
+        whole = get_metric(f"hit@{predicted.shape[1]}")
+        columns = {f"hits {n}": _hits(board, whole, i) for i, n in enumerate(names)}
+        columns["num_true"] = pa.array(board.rows.targets.num_true, pa.int64())
+    columns["truth"] = pa.array(truth.tolist(), pa.list_(pa.bool_()))
+    columns["probability"] = pa.array(predicted.tolist(), pa.list_(pa.float64()))
+    return columns
+
+
+def _hits(board: _Board, metric: Metric, model: int) -> pa.Array:
+    """Say of each list of a model which of its first items are true."""
+    return pa.array(board.rows.form(metric, board.raw[model]).tolist(), pa.list_(pa.bool_()))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
+import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,18 +12,18 @@ import pyarrow.compute as pc
 
 import weft.report as report
 from weft.compile import read_table
-from weft.core import History, TaskType, from_plain
+from weft.core import History, TaskType, format_time, from_plain
 from weft.data import Layout, Profile
-from weft.learn import Evaluation, LeaderboardRow, get_metric
+from weft.learn import Evaluation, ExampleRow, LeaderboardRow, get_metric
 from weft.learn.targets import Targets
-from weft.project.explanation import deletion_sentence
+from weft.project.explanation import UNITS, deletion_sentence
+from weft.project.reproduction import describe_reproduction
 from weft.project.tallies import decision_on
 from weft.version import __version__
 
 if TYPE_CHECKING:
     from weft.project.run import Run
 
-_PACKAGES = ("weft", "duckdb", "ibis-framework", "lightgbm", "scikit-learn", "numpy", "pyarrow")
 _KS = (1, 3, 5, 10, 12, 20)
 _MOST = 12
 
@@ -52,7 +52,7 @@ def fill_document(run: Run) -> report.ReportDocument:
         seconds=results["seconds"],
         horizon_us=ends[0] if ends and ends[0] > 0 else None,
         history_start_us=_history_start(profile),
-        splits=report.split_facts(labels),
+        splits=_splits(labels, results["counts"]),
         anchors=report.anchor_facts(labels),
         tables=report.table_facts(profile, run.task, notes=_notes(run)),
         links=report.link_facts(profile),
@@ -63,8 +63,15 @@ def fill_document(run: Run) -> report.ReportDocument:
         examples=_examples(run),
         versions=_versions(run),
         stages=tuple(_stage(s) for s in results["stages"]),
-        reproduction=_reproduction(run),
+        reproduction=describe_reproduction(run),
         **plots,
+    )
+
+
+def _splits(labels: pa.Table, counts: dict[str, int]) -> tuple[report.SplitFacts, ...]:
+    return tuple(
+        replace(facts, undefined=counts.get(f"{facts.name}_undefined", 0))
+        for facts in report.split_facts(labels)
     )
 
 
@@ -99,9 +106,9 @@ def _rung(row: LeaderboardRow) -> report.Rung:
         model=row.model,
         val=score(row.val, row.val_interval),
         test=score(row.test, row.test_interval),
-        fit_s=row.fit_s,
-        rows_per_s=row.rows_per_s,
-        words=row.words,
+        fit_s=None if row.left_out else row.fit_s,
+        rows_per_s=None if row.left_out else row.rows_per_s,
+        words="" if row.left_out else row.words,
         note=row.left_out,
     )
 
@@ -112,22 +119,33 @@ def _plots(run: Run, made: Evaluation) -> dict[str, Any]:
     split = "test" if "test" in table["split"].unique().to_pylist() else "val"
     table = table.filter(pc.equal(table["split"], split))
     kind = run.task.type
-    if kind is TaskType.LINK_PREDICTION:
-        return {"ranking": (_ranking(table, made.winner, split),)}
+    if kind in (TaskType.BINARY, TaskType.REGRESSION, TaskType.FORECASTING):
+        return _number_plots(table, made, split, kind)
+    plots: dict[str, Any] = {"ranking": _rankings(table, made, split)}
+    if "truth" in table.column_names:
+        truth, said = (pc.list_flatten(table[name]).to_numpy() for name in ("truth", "probability"))
+        found = report.binary_plots(truth.astype(np.float64), said, model=made.winner, split=split)
+        plots["binary"] = () if found is None else (found,)
+    if "predicted" in table.column_names:
+        plots["confusion"] = _confusion(table, made.classes)
+    return plots
+
+
+def _number_plots(table: pa.Table, made: Evaluation, split: str, kind: TaskType) -> dict[str, Any]:
     models = _models(table, made)
     if kind is TaskType.BINARY:
         found = [_binary(table, m, split, made) for m in models[:4]]
         return {"binary": tuple(p for p in found if p is not None)}
-    if kind in (TaskType.REGRESSION, TaskType.FORECASTING):
-        label = table["label"].to_numpy()
-        plots = [
-            report.regression_plots(label, table[f"model {m}"].to_numpy(), model=m, split=split)
-            for m in models[:2]
-        ]
-        return {"regression": tuple(p for p in plots if p is not None)}
-    if kind is TaskType.MULTICLASS and "predicted" in table.column_names:
-        return {"confusion": _confusion(table, made.classes)}
-    return {}
+    label = table["label"].to_numpy()
+    plots = [
+        report.regression_plots(label, table[f"model {m}"].to_numpy(), model=m, split=split)
+        for m in models[:2]
+    ]
+    drawn: dict[str, Any] = {"regression": tuple(p for p in plots if p is not None)}
+    if "frame" in table.column_names:
+        predicted = table[f"model {made.winner}"].to_numpy()
+        drawn["frames"] = report.frame_facts(table["frame"].to_numpy(), label, predicted)
+    return drawn
 
 
 def _models(table: pa.Table, made: Evaluation) -> list[str]:
@@ -154,16 +172,25 @@ def _confusion(table: pa.Table, classes: tuple[str, ...]) -> Any:
     return report.confusion_of(names("label"), names("predicted"))
 
 
-def _ranking(table: pa.Table, winner: str, split: str) -> report.RankingPlots:
-    hits = np.array(table["hits"].to_pylist(), dtype=bool)
+def _rankings(table: pa.Table, made: Evaluation, split: str) -> tuple[report.RankingPlots, ...]:
+    """Score the lists of every model at several lengths; nothing for tasks without lists."""
+    names = [r.model for r in made.leaderboard if f"hits {r.model}" in table.column_names]
+    if not names:
+        return ()
     num_true = table["num_true"].to_numpy()
     targets = Targets(np.zeros(len(num_true)), num_true)
+    return tuple(
+        _ranking(np.array(table[f"hits {m}"].to_pylist(), dtype=bool), targets, m, split) for m in names
+    )
+
+
+def _ranking(hits: np.ndarray, targets: Targets, model: str, split: str) -> report.RankingPlots:
     ks = tuple(k for k in _KS if k <= hits.shape[1])
     scores = {
         name: tuple(get_metric(f"{name}@{k}").score(targets, hits) or 0.0 for k in ks)
         for name in ("map", "recall")
     }
-    return report.RankingPlots(winner, split, ks, scores["map"], scores["recall"])
+    return report.RankingPlots(model, split, ks, scores["map"], scores["recall"])
 
 
 def _importance(made: Evaluation) -> report.Importance | None:
@@ -179,25 +206,61 @@ def _importance(made: Evaluation) -> report.Importance | None:
         found = told.deletion
         check = report.DeletionCheck(found.removed, found.important, found.random, deletion_sentence(told))
     return report.Importance(
-        told.model, bars(told.tables), bars(told.links), bars(told.columns), bars(told.features), check
+        model=told.model,
+        tables=bars(told.tables),
+        links=bars(told.links),
+        columns=bars(told.columns),
+        features=bars(told.features),
+        deletion=check,
+        num_rows=told.num_rows,
     )
 
 
 def _examples(run: Run) -> tuple[report.Example, ...]:
-    is_binary = run.task.type is TaskType.BINARY
     return tuple(
         report.Example(
-            entity=example.entity,
+            entity=f"{run.task.entity_table} {example.entity}",
             anchor_us=example.anchor_us,
-            prediction=f"{example.told.prediction:.1%}" if is_binary else f"{example.told.prediction:.4g}",
-            actual=str(bool(example.label)).upper() if is_binary else f"{example.label:.4g}",
-            unit=example.told.unit,
+            prediction=_predicted(run.task.type, example),
+            actual=_actual(run.task.type, example),
+            words=_usual(run.task.type, example),
+            unit=UNITS.get(example.told.unit, example.told.unit),
             contributions=tuple(
                 report.Contribution(a.words, a.value, a.amount, a.table) for a in example.told.amounts[:8]
+            ),
+            command=shlex.join(
+                ["weft", "explain", run.name, example.entity, "--at", format_time(example.anchor_us)]
             ),
         )
         for example in run.evaluation.examples
     )
+
+
+_SURE = (TaskType.BINARY, TaskType.MULTICLASS, TaskType.MULTILABEL, TaskType.MULTILABEL_RANKING)
+
+
+def _predicted(kind: TaskType, example: ExampleRow) -> str:
+    told = example.told
+    if kind is TaskType.LINK_PREDICTION:
+        return f"{told.about} first"
+    number = report.percent_text(told.prediction) if kind in _SURE else report.number_text(told.prediction)
+    return f"{told.about}: {number}" if told.about else number
+
+
+def _actual(kind: TaskType, example: ExampleRow) -> str:
+    if example.actual:
+        return example.actual
+    if kind is TaskType.BINARY:
+        return "yes" if example.label else "no"
+    return report.number_text(example.label)
+
+
+def _usual(kind: TaskType, example: ExampleRow) -> str:
+    usual = example.told.usual
+    if usual is None or not example.told.amounts:
+        return ""
+    told = report.percent_text(usual) if kind in _SURE else report.number_text(usual)
+    return f"Knowing nothing of it, {told} would be predicted."
 
 
 def _versions(run: Run) -> tuple[report.DataVersion, ...]:
@@ -217,25 +280,3 @@ def _stage(stage: dict[str, Any]) -> report.Stage:
         peak_memory_bytes=stage["peak_bytes"],
         why=stage["why"],
     )
-
-
-def _reproduction(run: Run) -> report.Reproduction:
-    parameters = run.record.parameters
-    command = f'weft fit . --query "{run.query}" --history {run.record.history} --seed {parameters["seed"]}'
-    command += f" --budget {parameters['budget_s']:g}s" + "".join(
-        f" --{name.replace('_', '-')} {value}" for name, value in parameters.get("splits", {}).items()
-    )
-    versions = [(name, _version(name)) for name in _PACKAGES]
-    return report.Reproduction(
-        commands=(command, f"weft report {run.name}"),
-        seed=parameters["seed"],
-        packages=tuple((n, v) for n, v in versions if v),
-        machine=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-    )
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return ""

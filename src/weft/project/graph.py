@@ -15,6 +15,7 @@ from weft.flow import Node, Output, Plan
 from weft.pql import compile_query
 from weft.project.folder import ProjectFolder
 from weft.project.query import Query
+from weft.project.reproduction import FRAMES, public_place
 from weft.project.settings import resolve_source
 from weft.project.view import html_table, text_table
 
@@ -28,12 +29,16 @@ class Graph:
         source: From `weft.data.connect`.
         project: Where results are kept.
         example: A frame whose type the results come back in; ``None`` gives Arrow tables.
+        place: Where the tables are, in words without a password; shown with every run.
     """
 
-    def __init__(self, source: Any, project: ProjectFolder, example: Any = None) -> None:
+    def __init__(
+        self, source: Any, project: ProjectFolder, example: Any = None, *, place: str = FRAMES
+    ) -> None:
         self._source = source
         self.project = project
         self.example = example
+        self.place = place
 
     @classmethod
     def from_data(
@@ -135,16 +140,17 @@ class Graph:
 class Connection:
     """A source that is connected and not yet read; `graph` profiles it."""
 
-    def __init__(self, source: Any, project: ProjectFolder) -> None:
+    def __init__(self, source: Any, project: ProjectFolder, *, place: str) -> None:
         self._source = source
         self.project = project
+        self.place = place
 
     def graph(self) -> Graph:
         """Return the graph of all tables of the source."""
-        return Graph(self._source, self.project)
+        return Graph(self._source, self.project, place=self.place)
 
     def __repr__(self) -> str:
-        return f"Connection({self._source})"
+        return f"Connection({self.place!r})"
 
 
 def connect(source: str | Path, *, project: str | Path | ProjectFolder = ".", **limits: Any) -> Connection:
@@ -160,13 +166,15 @@ def connect(source: str | Path, *, project: str | Path | ProjectFolder = ".", **
         ``weft.connect("shop/").graph()``
     """
     folder = project if isinstance(project, ProjectFolder) else ProjectFolder(project, **limits)
-    return Connection(connect_source(source), folder)
+    return Connection(connect_source(source), folder, place=public_place(str(source)))
 
 
 def open_project(folder: str | Path = ".", **limits: Any) -> Graph:
     """Open the graph of a project folder: the source and the tables that its ``weft.yaml`` states."""
     project = ProjectFolder(folder, **limits)
-    return connect(resolve_source(project.settings, project.folder), project=project).graph()
+    source = resolve_source(project.settings, project.folder)
+    # The folder as it was named: with it, and not with the source, the command is repeated.
+    return Connection(connect_source(source), project, place=str(folder)).graph()
 
 
 def from_relbench(folder: str | Path, *, project: str | Path | ProjectFolder = ".", **limits: Any) -> Graph:

@@ -130,7 +130,12 @@ class Query:
             history=spec.history.value,
             project=project.settings.name or project.folder.name,
             plan_digest=digest_value(plan),
-            parameters={"seed": seed, "budget_s": spec.budget_s, "models": list(spec.models)},
+            parameters={
+                "seed": seed,
+                "budget_s": spec.budget_s,
+                "models": list(spec.models),
+                "options": _printable({**self.options, **options}),
+            },
         )
         try:
             result = project.run(plan, name=record.name)
@@ -168,6 +173,14 @@ class Query:
 
     def __repr__(self) -> str:
         return f"{self.text}\n{weft.pql.describe(self.checked)}"
+
+
+def _printable(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that were given, as a run keeps them; a frame of labels is only named."""
+    told = {k: v for k, v in options.items() if v is not None and k not in ("history", "models")}
+    if "label_table" in told and not isinstance(told["label_table"], (str, Path)):
+        told["label_table"] = "a frame"
+    return {k: v if isinstance(v, (int, float, dict)) else str(v) for k, v in told.items()}
 
 
 def default_models(task: Task) -> tuple[str, ...]:

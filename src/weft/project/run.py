@@ -78,7 +78,7 @@ class Run:
             "models": list(spec.models),
             "stages": [stage_facts(e) for e in result.events],
             "seconds": result.seconds,
-            "source": project.settings.source,
+            "source": query.graph.place,
         }
         project.hub.finish_run(record.id, results=results)
         run = cls(project, project.hub.get_run(record.id), query.graph.example)

@@ -5,6 +5,7 @@ from weft.report.curves import (
     binary_plots,
     calibration_bins,
     confusion_of,
+    frame_facts,
     ranking_plots,
     regression_plots,
     split_facts,
@@ -23,6 +24,7 @@ from weft.report.document import (
     DeletionCheck,
     Example,
     FindingFacts,
+    FrameFacts,
     Importance,
     LinkFacts,
     RankingPlots,
@@ -38,6 +40,7 @@ from weft.report.document import (
     TopValue,
 )
 from weft.report.facts import link_facts, table_facts
+from weft.report.formats import number_text, percent_text
 from weft.report.render import render_report
 
 __all__ = [
@@ -53,6 +56,7 @@ __all__ = [
     "DeletionCheck",
     "Example",
     "FindingFacts",
+    "FrameFacts",
     "Importance",
     "LinkFacts",
     "RankingPlots",
@@ -70,7 +74,10 @@ __all__ = [
     "binary_plots",
     "calibration_bins",
     "confusion_of",
+    "frame_facts",
     "link_facts",
+    "number_text",
+    "percent_text",
     "ranking_plots",
     "regression_plots",
     "render_report",

@@ -17,6 +17,7 @@ from weft.report.document import (
     BinaryPlots,
     Confusion,
     Curve,
+    FrameFacts,
     RankingPlots,
     RegressionPlots,
     SplitFacts,
@@ -98,6 +99,18 @@ def regression_plots(
         residual_high=high,
         residual_counts=tuple(int(c) for c in counts),
     )
+
+
+def frame_facts(frame: ArrayLike, label: ArrayLike, prediction: ArrayLike) -> tuple[FrameFacts, ...]:
+    """Say for each frame of a forecast how far its predictions are off."""
+    number = np.asarray(frame)
+    y, p = (np.asarray(a, dtype=np.float64) for a in (label, prediction))
+    found = []
+    for index in np.unique(number).tolist():
+        rows = number == index
+        off = float(np.abs(y[rows] - p[rows]).mean())
+        found.append(FrameFacts(index, int(rows.sum()), float(y[rows].mean()), float(p[rows].mean()), off))
+    return tuple(found)
 
 
 def confusion_of(label: Sequence[str], prediction: Sequence[str]) -> Confusion:

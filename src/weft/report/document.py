@@ -187,6 +187,17 @@ class RegressionPlots:
 
 
 @dataclass(frozen=True)
+class FrameFacts:
+    """How far the predictions of one frame of a forecast are off; ``frame`` counts from 0."""
+
+    frame: int
+    rows: int
+    mean_actual: float
+    mean_predicted: float
+    mae: float
+
+
+@dataclass(frozen=True)
 class RankingPlots:
     """How well the first k of a list are, for k = ``ks``."""
 
@@ -222,7 +233,7 @@ class DeletionCheck:
 
 @dataclass(frozen=True)
 class Importance:
-    """What moved predictions, by table, link, column and feature."""
+    """What moved predictions, by table, link, column and feature; measured on ``num_rows`` rows of val."""
 
     model: str
     tables: tuple[Bar, ...] = ()
@@ -230,6 +241,7 @@ class Importance:
     columns: tuple[Bar, ...] = ()
     features: tuple[Bar, ...] = ()
     deletion: DeletionCheck | None = None
+    num_rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -253,7 +265,10 @@ class RowsSeen:
 
 @dataclass(frozen=True)
 class Example:
-    """One prediction, explained. ``unit`` says what amounts are, such as "log-odds" or "EUR"."""
+    """One prediction, explained.
+
+    ``unit`` says what amounts are, such as "in log-odds"; ``command`` asks for the whole explanation.
+    """
 
     entity: str
     anchor_us: int
@@ -263,6 +278,7 @@ class Example:
     unit: str = ""
     contributions: tuple[Contribution, ...] = ()
     rows: tuple[RowsSeen, ...] = ()
+    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -341,6 +357,7 @@ class ReportDocument:
     ladder: tuple[Rung, ...] = ()
     binary: tuple[BinaryPlots, ...] = ()
     regression: tuple[RegressionPlots, ...] = ()
+    frames: tuple[FrameFacts, ...] = ()
     confusion: Confusion | None = None
     ranking: tuple[RankingPlots, ...] = ()
     importance: Importance | None = None

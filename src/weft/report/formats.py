@@ -97,6 +97,33 @@ def short_text(value: float) -> str:
     return number_text(value, 3)
 
 
+def sentence_text(words: str) -> str:
+    """Write words as a sentence; a name at the beginning stays as it is.
+
+    Example:
+        >>> sentence_text("it equals COUNT(orders)"), sentence_text("users.tier is constant.")
+        ('It equals COUNT(orders).', 'users.tier is constant.')
+    """
+    first = words.partition(" ")[0]
+    return closed_text(words[:1].upper() + words[1:] if first.isalpha() else words)
+
+
+def closed_text(words: str) -> str:
+    """End words with a full stop where they have none."""
+    return words if not words or words.endswith((".", "!", "?")) else f"{words}."
+
+
+def reason_text(note: str) -> str:
+    """Write why a rung has no score, without naming the rung again.
+
+    Example:
+        >>> reason_text("the rung 'blend' was left out: no mean is better on val than lightgbm alone.")
+        'left out: no mean is better on val than lightgbm alone.'
+    """
+    _, was, why = note.partition(" was left out: ")
+    return f"left out: {why}" if was else note
+
+
 def time_text(time_us: int | None) -> str:
     """Write an instant, to the second; the date alone at midnight."""
     return NOTHING if time_us is None else format_time(time_us // 1_000_000 * 1_000_000)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import resources
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from weft.core import History, Severity, TaskType
@@ -84,6 +85,9 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "span": formats.span_text,
     "signed": formats.signed_text,
     "sparkline": plots.sparkline,
+    "sentence": formats.sentence_text,
+    "closed": formats.closed_text,
+    "reason": formats.reason_text,
 }
 
 
@@ -160,14 +164,14 @@ def _score_tiles(document: ReportDocument) -> list[dict[str, str]]:
         return []
     score = chosen.test or chosen.val
     if score is None:
-        return [_tile("chosen model", chosen.model, chosen.words)]
+        return [_tile("chosen model", chosen.model, shorten(chosen.words, 70, placeholder=" …"))]
     where = "test" if chosen.test else "val"
     has_range = score.low is not None and score.high is not None
     span = f"{formats.score_text(score.low)} to {formats.score_text(score.high)}" if has_range else ""
     tile = _tile(
         f"{formats.metric_text(document.metric) or 'score'} on {where}", formats.score_text(score.value), span
     )
-    return [_tile("chosen model", chosen.model, chosen.words), tile]
+    return [_tile("chosen model", chosen.model, shorten(chosen.words, 70, placeholder=" …")), tile]
 
 
 def _tile(label: str, value: str, note: str) -> dict[str, str]:
@@ -241,6 +245,9 @@ def _trust_context(document: ReportDocument) -> dict[str, Any]:
         "history_words": HISTORIES[document.history],
         "label_title": _label_title(document),
         "is_rate": document.task.type is TaskType.BINARY,
+        "has_means": any(split.label_mean is not None for split in document.splits),
+        "has_undefined": any(split.undefined for split in document.splits),
+        "sources": sorted({version.source for version in document.versions if version.source}),
         "described": [table for table in document.tables if table.columns],
     }
 
