@@ -11,6 +11,7 @@ from weft.data.features.paths import Attribute, Graph, Reach
 from weft.data.features.readings import is_read_in_parts
 from weft.data.features.recipe import Recipe, Source
 from weft.data.features.target import TargetPart
+from weft.data.tables import ROW
 
 _NUMERIC = (Dtype.INT, Dtype.FLOAT, Dtype.BOOL)
 _LAGS = (1, 2, 3)
@@ -160,6 +161,13 @@ def shifted_recipes() -> list[Recipe]:
     found += [Recipe("target", "mean", lag=k) for k in (3, 12)]
     found += [Recipe("target", "decayed", lag=12, last=k) for k in (2, 5)]
     return [*found, Recipe("target", "known", lag=12), Recipe("target", "season", lag=1)]
+
+
+def group_recipes(base: Recipe, entity: str, attributes: Sequence[Attribute], graph: Graph) -> list[Recipe]:
+    """Return means of ``base`` among those who share a parent row, or a category, with the entity."""
+    sources = [Source(ROW, (link.name,)) for link in graph.up(entity)]
+    sources += [replace(a.source, words=True) for a in attributes if is_category(a)]
+    return [Recipe("group", "mean", source=source, base=base) for source in sources]
 
 
 def calendar_recipes(*, has_frames: bool) -> list[Recipe]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from weft.core import Feature, FeatureKind, UserError, from_json
 from weft.data.features.calendar import calendar_value
 from weft.data.features.labels import PastLabels
-from weft.data.features.population import Population
+from weft.data.features.population import COMPARED, Population
 from weft.data.features.recipe import Recipe
 from weft.data.features.scanning import Scanner
 from weft.data.features.seeds import Seeds, read_seeds
@@ -76,7 +76,7 @@ class FeatureEngine:
         """Return one array per recipe."""
         scanned = [r for recipe in recipes for r in self._scanned(recipe)]
         found = self._scanner.compute(seeds, scanned)
-        compared = [r for r in recipes if r.family in ("rank", "ratio")]
+        compared = [r for r in recipes if r.family in COMPARED]
         found |= self._population.compare(seeds, compared)
         past = [r for r in recipes if r.family == "label"]
         if self._labels is not None:

@@ -9,6 +9,7 @@ from weft.core import MICROSECONDS_PER_DAY, Feature, FeatureKind, Link, to_json
 from weft.data.features import calendar
 from weft.data.features.recipe import Move, Recipe, Source
 from weft.data.features.target import TargetPart
+from weft.data.tables import ROW
 from weft.pql.query import Query
 
 _WORDS = {
@@ -76,12 +77,23 @@ class Namer:
             return self._target_words(recipe)
         if recipe.base is not None:
             base = self.words(recipe.base)
+            if recipe.family == "group":
+                return (
+                    f"mean over the other {self._query.task.entity_table} {self._sharing(recipe)} of: {base}"
+                )
             if recipe.family == "rank":
                 return f"share of all {self._query.task.entity_table} that are below this one in: {base}"
             return f"{base}, divided by its mean over all {self._query.task.entity_table}"
         if recipe.family == "label":
             return self._fill(recipe, "the label", "past labels", f" of the {entity}")
         return self._row_words(recipe, entity)
+
+    def _sharing(self, recipe: Recipe) -> str:
+        table = self._query.task.entity_table
+        if recipe.source.column == ROW:
+            link = self._links[recipe.source.ups[-1]]
+            return f"of the same {_one(link.parent)} (by {link.name.partition(' ')[0]})"
+        return f"with the same {self._what(recipe.source, table)}"
 
     def _row_words(self, recipe: Recipe, entity: str) -> str:
         of = f" of the {entity}"
@@ -160,6 +172,9 @@ class Namer:
         return self._row_table(recipe)
 
     def _columns(self, recipe: Recipe) -> tuple[str, ...]:
+        if recipe.family == "group" and recipe.base is not None:
+            shared = (recipe.source.column,) if recipe.source.column != ROW else ()
+            return tuple(dict.fromkeys((*self._columns(recipe.base), *shared)))
         recipe = recipe.base or recipe
         source = recipe.source
         if source.target is not None:
@@ -170,6 +185,8 @@ class Namer:
         return (source.column,) if source.column and recipe.family != "label" else ()
 
     def _walked(self, recipe: Recipe) -> tuple[str, ...]:
+        if recipe.family == "group" and recipe.base is not None:
+            return (*recipe.source.ups, *self._walked(recipe.base))
         recipe = recipe.base or recipe
         walked: list[str] = []
         for move in recipe.moves:
@@ -185,6 +202,10 @@ class Namer:
         return prefix.get(recipe.family, "") + recipe.aggregate
 
     def _name(self, recipe: Recipe) -> str:
+        if recipe.family == "group" and recipe.base is not None:
+            slugs = [*(_link_slug(u) for u in recipe.source.ups)]
+            slugs += [] if recipe.source.column == ROW else [_source_slug(recipe.source)]
+            return ".".join(["group", *slugs, self._name(recipe.base)])
         if recipe.base is not None:
             return f"{self._name(recipe.base)}.{recipe.family}"
         if recipe.family == "calendar":

@@ -24,7 +24,7 @@ from weft.data.features.readings import is_read_in_parts, readings
 from weft.data.features.recipe import Recipe, Source
 from weft.data.features.screen import Screen, top_values
 from weft.data.features.seeds import read_seeds
-from weft.data.features.selection import label_matrix, select
+from weft.data.features.selection import label_matrix, ranks, score, select
 from weft.data.features.target import target_parts
 from weft.data.tables import Tables
 from weft.pql import columns_in
@@ -132,11 +132,10 @@ class _Planner:
     def _offer(self) -> list[Recipe]:
         entity = self.query.task.entity_table
         found = offer.calendar_recipes(has_frames=self.query.task.type is TaskType.FORECASTING)
-        own = self._attributes(Reach((), (), entity), depth=2)
-        own = [a for a in own if not offer.is_category(a) or self._values(a) is not None]
+        own = self._own_attributes()
         found += offer.own_values(entity, own, self.setting)
         found += [Recipe("rows", "value", source=s) for a in own for s in self._readings(a)]
-        shifts = can_shift(self.query, self.parts) and not self._reads_unusable()
+        shifts = self._can_shift()
         if shifts:
             found += offer.shifted_recipes()
         wants_labels = not shifts if self.options.past_labels is None else self.options.past_labels
@@ -147,6 +146,13 @@ class _Planner:
         for reach in reaches[: self.options.max_paths]:
             found += self._along(reach)
         return found
+
+    def _own_attributes(self) -> list[Attribute]:
+        own = self._attributes(Reach((), (), self.query.task.entity_table), depth=2)
+        return [a for a in own if not offer.is_category(a) or self._values(a) is not None]
+
+    def _can_shift(self) -> bool:
+        return can_shift(self.query, self.parts) and not self._reads_unusable()
 
     def _has_plain_labels(self) -> bool:
         task = self.query.task
@@ -243,6 +249,8 @@ class _Planner:
         read += [(links[n].table, c) for n in walked for c in links[n].columns]
         if recipe.source.target is not None or recipe.family == "target":
             read += [(c.table, c.column) for p in self.parts for c in p.columns]
+        if recipe.base is not None and recipe.base.family == "target":
+            read += [(c.table, c.column) for p in self.parts for c in p.columns]
         dates = [self.as_of[pair] for pair in read if pair in self.as_of]
         return replace(recipe, not_before_us=max(dates)) if dates else recipe
 
@@ -267,9 +275,30 @@ class _Planner:
             for r in _comparable([recipes[i] for i in chosen])[: self.options.num_compared]
             for family in ("rank", "ratio")
         ]
-        both = [recipes[i] for i in chosen] + compared
+        groups = self._grouped()
+        grouped = self.engine.compute(seeds, groups)
+        label = label_matrix(sample["label"], self.query.task.type)
+        scores = np.array([score(ranks(v), label) for v in grouped])
+        best = np.argsort(-scores, kind="stable")[: self.options.num_compared]
+        both = [recipes[i] for i in chosen] + compared + [groups[i] for i in best]
         values = [values[i] for i in chosen] + self.engine.compute(seeds, compared)
+        values += [grouped[i] for i in best]
         return [both[i] for i in self._chosen(both, values, sample)]
+
+    def _grouped(self) -> list[Recipe]:
+        """Return how past labels went among those who share a parent or a category with the entity."""
+        if self.options.num_compared < 1 or not self._has_plain_labels():
+            return []
+        is_number = self.query.task.type is not TaskType.MULTICLASS
+        if self._can_shift():
+            base = Recipe("target", "mean", lag=3)
+        elif is_number and self.options.past_labels is not False:
+            base = Recipe("label", "mean", source=Source("label"))
+        else:
+            return []
+        entity, graph = self.query.task.entity_table, self.setting.graph
+        found = offer.group_recipes(base, entity, self._own_attributes(), graph)
+        return [self._dated(r) for r in found[: self.options.max_columns]]
 
     def _chosen(self, recipes: list[Recipe], values: list[Any], sample: pa.Table) -> list[int]:
         context = {i for i, r in enumerate(recipes) if _is_context(r)}

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from weft.data.features.recipe import Recipe
 from weft.data.features.seeds import Seeds, find_rows, instants
@@ -20,6 +22,7 @@ from weft.pql.query import Query
 Values = npt.NDArray[Any]
 Compute = Callable[[Seeds, Sequence[Recipe]], list[Values]]
 
+COMPARED = ("rank", "ratio", "group")
 MEMBERS = 20_000
 """At most so many entities stand for all at one cutoff, evenly spaced by row number."""
 
@@ -36,10 +39,10 @@ class Population:
         self._compute = compute
 
     def compare(self, seeds: Seeds, recipes: Sequence[Recipe]) -> dict[Recipe, Values]:
-        """Return one array per recipe of the families ``rank`` and ``ratio``."""
+        """Return one array per recipe of the families of `COMPARED`."""
         if not recipes:
             return {}
-        bases = list(dict.fromkeys(r.base for r in recipes if r.base is not None))
+        bases = list(dict.fromkeys(r for recipe in recipes for r in _needed(recipe)))
         own = dict(zip(bases, self._compute(seeds, bases), strict=True))
         results: dict[Recipe, Values] = {r: np.full(len(seeds), np.nan) for r in recipes}
         cutoffs = np.unique(seeds.cutoffs)
@@ -55,7 +58,12 @@ class Population:
                 for recipe in recipes:
                     assert recipe.base is not None
                     them = theirs[recipe.base][low:high]
-                    results[recipe][chosen] = _compare(recipe.family, own[recipe.base][chosen], them)
+                    if recipe.family == "group":
+                        keys = seeds.keys[chosen], members.keys[low:high]
+                        which = own[_group_of(recipe)][chosen], theirs[_group_of(recipe)][low:high]
+                        results[recipe][chosen] = mean_of_group(which, them, keys)
+                    else:
+                        results[recipe][chosen] = _compare(recipe.family, own[recipe.base][chosen], them)
         return results
 
     def _members(self, entities: _Entities, cutoffs: Ints) -> Seeds:
@@ -97,6 +105,49 @@ class _Entities:
     def there(self, cutoff: int) -> Bools:
         found: Bools = self.times <= cutoff
         return found if self.ends is None else found & (self.ends > cutoff)
+
+
+def mean_of_group(groups: tuple[Values, Values], values: Floats, keys: tuple[Ints, Ints]) -> Floats:
+    """Return the mean over the members of each seed's group, itself left out; NaN where there is none.
+
+    Args:
+        groups: Of the seeds, and of the members.
+        values: Of the members; NaN does not count.
+        keys: Row numbers of the seeds, and of the members.
+    """
+    (own, of_members), (seeds, members) = groups, keys
+    known = ~np.isnan(values)
+    # In order of their values, so that the sums do not depend on the order of the rows.
+    order = np.flatnonzero(known)[np.argsort(values[known], kind="stable")]
+    code, theirs = _codes(own, of_members[order])
+    size = int(max(code.max(initial=-1), theirs.max(initial=-1))) + 2
+    total = np.bincount(theirs + 1, weights=values[order], minlength=size)
+    count = np.bincount(theirs + 1, minlength=size).astype(np.float64)
+    at = pc.index_in(pa.array(seeds), value_set=pa.array(members[order]))
+    mine = pc.fill_null(at, -1).to_numpy().astype(np.int64)
+    is_member = mine >= 0
+    itself = np.append(values[order], 0.0)[mine] if len(order) else np.zeros(len(seeds))
+    total, count = total[code + 1] - np.where(is_member, itself, 0.0), count[code + 1] - is_member
+    return np.where((code >= 0) & (count > 0), total / np.where(count > 0, count, 1.0), np.nan)
+
+
+def _codes(own: Values, others: Values) -> tuple[Ints, Ints]:
+    """Number equal values of both alike; -1 is none."""
+    both = pa.array(np.concatenate([own, others]), from_pandas=True).dictionary_encode()
+    codes = both.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes[: len(own)], codes[len(own) :]
+
+
+def _needed(recipe: Recipe) -> tuple[Recipe, ...]:
+    """Return what is computed of seeds and members: the base and, of groups, which one."""
+    assert recipe.base is not None
+    if recipe.family != "group":
+        return (recipe.base,)
+    return (recipe.base, _group_of(recipe))
+
+
+def _group_of(recipe: Recipe) -> Recipe:
+    return Recipe("rows", "value", source=recipe.source)
 
 
 def _thin(members: Ints) -> Ints:

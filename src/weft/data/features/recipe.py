@@ -55,7 +55,8 @@ class Recipe:
         family: ``value`` a column of the row that ``moves`` leads to; ``rows`` an aggregate over
             ``downs``; ``everyone`` the same over all rows of the table; ``label`` over past labels;
             ``target`` the query's target over past windows; ``calendar`` of the anchor;
-            ``rank`` and ``ratio`` compare ``base`` with all entities there are.
+            ``rank`` and ``ratio`` compare ``base`` with all entities there are;
+            ``group`` is the mean of ``base`` over the other entities with the same value of ``source``.
         moves: From the entity to the row that the feature is about.
         downs: Links walked parent to child from there to the aggregated rows.
         source: Of the aggregated values.
@@ -64,7 +65,7 @@ class Recipe:
         last: Only the last so many rows.
         value: A category whose share is taken.
         lag: Which past window: 1 is the one that ends at the cutoff.
-        base: Of ``rank`` and ``ratio``.
+        base: Of ``rank``, ``ratio`` and ``group``.
         not_before_us: Null for cutoffs before this instant.
         step: Of ``everyone``: one in so many rows stands for all, by row number.
     """
