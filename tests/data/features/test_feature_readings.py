@@ -25,6 +25,24 @@ def test_words_and_items_of_val_rows_are_not_in_the_vocabulary(tmp_path):
     assert _parts(features, "tags") <= {"early", None} and _parts(features, "looks") == set()
 
 
+def test_a_telling_text_is_chosen_and_an_idle_one_is_not_kept_as_context(tmp_path):
+    rows = random_rows(7, num_orders=100)
+    for customer in rows.rows["customers"]:
+        customer["about"], customer["city"] = "word " * (1 + customer["id"] % 2), None
+        customer["likes"] = ["[]", '["x"]', '["x", "y"]'][(customer["id"] - 10) // 2]
+    labels = labels_of(rows, ANCHORS)
+    odd = [entity % 2 == 1 for entity in labels["entity"].to_pylist()]
+    labels = labels.set_column(3, "label", [odd])
+    with rows.write(tmp_path) as tables:
+        features = plan_features(tables, QUERY, labels=labels, options=_few(25))
+    assert features[0].columns == ("about",)
+    assert not [f for f in features if f.name.startswith("likes")]
+
+
+def _few(number):
+    return FeatureOptions(max_features=number, num_compared=0)
+
+
 def test_the_number_of_items_and_components_is_bounded(tmp_path):
     rows = random_rows(2)
     for number, order in enumerate(rows.rows["orders"]):

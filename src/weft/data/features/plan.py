@@ -308,7 +308,8 @@ class _Planner:
 def _is_context(recipe: Recipe) -> bool:
     """Tell whether a recipe says when and for whom a prediction is made rather than what happened."""
     is_own = recipe.family == "rows" and not recipe.downs and not recipe.moves and not recipe.source.ups
-    return recipe.family in ("calendar", "everyone") or is_own
+    # The length of a name says nothing of what other columns mean.
+    return recipe.family in ("calendar", "everyone") or (is_own and recipe.source.reading is None)
 
 
 def _comparable(recipes: list[Recipe]) -> list[Recipe]:
