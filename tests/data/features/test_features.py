@@ -131,6 +131,15 @@ def test_an_excluded_column_is_neither_read_nor_walked(tmp_path):
     assert not [f for f in amount if "amount" in f.columns or f.aggregate.startswith("past_target")]
 
 
+def test_an_excluded_key_on_the_way_of_the_target_is_not_walked_by_past_targets(tmp_path):
+    excluded = frozenset({("orders", "customer_id")})
+    with random_rows(0).write(tmp_path) as tables:
+        features = plan_features(tables, QUERY, excluded=excluded, options=ALL)
+    assert features
+    assert not [f for f in features if "orders.customer_id -> customers" in f.links]
+    assert not [f for f in features if f.aggregate.startswith("past_target") or "orders" in f.table]
+
+
 def test_a_column_is_used_from_the_instant_on_that_the_user_states(tmp_path):
     rows = random_rows(0)
     with rows.write(tmp_path) as tables:

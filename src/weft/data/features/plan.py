@@ -222,14 +222,13 @@ class _Planner:
         return [replace(s, ups=attribute.source.ups) for s in self._parts_read[key]]
 
     def _reads_unusable(self) -> bool:
-        """Tell whether the target reads a column that features may not: excluded, or dates written later.
+        """Tell whether the target reads what features may not: what is excluded, and later dates.
 
         What a condition says of such a date is known per row, not per cutoff, so it cannot be cut off.
         """
         return any(
-            (c.table, c.column) in self.excluded or self._is_unplanned_date(c)
-            for p in self.parts
-            for c in p.columns
+            self.excluded & part.reads or any(self._is_unplanned_date(c) for c in part.columns)
+            for part in self.parts
         )
 
     def _is_unplanned_date(self, column: ColumnValue) -> bool:
@@ -248,9 +247,9 @@ class _Planner:
         walked = [*recipe.source.ups, *recipe.downs, *(n for m in recipe.moves for n in (m.up, m.down) if n)]
         read += [(links[n].table, c) for n in walked for c in links[n].columns]
         if recipe.source.target is not None or recipe.family == "target":
-            read += [(c.table, c.column) for p in self.parts for c in p.columns]
+            read += [pair for p in self.parts for pair in p.reads]
         if recipe.base is not None and recipe.base.family == "target":
-            read += [(c.table, c.column) for p in self.parts for c in p.columns]
+            read += [pair for p in self.parts for pair in p.reads]
         dates = [self.as_of[pair] for pair in read if pair in self.as_of]
         return replace(recipe, not_before_us=max(dates)) if dates else recipe
 

@@ -56,6 +56,13 @@ class TargetPart:
         return columns_in(self.aggregate.column) + columns_in(self.aggregate.where)
 
     @property
+    def reads(self) -> frozenset[tuple[str, str]]:
+        """Table and name of all columns that the aggregate reads, the foreign keys on its way included."""
+        links = (*self.aggregate.path, *(k for c in self.columns for k in c.path))
+        keys = frozenset((k.table, name) for k in links for name in k.columns)
+        return keys | {(c.table, c.column) for c in self.columns}
+
+    @property
     def kinds(self) -> tuple[str, ...]:
         """What a row can tell: ``hit``, ``value``, ``met``."""
         kinds = []
