@@ -74,6 +74,15 @@ def test_months_and_years_follow_the_calendar():
     assert core.format_time(month.before(core.parse_time("2024-03-31"))) == "2024-02-29"
 
 
+def test_the_calendar_ends_with_the_years_1_and_9999():
+    first, last = core.parse_time("0001-01-01"), core.parse_time("9999-12-31T23:59:59.999999")
+    assert core.format_time(last + 1) == core.format_time(2**62) == core.format_time(last)
+    assert core.format_time(first - 1) == core.format_time(first) == "0001-01-01"
+    years = core.Offset(9999, core.Unit.YEARS)
+    assert years.after(0) == last
+    assert years.before(0) == first
+
+
 @pytest.mark.parametrize("text", ["", "yesterday", "2025-13-01"])
 def test_a_bad_time_is_refused(text):
     with pytest.raises(core.UserError, match="DATA001"):

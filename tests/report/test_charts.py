@@ -84,6 +84,7 @@ def test_every_number_can_be_written(value):
         (formats.bytes_text(12), "12 B"),
         (formats.percent_text(0.9999), "99.9 %"),
         (formats.percent_text(0.0), "0 %"),
+        (formats.percent_text(0), "0 %"),
         (formats.score_text(27.3), "27.30"),
         (formats.metric_text("map@10"), "MAP@10"),
         (formats.metric_text("accuracy"), "accuracy"),

@@ -12,6 +12,8 @@ from weft.core.errors import UserError
 
 MICROSECONDS_PER_DAY = 86_400_000_000
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_FIRST = dt.datetime.min.replace(tzinfo=dt.UTC)
+_LAST = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
 class Unit(enum.StrEnum):
@@ -48,13 +50,18 @@ class Offset:
     unit: Unit = Unit.DAYS
 
     def after(self, time_us: int) -> int:
-        """Return the instant this span later; a day past the month's end becomes its last."""
+        """Return the instant this span later; a day past the month's end becomes its last.
+
+        Past the years 1 and 9999 the calendar ends: months and years stop there.
+        """
         if self.unit in _FIXED:
             return time_us + self.value * _FIXED[self.unit]
         months = self.value * (12 if self.unit is Unit.YEARS else 1)
         moment = to_datetime(time_us)
         index = moment.year * 12 + moment.month - 1 + months
         year, month = index // 12, index % 12 + 1
+        if not dt.MINYEAR <= year <= dt.MAXYEAR:
+            return to_micros(_FIRST if year < dt.MINYEAR else _LAST)
         day = min(moment.day, calendar.monthrange(year, month)[1])
         return to_micros(moment.replace(year=year, month=month, day=day))
 
@@ -104,8 +111,11 @@ def to_micros(moment: dt.datetime | dt.date) -> int:
 
 
 def to_datetime(time_us: int) -> dt.datetime:
-    """Turn microseconds UTC into a datetime with the zone UTC."""
-    return _EPOCH + dt.timedelta(microseconds=int(time_us))
+    """Turn microseconds UTC into a datetime with the zone UTC, at most the ends of the years 1 and 9999."""
+    return _EPOCH + dt.timedelta(microseconds=min(max(int(time_us), _FIRST_US), _LAST_US))
+
+
+_FIRST_US, _LAST_US = to_micros(_FIRST), to_micros(_LAST)
 
 
 def format_time(time_us: int) -> str:
@@ -116,7 +126,7 @@ def format_time(time_us: int) -> str:
         ('1970-01-02', '1970-01-01 00:00:01.500000')
     """
     moment = to_datetime(time_us).replace(tzinfo=None)
-    if time_us % MICROSECONDS_PER_DAY == 0:
+    if moment.time() == dt.time():
         return moment.date().isoformat()
     return moment.isoformat(sep=" ")
 

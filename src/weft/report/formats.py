@@ -59,7 +59,7 @@ def percent_text(share: float | None) -> str:
         >>> percent_text(0.25), percent_text(0.99996), percent_text(0.00001), percent_text(1.0)
         ('25 %', '99.9 %', '<0.1 %', '100 %')
     """
-    percent = math.nan if share is None else 100 * share
+    percent = math.nan if share is None else 100.0 * share
     if not math.isfinite(percent):
         return NOTHING
     if 0 < percent < 0.1:

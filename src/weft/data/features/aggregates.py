@@ -103,7 +103,8 @@ def aggregate(view: View, recipe: Recipe) -> Values:
     """Compute one feature for the seeds of a view."""
     compute = BUILT_IN.get(recipe.aggregate)
     if compute is not None:
-        return compute(view, recipe)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _finite(compute(view, recipe))
     own = user_aggregates().get(recipe.aggregate)
     if own is None:
         raise UserError(
@@ -119,6 +120,11 @@ def aggregate(view: View, recipe: Recipe) -> Values:
             "return one number per seed.",
         )
     return values
+
+
+def _finite(values: Values) -> Values:
+    """Make what is beyond the largest float missing."""
+    return np.where(np.isinf(values), np.nan, values) if values.dtype.kind == "f" else values
 
 
 def user_aggregates() -> Mapping[str, UserAggregate]:

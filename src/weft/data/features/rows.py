@@ -109,7 +109,8 @@ def to_floats(values: pa.ChunkedArray) -> npt.NDArray[np.float64]:
         values = values.cast(pa.int64())
     if pa.types.is_null(values.type) or pa.types.is_nested(values.type):
         return np.full(len(values), np.nan)
-    floats = values.cast(pa.float64()).to_numpy()
+    # Beyond 2^53 the nearest float will do.
+    floats = values.cast(pa.float64(), safe=False).to_numpy()
     return np.where(np.isinf(floats), np.nan, floats)
 
 
