@@ -204,6 +204,14 @@ def test_a_split_without_a_label_is_named(tmp_path):
             build_labels(tables, query)
 
 
+def test_a_number_whose_square_no_double_holds_is_refused(tmp_path):
+    orders = [o | {"amount": 1.7e308} if o["at"] == day(5) else o for o in daily_orders(100)]
+    with open_shop(tmp_path, orders=orders) as tables:
+        query = compile_query(f"PREDICT AVG(orders.amount, 0, 1) {FOR}", tables.schema)
+        with pytest.raises(UserError, match=r"DATA097: a label is as large as 1.7e\+308"):
+            build_labels(tables, query)
+
+
 def test_static_labels_are_divided_by_the_time_of_the_entity(tmp_path):
     users = [user(i, joined=day(i // 2), age=i if i % 5 else None) for i in range(40)]
     with open_shop(tmp_path, users=users, has_time=True) as tables:

@@ -86,12 +86,14 @@ def test_unknown_keys_are_named(shop):
         seeds(shop, entities=[2, *range(7, 14)])
     with pytest.raises(UserError, match=r"DATA077: users.user_id does not hold 'x'"):
         seeds(shop, entities=[2, "x"])
+    with pytest.raises(UserError, match=r"DATA077: users.user_id does not hold 99999999999999999999"):
+        seeds(shop, entities=[10**20 - 1])
 
 
 def test_keys_that_are_not_there_are_named(shop):
-    with pytest.raises(UserError, match=r"DATA078: 1 of users is not there at 2020-04-09"):
+    with pytest.raises(UserError, match=r"DATA078: users 1 does not exist at 2020-04-09"):
         seeds(shop, entities=[1, 2])
-    with pytest.raises(UserError, match=r"DATA078: 3 of users is not there at 2020-01-11"):
+    with pytest.raises(UserError, match=r"DATA078: users 3 does not exist at 2020-01-11"):
         seeds(shop, entities=[3], at_us=at(10))
 
 

@@ -88,7 +88,7 @@ def _chosen(tables: Tables, query: Query, entities: Sequence[Any] | None) -> lis
     column = tables.table(query.task.entity_table)[query.task.entity_column]
     try:
         wanted: list[Any] = pa.array(keys, column.type().to_pyarrow()).to_pylist()
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
         raise _unknown(query, [k for k in keys if not _is_like(k, column)] or keys) from None
     present = set(_fetch_those(tables, column.name("entity").as_table(), wanted)["entity"].to_pylist())
     missing = [key for key in wanted if key not in present]
@@ -100,7 +100,7 @@ def _chosen(tables: Tables, query: Query, entities: Sequence[Any] | None) -> lis
 def _is_like(key: Any, column: Any) -> bool:
     try:
         pa.array([key], column.type().to_pyarrow())
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
         return False
     return True
 
@@ -152,8 +152,8 @@ def _check_there(tables: Tables, query: Query, keys: list[Any], at_us: int) -> N
     if missing:
         raise UserError(
             "DATA078",
-            f"{_listed(missing)} of {query.task.entity_table} {'is' if len(missing) == 1 else 'are'} not "
-            f"there at {format_time(at_us)}: the time is later, or the end time is not.",
+            f"{query.task.entity_table} {_listed(missing)} {'does' if len(missing) == 1 else 'do'} not exist "
+            f"at {format_time(at_us)}: the time of the row is later, or its end time has passed.",
             "leave these keys out, or predict at another instant.",
         )
 

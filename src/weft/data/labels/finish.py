@@ -17,6 +17,8 @@ from weft.data.tables import Tables
 from weft.pql import check_classes, walk
 from weft.pql.query import Aggregate, AggregateName, Arithmetic, ColumnValue, Query
 
+_MAX_LABEL = 1e100
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -50,8 +52,8 @@ def finish_labels(
         findings: What is known already.
 
     Raises:
-        UserError: ``DATA071`` when a split has no row; ``PQL070`` when the train rows have one class
-            only, ``PQL071`` when there are too many classes.
+        UserError: ``DATA071`` when a split has no row; ``DATA097`` when a number is too large; ``PQL070``
+            when the train rows have one class only, ``PQL071`` when there are too many classes.
     """
     sizes = {v["values"]: v["counts"] for v in pc.value_counts(table["split"]).to_pylist()}
     counts = {split.value: int(sizes.get(split.value, 0)) for split in Split}
@@ -62,6 +64,7 @@ def finish_labels(
             f"the split {' and '.join(empty)} has no row: no entity has a label at its anchors.",
             "check the target, WHERE and ASSUMING, or move the split times.",
         )
+    _check_size(task, table)
     _check_classes(task, query, class_counts(table, task.type, Split.TRAIN))
     found = [*findings, *_straddling(task, layout)]
     if task.type is TaskType.BINARY:
@@ -70,6 +73,19 @@ def finish_labels(
             counts[f"{split.value}_positive"] = classes.get("TRUE", 0)
             found += _one_sided(task, split, classes)
     return Labels(table, layout, counts, tuple(found))
+
+
+def _check_size(task: Task, table: pa.Table) -> None:
+    """Refuse numbers whose squares, summed, no double holds."""
+    if task.type not in (TaskType.REGRESSION, TaskType.FORECASTING):
+        return
+    largest = pc.max(pc.abs(table["label"].cast(pa.float64()))).as_py() or 0.0
+    if largest > _MAX_LABEL:
+        raise UserError(
+            "DATA097",
+            f"a label is as large as {largest:.2g}, and models learn numbers up to {_MAX_LABEL:g}.",
+            "divide the target by a constant, or leave such rows out with WHERE.",
+        )
 
 
 def _check_classes(task: Task, query: Query | None, classes: Mapping[str, int]) -> None:
