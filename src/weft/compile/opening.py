@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from weft.core import Feature, Finding, Resources, Schema, from_json, from_plain, to_json
-from weft.data import Labels, Layout, Tables
+from weft.data import Labels, Layout, Tables, engine_errors
 from weft.flow import Output
 
 T = TypeVar("T")
@@ -21,11 +22,18 @@ FEATURES = "features.parquet"
 FEATURE_LIST = "features.json"
 
 
-def open_tables(output: Output, resources: Resources, scratch: Path) -> Tables:
-    """Open the prepared tables that the node ``tables`` made."""
+@contextlib.contextmanager
+def open_tables(output: Output, resources: Resources, scratch: Path) -> Iterator[Tables]:
+    """Yield the prepared tables that the node ``tables`` made.
+
+    Raises:
+        UserError: ``DATA046`` when the memory limit is too low for what is done with them.
+        UnavailableError: ``DATA043`` when the disk is full.
+    """
     schema = from_plain(Schema, output.value["schema"])
     paths = {name: output.path(file) for name, file in output.value["files"].items()}
-    return Tables(schema, paths, resources, scratch)
+    with engine_errors("reading the tables"), Tables(schema, paths, resources, scratch) as tables:
+        yield tables
 
 
 def read_value(output: Output, cls: type[T], name: str) -> T:

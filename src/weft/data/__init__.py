@@ -3,6 +3,7 @@
 from weft.data.audit import Decisions, audit_tables, decide
 from weft.data.candidates import CandidateOptions, Candidates, build_candidates
 from weft.data.declared import Declared
+from weft.data.engine import engine_errors
 from weft.data.evidence import EntityRows, entity_rows
 from weft.data.export import Exported, export_frame
 from weft.data.features import FeatureOptions, compute_features, plan_features, stale_cutoffs
@@ -54,6 +55,7 @@ __all__ = [
     "compute_features",
     "connect",
     "decide",
+    "engine_errors",
     "entity_rows",
     "export_frame",
     "generate_shop",

@@ -58,7 +58,7 @@ def _write(engine: Any, name: str, sql: str, path: Path) -> Written:
         yield from reader
 
     try:
-        with engine_errors(f"the derived table '{name}' was computed"):
+        with engine_errors(f"computing the derived table '{name}'"):
             return write_table(batches, path, table=name)
     except (duckdb.Error, pa.ArrowException) as error:
         raise _failed(name, error) from error

@@ -48,7 +48,7 @@ def engine_errors(what: str) -> Iterator[None]:
     """Turn a lack of memory or of disk space into an error with a code.
 
     Args:
-        what: What was being done, in words for the message.
+        what: What was being done, such as "taking the snapshot".
 
     Raises:
         UserError: ``DATA046`` when the memory limit was too low.

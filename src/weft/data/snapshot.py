@@ -77,7 +77,7 @@ def take_snapshot(
     check_names([*names, *derived], "the snapshot")
     _check_no_overwrite(names, derived)
     directory.mkdir(parents=True, exist_ok=True)
-    with engine_errors("the snapshot was taken"):
+    with engine_errors("taking the snapshot"):
         written = _copy(source, directory, len(derived), resources, progress or Silent())
         paths = {n: directory / file_name(n) for n in names}
         written |= write_derived(derived, paths, directory, resources=resources, file_name=file_name)

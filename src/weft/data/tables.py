@@ -71,14 +71,14 @@ class Tables:
     def fetch(self, expression: Any) -> pa.Table:
         """Run an Ibis table expression and return its rows as Arrow."""
         sql = self.backend.compile(expression)
-        with engine_errors("a query ran over the tables"):
+        with engine_errors("reading the tables"):
             return self.backend.con.cursor().sql(sql).to_arrow_table()
 
     def write(self, expression: Any, path: Path) -> int:
         """Run an Ibis table expression into one zstd Parquet file; return the number of rows."""
         sql = self.backend.compile(expression)
         target = str(path).replace("'", "''")
-        with engine_errors("a query ran over the tables"):
+        with engine_errors("reading the tables"):
             copied = self.backend.con.cursor().execute(
                 f"COPY ({sql}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
             )

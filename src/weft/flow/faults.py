@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from weft.core import UnavailableError, UserError, WeftError
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 

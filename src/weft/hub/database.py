@@ -12,6 +12,8 @@ from weft.core import UnavailableError, UserError, WeftError
 
 _APPLICATION_ID = 0x57454654  # "WEFT" in a SQLite header
 BUSY_TIMEOUT_S = 30.0
+# SQLite names a file that cannot grow after the call that failed.
+_FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_TRUNCATE")
 _ACCESS = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH", "SQLITE_IOERR")
 
 # Each entry takes a database from the version of its index to the next; never change one that
@@ -166,7 +168,7 @@ def _as_coded(error: sqlite3.Error | OSError, path: Path) -> WeftError:
             f"the database {path} was locked by another process for {BUSY_TIMEOUT_S:g} s.",
             "wait until that process is done, then try again.",
         )
-    if kind.startswith("SQLITE_FULL") or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+    if kind.startswith(_FULL) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
         return UnavailableError(
             "FLOW059",
             f"there is no space left for the database {path}.",

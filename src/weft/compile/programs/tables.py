@@ -78,8 +78,7 @@ def make_labels(context: Context) -> dict[str, Any]:
     parameters = context.parameters
     options = from_plain(SplitOptions, parameters["options"])
     history = History(parameters["history"])
-    tables = open_tables(context.inputs["tables"], context.resources, context.scratch)
-    with tables:
+    with open_tables(context.inputs["tables"], context.resources, context.scratch) as tables:
         query = compile_query(parameters["query"], tables.schema)
         if "label_table" in context.digests:
             given = pq.read_table(context.inputs["tables"].store.local_path(context.digests["label_table"]))

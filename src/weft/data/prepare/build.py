@@ -117,7 +117,7 @@ def prepare_tables(
             … ``SCH014`` for a schema that does not fit the snapshot.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    with engine_errors("the tables were prepared"), _engine(resources, directory / SCRATCH) as engine:
+    with engine_errors("preparing the tables"), _engine(resources, directory / SCRATCH) as engine:
         job = _open(engine, paths, schema, directory)
         _prepare_all(job, progress or Silent())
         links = count_links(engine, job.schema, _prepared_paths(job))

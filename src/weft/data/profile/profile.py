@@ -9,6 +9,7 @@ from pathlib import Path
 
 from weft.core import Column, Dtype, Evidence, Progress, Resources, Schema, Silent, Stype, Table
 from weft.data.declared import Declared
+from weft.data.engine import engine_errors
 from weft.data.profile.containment import Facts
 from weft.data.profile.keys import KeyChoice, choose_keys, declared_columns
 from weft.data.profile.links import LinkChoice, choose_links
@@ -49,7 +50,10 @@ def profile_snapshot(
     declared, overrides = declared or Declared(), overrides or Overrides()
     progress = progress or Silent()
     now_us = int(time.time() * 1_000_000) if now_us is None else now_us
-    with tempfile.TemporaryDirectory(prefix="weft-profile-") as scratch:
+    with (
+        engine_errors("profiling the tables"),
+        tempfile.TemporaryDirectory(prefix="weft-profile-") as scratch,
+    ):
         raw = RawTables(paths, resources, Path(scratch))
         try:
             return _profile(raw, declared, overrides, progress, now_us)

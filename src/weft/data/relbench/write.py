@@ -71,7 +71,7 @@ def write_relbench(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError("DATA044", f"'{folder}' is not empty.", "choose a new folder.")
     layout = lay_out(schema)
-    with export_errors(str(folder)), engine_errors("a folder was written"), _aside(folder) as new:
+    with export_errors(str(folder)), engine_errors("writing a folder"), _aside(folder) as new:
         _write_tables(new, paths, schema, layout, tasks or {}, resources)
         _write_yaml(new / MANIFEST, _manifest(name, layout, schema, val_start_us, test_start_us))
 
