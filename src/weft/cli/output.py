@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from typing import Any
 
@@ -10,8 +11,17 @@ from weft.core import WeftError
 
 
 def print_json(value: Any) -> None:
-    """Write one JSON value to stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    """Write one JSON value to stdout; a number that JSON lacks (not a number, infinite) is null."""
+    text = json.dumps(_with_null(value), ensure_ascii=False, default=str, allow_nan=False)
+    sys.stdout.write(text + "\n")
+
+
+def _with_null(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_null(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_null(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def print_result(text: str) -> None:
