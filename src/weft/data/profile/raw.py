@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from weft.core import Resources
+from weft.data.engine import quote_name
 from weft.data.tables import open_engine
 
 SAMPLE_ROWS = 50_000
@@ -32,6 +34,15 @@ class Kind(enum.StrEnum):
     LIST = "list"
 
 
+# Types that are read alike with and without the engine: how, and in the engine's words.
+_PLAIN = {
+    pa.int64(): (Kind.INT, "int64"),
+    pa.float64(): (Kind.FLOAT, "float64"),
+    pa.bool_(): (Kind.BOOL, "boolean"),
+    pa.string(): (Kind.TEXT, "string"),
+}
+
+
 class RawTables:
     """A handle on the raw Parquet files of a snapshot.
 
@@ -48,14 +59,34 @@ class RawTables:
         self._kinds: dict[str, dict[str, Kind]] = {}
         self._storage: dict[str, dict[str, str]] = {}
         self._rows: dict[str, int] = {}
+        self._files: dict[str, pq.ParquetFile] = {}
         self._views: dict[tuple[str, tuple[str, ...]], Any] = {}
+        self._plain: dict[str, frozenset[str]] = {}
         for name, path in self.paths.items():
-            self.backend.con.execute(f"CREATE VIEW whole AS FROM read_parquet('{_escaped(path)}')")
-            types = self.backend.table("whole").schema()
-            self.backend.con.execute("DROP VIEW whole")
-            self._kinds[name] = {c: _kind_of(t) for c, t in types.items()}
-            self._storage[name] = {c: str(t) for c, t in types.items()}
-            self._rows[name] = pq.read_metadata(path).num_rows
+            self._look_at(name, path)
+
+    def _look_at(self, name: str, path: Path) -> None:
+        """Find the types of a table; the engine is asked for those that a snapshot does not write."""
+        file = pq.read_metadata(path)
+        self._rows[name] = file.num_rows
+        fields = list(file.schema.to_arrow_schema())
+        plain = {f.name: _PLAIN[f.type] for f in fields if f.type in _PLAIN}
+        self._plain[name] = frozenset(plain)
+        asked = self._asked(path, [f.name for f in fields if f.name not in plain])
+        both = {f.name: plain.get(f.name) or asked[f.name] for f in fields}
+        self._kinds[name] = {column: kind for column, (kind, _) in both.items()}
+        self._storage[name] = {column: storage for column, (_, storage) in both.items()}
+
+    def _asked(self, path: Path, columns: Sequence[str]) -> dict[str, tuple[Kind, str]]:
+        if not columns:
+            return {}
+        listed = ", ".join(quote_name(c) for c in columns)
+        self.backend.con.execute(
+            f"CREATE VIEW whole AS SELECT {listed} FROM read_parquet('{_escaped(path)}')"
+        )
+        types = self.backend.table("whole").schema()
+        self.backend.con.execute("DROP VIEW whole")
+        return {c: (_kind_of(t), str(t)) for c, t in types.items()}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -121,6 +152,24 @@ class RawTables:
 
     def sample_columns(self, name: str, columns: Sequence[str]) -> pa.Table:
         """Return a sample of columns, long texts cut short."""
+        plain = [] if self.is_sampled(name) else [c for c in columns if c in self._plain[name]]
+        rest = [c for c in columns if c not in plain]
+        read = {c: _cut(v) for c, v in self._read(name, plain).items()}
+        if rest:
+            asked = self._ask_sample(name, rest)
+            read |= {c: asked.column(c) for c in rest}
+        return pa.table({c: read[c] for c in columns})
+
+    def _read(self, name: str, columns: Sequence[str]) -> dict[str, pa.ChunkedArray]:
+        """Read plain columns whole, without the engine."""
+        if not columns:
+            return {}
+        if name not in self._files:
+            self._files[name] = pq.ParquetFile(self.paths[name])
+        found = self._files[name].read(columns)
+        return {c: found.column(c) for c in columns}
+
+    def _ask_sample(self, name: str, columns: Sequence[str]) -> pa.Table:
         source = self.table(name, columns)
         texts = {c for c in columns if self.kinds(name)[c] is Kind.TEXT}
         return self.sample(
@@ -140,7 +189,18 @@ class RawTables:
 
     def close(self) -> None:
         """Give the engine's memory and files back."""
+        for file in self._files.values():
+            file.close()
         self.backend.disconnect()
+
+
+def _cut(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Cut long texts short, and read what is not a number as missing, as the engine does."""
+    if pa.types.is_string(values.type):
+        return pc.utf8_slice_codeunits(values, 0, MAX_SAMPLED_CHARACTERS)
+    if pa.types.is_floating(values.type):
+        return pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
+    return values
 
 
 def _escaped(path: Path) -> str:

@@ -16,6 +16,7 @@ from weft.data.profile.model import QUANTILE_RANKS, ColumnStatistics, Histogram,
 from weft.data.profile.overrides import Overrides
 from weft.data.profile.raw import MAX_SAMPLED_CHARACTERS, Kind, RawTables
 from weft.data.profile.reading import Reading, micros, read_column
+from weft.data.profile.whole import measure_whole
 
 _MAX_EXACT_CELLS = 20_000_000
 _BATCH_COLUMNS = 64
@@ -72,7 +73,8 @@ def measure_table(raw: RawTables, table: str, overrides: Overrides) -> dict[str,
     """Measure every column of a table.
 
     Each batch of columns is read twice: a sample, to see how the values are to be read, and one
-    aggregation over all rows. Wide tables take several batches, so that memory stays bounded.
+    aggregation over all rows, of those that the sample does not hold whole. Wide tables take several
+    batches, so that memory stays bounded.
     """
     facts: dict[str, ColumnFacts] = {}
     for columns in _batches(raw, table):
@@ -81,18 +83,34 @@ def measure_table(raw: RawTables, table: str, overrides: Overrides) -> dict[str,
             c: read_column(c, raw.kinds(table)[c], sample.column(c), overrides.column(table, c))
             for c in columns
         }
-        totals = _aggregate(raw, table, readings)
-        times = _sampled_times(raw, table, readings)
-        for index, column in enumerate(columns):
-            found = {
-                name[len(f"{index}_") :]: v for name, v in totals.items() if name.startswith(f"{index}_")
-            }
+        totals = _totals(raw, table, readings, sample)
+        times = _sampled_times(raw, table, {c: r for c, r in readings.items() if r.is_time})
+        for column in columns:
+            found = totals[column]
             shape = _Shape(sample.column(column), times.get(column), raw.is_sampled(table))
             found |= {"rows": raw.num_rows(table), "storage": raw.storage(table, column)}
             if "distinct" not in found:
                 found["distinct"] = _distinct(raw, table, column, sample.column(column), found)
             facts[column] = _combine(column, readings[column], found, shape)
     return facts
+
+
+def _totals(
+    raw: RawTables, table: str, readings: Mapping[str, Reading], sample: pa.Table
+) -> dict[str, dict[str, Any]]:
+    """Return what is found over all rows of each column."""
+    totals: dict[str, dict[str, Any]] = {}
+    if not raw.is_sampled(table):
+        for column, reading in readings.items():
+            found = measure_whole(sample.column(column), reading)
+            if found is not None:
+                totals[column] = found | {"exact": True}
+    left = {c: r for c, r in readings.items() if c not in totals}
+    named = _aggregate(raw, table, left) if left else {}
+    for index, column in enumerate(left):
+        start = f"{index}_"
+        totals[column] = {n.removeprefix(start): v for n, v in named.items() if n.startswith(start)}
+    return totals
 
 
 @dataclass(frozen=True)
@@ -111,10 +129,10 @@ def _batches(raw: RawTables, table: str) -> Iterator[list[str]]:
 
 
 def _sampled_times(raw: RawTables, table: str, readings: Mapping[str, Reading]) -> dict[str, pa.ChunkedArray]:
-    source = raw.table(table, list(readings))
-    expressions = {c: micros(source[c], r) for c, r in readings.items() if r.is_time}
-    if not expressions:
+    if not readings:
         return {}
+    source = raw.table(table, list(readings))
+    expressions = {c: micros(source[c], r) for c, r in readings.items()}
     sample = raw.sample(table, source, expressions)
     return {c: sample.column(c) for c in expressions}
 
