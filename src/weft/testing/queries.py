@@ -225,7 +225,7 @@ class _Texts:
             Dtype.BOOL: ["TRUE", "FALSE"],
             Dtype.TIMESTAMP: ["2020-01-31", "'2020-02-10 12:00:00'"],
         }
-        return str(self.pick([*by_dtype[dtype], *by_dtype[dtype], "NULL"]))
+        return str(self.pick([*by_dtype.get(dtype, []) * 2, "NULL"]))
 
     def coin(self) -> bool:
         return self.draw(st.booleans())
