@@ -11,9 +11,9 @@ from weft.testing.queries import paths_to, queries, quoted
 NUMBERS = (Dtype.INT, Dtype.FLOAT)
 TOKENS = [
     "PREDICT", "FOR EACH", "WHERE", "ASSUMING", "COUNT(", ")", "*", ".", ",", "`", "'", '"', "0", "30",
-    "-INF", "days", "AND", "OR", "NOT", "IN (", "NULL", "=", ">", "/ 0", "RANK TOP 3", "CLASSIFY", "VIA", "--",
-    "FORECAST 2 TIMEFRAMES", "1e309", "99999999999999999999", "2020-02-30", "\x00", "😀",
-    "LIKE '%'", "CONTAINS", "EXISTS(", "BETWEEN",
+    "-INF", "days", "AND", "OR", "NOT", "IN (", "NULL", "=", ">", "/ 0", "RANK TOP 3", "CLASSIFY", "VIA",
+    "--", "FORECAST 2 TIMEFRAMES", "1e309", "99999999999999999999", "2020-02-30", "\x00", "😀", "LIKE '%'",
+    "CONTAINS", "EXISTS(", "BETWEEN",
 ]  # fmt: skip
 
 

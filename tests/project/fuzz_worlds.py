@@ -128,7 +128,7 @@ def _plain(table):
         column = table[name]
         try:
             made[name] = column.cast(pa.string())
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        except pa.ArrowException:
             made[name] = pa.array([None if v is None else str(v) for v in column.to_pylist()], pa.string())
     return pa.table(made)
 
