@@ -183,6 +183,8 @@ def test_store_verify_names_a_flipped_byte_and_repeating_the_query_mends_it(weft
         (["quickstart", "nowhere"], 1, "DATA020"),
         (["quickstart", "shop", "--query", "PREDICT"], 1, "PQL"),
         (["quickstart", "shop", "--query", CHURN.replace("orders", "orderz")], 1, "PQL"),
+        (["fit", "shop", "--query", "churny"], 1, "DATA129"),
+        (["fit", "shop", "--frob"], 1, "see weft fit --help"),
         (["fit", "shop", "--query", CHURN, "--models", "oracle"], 1, "LEARN006"),
         (["fit", "shop", "--query", CHURN, "--budget", "soon"], 1, "DATA002"),
         (["fit", "shop", "--query", CHURN, "--memory-limit", "lots"], 1, "DATA003"),
@@ -225,6 +227,22 @@ def test_every_command_has_a_help_text_with_an_example():
             continue
         assert "Example: weft" in text, name
         assert "--json" in text, name
+
+
+def test_a_first_line_of_help_fits_the_list_of_commands():
+    lists = [text for name, text in command_help() if name in {"weft", "weft query", "weft store"}]
+    assert not [
+        line for text in lists for line in text.splitlines() if line.endswith("...") and "[ARGS]" not in line
+    ]
+
+
+def test_a_place_without_runs_is_named(weft, place):
+    for command in ("predict", "report"):
+        code, _, err = weft(command, "latest", "--project", "bare")
+        assert (code, "FLOW053" in err, str(place / "bare") in err) == (1, True, True)
+    code, out, _ = weft("runs", "--project", "bare")
+    assert str(place / "bare") in out
+    assert "Nothing is kept" in weft("store", "verify", "--project", "bare2")[1]
 
 
 def test_the_console_script_answers_and_interrupting_is_resumable(place):

@@ -289,3 +289,17 @@ def test_rows_without_a_label_are_counted_where_the_labels_are_shown(graph, tmp_
     view = mean.write_labels(tmp_path / "labels.parquet")
     assert "Left out because their label is undefined: train " in view.text
     assert view.plain["counts"]["test_undefined"] > 0
+
+
+def test_a_notebook_shows_tables_and_escapes_what_it_shows(run, graph):
+    for shown in (graph, graph.query(CHURN), graph.query(CHURN).explain(), run, run.importance()):
+        assert "<" in shown._repr_html_()
+    assert "<table>" in run.leaderboard._repr_html_()
+    assert "users.lifetime_orders" in run.audit._repr_html_()
+    assert "lifetime_orders" in repr(run.audit)
+    assert "what it does" in repr(run.leaderboard)
+    assert isinstance(run.leaderboard, list)
+    odd = graph.query(
+        "PREDICT COUNT(orders.* WHERE orders.payment = '<b>', 0, 30) = 0 FOR EACH users.user_id"
+    )
+    assert "<b>" not in odd._repr_html_()

@@ -81,7 +81,9 @@ def _fail_unforeseen(error: Exception, as_json: bool) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             print_result(message)
             return 0
-        return _fail(UserError("DATA116", f"{message.rstrip('.')}.", "see weft COMMAND --help."), as_json)
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "weft"
+        return _fail(UserError("DATA116", f"{message.rstrip('.')}.", f"see {command} --help."), as_json)
     where = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(where.filename).name}:{where.lineno}"
     return _fail(

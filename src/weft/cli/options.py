@@ -18,7 +18,7 @@ Folder = Annotated[
 ]
 OptionalFolder = Annotated[
     str,
-    typer.Argument(help="Folder, file, URL or project folder; default: this folder.", metavar="[FOLDER]"),
+    typer.Argument(help="Folder, file, URL or project folder.", metavar="FOLDER"),
 ]
 QueryText = Annotated[
     str, typer.Option("--query", "-q", help="The predictive query, or its name in weft.yaml.")
@@ -28,17 +28,40 @@ OptionalQueryText = Annotated[
     typer.Option("--query", "-q", help="The predictive query, or its name in weft.yaml."),
 ]
 HistoryName = Annotated[
-    str, typer.Option("--history", help="seed_time or frozen: how much of the past a row may see.")
+    str,
+    typer.Option(
+        "--history",
+        help="What a row may see: seed_time (all up to its own anchor) or frozen (val and test up to their "
+        "split's start).",
+    ),
 ]
-ValStart = Annotated[str | None, typer.Option("--val-start", help="First val anchor, such as 2005-01-01.")]
-TestStart = Annotated[str | None, typer.Option("--test-start", help="First test anchor.")]
-Step = Annotated[str | None, typer.Option("--step", help="Between anchors, such as '30 days'.")]
+ValStart = Annotated[
+    str | None,
+    typer.Option(
+        "--val-start",
+        help="First val anchor, such as 2005-01-01; goes with --test-start. Default: the newest tenth of the "
+        "anchors is test, the tenth before it val.",
+    ),
+]
+TestStart = Annotated[str | None, typer.Option("--test-start", help="First test anchor, such as 2010-01-01.")]
+Step = Annotated[
+    str | None,
+    typer.Option("--step", help="Between anchors, such as '30 days'; default: the target's longest window."),
+]
 EvalAnchors = Annotated[
-    int | None, typer.Option("--eval-anchors", help="Number of val and of test anchors with given times.")
+    int | None,
+    typer.Option(
+        "--eval-anchors", help="Most val, and most test, anchors from the given times on; default: 1."
+    ),
 ]
-Models = Annotated[str | None, typer.Option("--models", help="Rungs to try, separated by commas.")]
-Budget = Annotated[str, typer.Option("--budget", help="Time for the search, such as 90s, 5m, 2h.")]
-Seed = Annotated[int, typer.Option("--seed", help="For everything random.")]
+Models = Annotated[
+    str | None,
+    typer.Option("--models", help="Rungs to try, such as constant,lightgbm; default: all for the task."),
+]
+Budget = Annotated[
+    str, typer.Option("--budget", help="CPU time for the search of each rung, such as 90s, 5m, 2h.")
+]
+Seed = Annotated[int, typer.Option("--seed", help="For everything random; equal seeds give equal results.")]
 Labels = Annotated[
     str | None,
     typer.Option("--labels", help="A Parquet or CSV label table of your own instead of the query's labels."),
@@ -50,11 +73,26 @@ ProjectDir = Annotated[
         "--project", help="Folder that keeps results in .weft; default: FOLDER with weft.yaml, else here."
     ),
 ]
-MemoryLimit = Annotated[str | None, typer.Option("--memory-limit", help="Such as 4GB.")]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Number of threads.")]
+MemoryLimit = Annotated[
+    str | None, typer.Option("--memory-limit", help="Such as 4GB; default: six tenths of the memory.")
+]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, help="Number of threads; default: every core.")
+]
 RunName = Annotated[str, typer.Argument(help="Name of a run, its start, or 'latest'.", metavar="RUN")]
-At = Annotated[str | None, typer.Option("--at", help="Anchor time; default: the last fact time.")]
-Entities = Annotated[list[str] | None, typer.Option("--entity", "-e", help="Key of an entity; repeatable.")]
+At = Annotated[
+    str | None, typer.Option("--at", help="Anchor time, such as 2026-01-01; default: the last fact time.")
+]
+Entities = Annotated[
+    list[str] | None, typer.Option("--entity", "-e", help="Key of an entity, repeatable; default: all.")
+]
+Report = Annotated[
+    str | None,
+    typer.Option("--report", help="Where to write the report; default: report-RUN.html in the project."),
+]
+Here = Annotated[
+    str | None, typer.Option("--project", help="The project's folder, with .weft; default: this folder.")
+]
 Quantiles = Annotated[
     str | None,
     typer.Option(

@@ -33,12 +33,10 @@ def check_quantiles(task: Task, levels: Sequence[float]) -> tuple[float, ...]:
             f"quantiles were asked of a {task.type.value.replace('_', ' ')} task, which predicts no number.",
             "leave quantiles out; probabilities and ranks say how sure the model is.",
         )
-    bad = [level for level in levels if not 0 < level < 1]
-    if bad or not levels:
-        told = ", ".join(f"{level:g}" for level in bad) or "nothing"
-        raise UserError(
-            "LEARN031", f"{told} is no quantile.", "give numbers between 0 and 1, such as 0.1 and 0.9."
-        )
+    bad = next((level for level in levels if not 0 < level < 1), None)
+    if bad is not None or not levels:
+        told = "no quantile was named" if bad is None else f"{bad:g} is no quantile"
+        raise UserError("LEARN031", f"{told}.", "give numbers between 0 and 1, such as 0.1 and 0.9.")
     return tuple(sorted({float(level) for level in levels}))
 
 
@@ -131,8 +129,8 @@ def _check_size(levels: tuple[float, ...], num: int) -> None:
             needed = math.ceil(round(1 / min(level, 1 - level), 9)) - 1
             raise UserError(
                 "LEARN032",
-                f"the quantile {level:g} needs {needed:,} val rows of each frame to be read from, and there "
-                f"are {num:,}.",
+                f"the quantile {level:g} needs {needed:,} val rows (of each frame) to be read from, and "
+                f"there are {num:,}.",
                 "ask for one nearer to 0.5, or give val more anchors.",
             )
 

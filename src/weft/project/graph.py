@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from weft.compile import TablesSpec, compile_tables, hold_source, read_value
-from weft.core import Finding, Link, Schema, Table, from_plain, to_plain
+from weft.core import Finding, Link, Schema, Table, UserError, from_plain, to_plain
 from weft.data import Profile
 from weft.data import connect as connect_source
 from weft.flow import Node, Output, Plan
@@ -112,9 +112,20 @@ class Graph:
         """Ask with options given beforehand; ``text`` may be the name of a query in ``weft.yaml``."""
         named = self.project.settings.queries.get(text.strip())
         if named is None:
+            self._refuse_unknown_name(text.strip())
             return Query(self, compile_query(text, self.schema), dict(options))
         stated = named.model_dump(exclude={"pql"}, exclude_defaults=True)
         return Query(self, compile_query(named.pql, self.schema), {**stated, **options})
+
+    def _refuse_unknown_name(self, text: str) -> None:
+        """Say of a single word that it names no query, rather than that it is no PREDICT."""
+        if text.isidentifier() and text.upper() != "PREDICT":
+            known = ", ".join(self.project.settings.queries)
+            raise UserError(
+                "DATA129",
+                f"there is no query named '{text}' in weft.yaml.",
+                f"choose one of {known}." if known else "write the query out, as in PREDICT … FOR EACH ….",
+            )
 
     def __repr__(self) -> str:
         return text_table(*self._overview())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -173,6 +174,10 @@ class Query:
 
     def __repr__(self) -> str:
         return f"{self.text}\n{weft.pql.describe(self.checked)}"
+
+    def _repr_html_(self) -> str:
+        lines = "<br>".join(html.escape(line) for line in weft.pql.describe(self.checked).split("\n"))
+        return f"<p><code>{html.escape(self.text)}</code></p><p>{lines}</p>"
 
 
 def _printable(options: Mapping[str, Any]) -> dict[str, Any]:

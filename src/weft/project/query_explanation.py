@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,8 +70,11 @@ class QueryExplanation:
         return "\n".join(parts)
 
     def _repr_html_(self) -> str:
-        return html_table(["task", self.task.type.value], self._facts()) + html_table(
-            ["split", "anchors", "first", "last", "labels until"], self._splits()
+        words = "<br>".join(html.escape(line) for line in self.words.split("\n"))
+        return (
+            f"<p>{words}</p>"
+            + html_table(["task", self.task.type.value], self._facts())
+            + html_table(["split", "anchors", "first", "last", "labels until"], self._splits())
         )
 
     def _facts(self) -> list[list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import html
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,14 +29,12 @@ from weft.hub import RunRecord
 from weft.learn import Evaluation, check_quantiles
 from weft.project.explanation import Explanation, GlobalExplanation
 from weft.project.folder import ProjectFolder
-from weft.project.tallies import decision_on, number_text, show_table, split_sizes, stage_facts
-from weft.project.view import html_table, text_table
+from weft.project.tallies import decision_on, show_table, split_sizes, stage_facts
+from weft.project.view import Findings, Leaderboard
 from weft.project.views import View
 
 if TYPE_CHECKING:
     from weft.project.query import Query
-
-_COLUMNS = ["model", "metric", "val", "test", "95 % interval", "fit s", "rows/s"]
 
 
 class Run:
@@ -112,9 +111,9 @@ class Run:
         return self.evaluation.verdict.sentence
 
     @property
-    def audit(self) -> tuple[Finding, ...]:
-        """What the audit found."""
-        return tuple(from_plain(Finding, f) for f in self.record.results["audit"]["findings"])
+    def audit(self) -> Findings:
+        """What the audit found: a tuple of findings, shown as a table."""
+        return Findings(from_plain(Finding, f) for f in self.record.results["audit"]["findings"])
 
     @property
     def leaderboard(self) -> Any:
@@ -255,7 +254,7 @@ class Run:
             f"Rows: {sizes}. History: {self.record.history}.",
             "",
         ]
-        parts += [text_table(_COLUMNS, self._cells()), "", f"Verdict: {self.verdict}"]
+        parts += [repr(self._rows()), "", f"Verdict: {self.verdict}"]
         return "\n".join(parts)
 
     def output(self, node: str) -> Output:
@@ -266,10 +265,11 @@ class Run:
         return self.text()
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.verdict}</p>" + html_table(_COLUMNS, self._cells())
+        head = f"<p><b>{html.escape(self.name)}</b> <code>{html.escape(self.query)}</code></p>"
+        return f"{head}<p>{html.escape(self.verdict)}</p>{self._rows()._repr_html_()}"
 
-    def _rows(self) -> list[dict[str, Any]]:
-        rows = []
+    def _rows(self) -> Leaderboard:
+        rows = Leaderboard()
         for row in self.evaluation.leaderboard:
             spread = row.test_interval or row.val_interval
             rows.append(
@@ -286,26 +286,6 @@ class Run:
                 }
             )
         return rows
-
-    def _cells(self) -> list[list[str]]:
-        cells = []
-        for row in self._rows():
-            spread = f"{row['ci'][0]:.4f} … {row['ci'][1]:.4f}" if row["ci"] else "–"
-            if row["left_out"]:
-                cells.append([row["model"], row["metric"], "–", "–", "left out", "–", "–"])
-                continue
-            cells.append(
-                [
-                    row["model"],
-                    row["metric"],
-                    number_text(row["val"]),
-                    number_text(row["test"]),
-                    spread,
-                    f"{row['fit_s']:.1f}",
-                    f"{row['rows_per_s']:,.0f}",
-                ]
-            )
-        return cells
 
     def _answer(
         self,
@@ -386,5 +366,11 @@ def open_run(name: str = "latest", *, project: str | Path | ProjectFolder = ".")
 
 def _finished(folder: ProjectFolder) -> RunRecord:
     """Return the newest run that finished, else the newest of all."""
-    done = folder.hub.list_runs(state="succeeded", limit=1)
-    return done[0] if done else folder.hub.get_run("latest")
+    done = folder.hub.list_runs(state="succeeded", limit=1) or folder.hub.list_runs(limit=1)
+    if not done:
+        raise UserError(
+            "FLOW053",
+            f"there is no run in {folder.folder} yet.",
+            "run a query first, or name the project's folder with --project.",
+        )
+    return done[0]

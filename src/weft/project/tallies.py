@@ -57,11 +57,6 @@ def stage_facts(event: Event) -> dict[str, Any]:
     }
 
 
-def number_text(value: float | None) -> str:
-    """Write a score with four digits; a dash where there is none."""
-    return "–" if value is None else f"{value:.4f}"
-
-
 def show_table(table: pa.Table, most: int = 20) -> View:
     """Show the first rows of a table."""
     rows = [[str(v) for v in row.values()] for row in table.slice(0, most).to_pylist()]

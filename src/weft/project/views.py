@@ -101,8 +101,15 @@ def runs_view(folder: ProjectFolder) -> View:
             ]
         )
     header = ["run", "state", "created", "best", "test", "query"]
-    text = text_table(header, rows) if rows else "No runs yet. Start one with weft quickstart FOLDER."
+    text = text_table(header, rows) if rows else _no_runs(folder)
     return View(text, {"runs": [to_plain(r) for r in records]})
+
+
+def _no_runs(folder: ProjectFolder) -> str:
+    return (
+        f"No runs yet in {folder.folder}. Start one with weft quickstart FOLDER, or name the project's "
+        "folder with --project."
+    )
 
 
 def collect_garbage(folder: ProjectFolder, *, dry_run: bool = False) -> View:
@@ -126,6 +133,8 @@ def verify_store(folder: ProjectFolder) -> View:
         "faults": [to_plain(f) | {"what_to_do": _remedy(f)} for f in found.faults],
     }
     head = f"{found.num_blobs:,} pieces of content and {found.num_refs:,} names were checked"
+    if not found.num_blobs + found.num_refs:
+        return View(f"Nothing is kept in {folder.folder} yet.", plain)
     if not found.faults:
         return View(f"{head}: all are sound.", plain)
     lines = [f"{head}: {len(found.faults):,} cannot be used."]

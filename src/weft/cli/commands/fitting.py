@@ -30,11 +30,12 @@ def quickstart(
     project: opt.ProjectDir = None,
     memory_limit: opt.MemoryLimit = None,
     threads: opt.Threads = None,
-    report: Annotated[str | None, typer.Option("--report", help="Where to write the report.")] = None,
+    report: opt.Report = None,
 ) -> None:
-    """Tables to links to labels to ladder to verdict to report, in one command.
+    """From tables to a verdict and a report, in one command.
 
-    Without a query it proposes three and runs the first.
+    Finds keys and links, makes labels, climbs the ladder of models, writes the report. Without a query it
+    proposes three and runs the first.
 
     Example: weft quickstart shop/ --query "PREDICT COUNT(orders.*, 0, 30) = 0 FOR EACH users.user_id"
     """
@@ -69,11 +70,15 @@ def fit(
     project: opt.ProjectDir = None,
     memory_limit: opt.MemoryLimit = None,
     threads: opt.Threads = None,
-    report: Annotated[str | None, typer.Option("--report", help="Where to write the report.")] = None,
+    report: opt.Report = None,
 ) -> None:
-    """Fit the ladder for a query, or for a query that weft.yaml names.
+    """Fit the ladder of models for a query.
 
-    Example: weft fit . --query churn --budget 5m
+    The query is written out, or is the name of one in weft.yaml.
+
+    Example: weft fit shop/ --query "PREDICT COUNT(orders.*, 0, 30) = 0 FOR EACH users.user_id" --budget 5m
+
+    Example: weft fit . --query churn --val-start 2025-01-01 --test-start 2025-03-01 --eval-anchors 2
     """
     graph = open_graph(folder, project, memory_limit, threads)
     chosen = {
@@ -91,13 +96,17 @@ def fit(
 
 @app.command()
 def demo(
-    folder: Annotated[str, typer.Argument(help="Where to write the shop and the report.")] = "demo",
+    folder: Annotated[
+        str, typer.Argument(help="Where to write the shop and the report.", metavar="FOLDER")
+    ] = "demo",
     users: Annotated[int, typer.Option("--users", min=100, help="Number of customers.")] = 2000,
     budget: opt.Budget = DEFAULT_BUDGET,
     seed: opt.Seed = 0,
     as_json: opt.Json = False,
 ) -> None:
-    """Generate a shop whose best possible score is known, and run the main job on it.
+    """Generate a shop and run the main job on it.
+
+    The best possible score on this shop is known, and printed beside the one that was reached.
 
     Example: weft demo demo --users 2000
     """

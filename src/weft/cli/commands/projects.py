@@ -15,13 +15,17 @@ from weft.version import __version__
 
 @app.command()
 def init(
-    folder: Annotated[str, typer.Argument(help="The project folder, made when missing.")] = ".",
+    folder: Annotated[
+        str, typer.Argument(help="The project folder, made when missing.", metavar="FOLDER")
+    ] = ".",
     source: Annotated[str, typer.Option("--source", "-s", help="Folder, file or URL of the tables.")] = ".",
     as_json: opt.Json = False,
     memory_limit: opt.MemoryLimit = None,
     threads: opt.Threads = None,
 ) -> None:
-    """Write weft.yaml with the keys, times and links that were found, ready to be corrected.
+    """Write weft.yaml with all that was found.
+
+    It holds the keys, times, links and meanings of columns, and three queries, ready to be corrected.
 
     Example: weft init myproject --source shop/
     """

@@ -29,7 +29,9 @@ def explain_query(
     memory_limit: opt.MemoryLimit = None,
     threads: opt.Threads = None,
 ) -> None:
-    """Say what a query means: task, windows, splits, candidates, cost. No model is fitted.
+    """Say what a query means; no model is fitted.
+
+    Prints the task, the windows, the anchors of each split, the candidates and what would be read.
 
     Example: weft query explain shop/ --query "PREDICT SUM(orders.amount, 0, 30) FOR EACH users.user_id"
     """
@@ -54,7 +56,9 @@ def labels(
     memory_limit: opt.MemoryLimit = None,
     threads: opt.Threads = None,
 ) -> None:
-    """Write the label table: the entity's key under its own name, anchor_time, label, split.
+    """Write the label table of a query.
+
+    Its columns are the entity's key under its own name, anchor_time, label and split.
 
     Example: weft labels shop/ --query "PREDICT COUNT(orders.*, 0, 30) = 0 FOR EACH users.user_id"
     --out labels.parquet

@@ -14,11 +14,14 @@ from weft.project import ProjectFolder, open_run, runs_view
 
 @app.command()
 def runs(
-    name: Annotated[str | None, typer.Argument(help="Show one run.", metavar="[RUN]")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Name of a run, its start, or 'latest'; default: list all.", metavar="RUN"),
+    ] = None,
     as_json: opt.Json = False,
-    project: opt.ProjectDir = None,
+    project: opt.Here = None,
 ) -> None:
-    """List the runs of this project, newest first, or show one.
+    """List the runs, newest first, or show one.
 
     Example: weft runs latest
     """
@@ -40,17 +43,24 @@ def predict(
     out: Annotated[
         str | None,
         typer.Option(
-            "--out", "-o", help=".parquet or .csv file, DuckDB or SQLite file, or postgresql:// URL."
+            "--out",
+            "-o",
+            help="Write to a .parquet, .csv, .duckdb or .sqlite file or a postgresql:// URL; default: show "
+            "the first rows.",
         ),
     ] = None,
     table: Annotated[str, typer.Option("--table", help="Table to write in a database.")] = "predictions",
-    mode: Annotated[str, typer.Option("--mode", help="replace or append.")] = "replace",
+    mode: Annotated[
+        str, typer.Option("--mode", help="What to do with a table that is there: replace or append.")
+    ] = "replace",
     as_json: opt.Json = False,
-    project: opt.ProjectDir = None,
+    project: opt.Here = None,
     memory_limit: opt.MemoryLimit = None,
     threads: opt.Threads = None,
 ) -> None:
-    """Predict with a finished run, for all entities or those named, and write the result all or nothing.
+    """Predict with a finished run.
+
+    Predicts for all entities or those named, and shows the result or writes it, all or nothing.
 
     Example: weft predict latest --at 2026-01-01 --out predictions.parquet
 
@@ -66,16 +76,23 @@ def predict(
 @app.command()
 def explain(
     run: opt.RunName = "latest",
-    entity: Annotated[str | None, typer.Argument(help="Key of an entity; without it, globally.")] = None,
+    entity: Annotated[
+        str | None, typer.Argument(help="Key of an entity; default: all in general.", metavar="KEY")
+    ] = None,
     at: opt.At = None,
     as_json: opt.Json = False,
-    project: opt.ProjectDir = None,
+    project: opt.Here = None,
     memory_limit: opt.MemoryLimit = None,
     threads: opt.Threads = None,
 ) -> None:
-    """Say what moved a prediction: tables, links, columns and rows, and by how much.
+    """Say what moved a prediction, and by how much.
 
-    Example: weft explain latest 42
+    With a key: which tables, links, columns, features and rows moved this prediction. Without one: what moves
+    predictions in general, with a check by deletion.
+
+    Example: weft explain latest
+
+    Example: weft explain latest 42 --at 2026-01-01
     """
     folder = ProjectFolder(project or ".", memory_limit=memory_limit, threads=threads)
     opened = open_run(run, project=folder)
@@ -87,12 +104,12 @@ def explain(
 def report(
     run: opt.RunName = "latest",
     out: Annotated[
-        str | None, typer.Option("--out", "-o", help="HTML file; default: report-RUN.html.")
+        str | None, typer.Option("--out", "-o", help="HTML file; default: report-RUN.html in the project.")
     ] = None,
     as_json: opt.Json = False,
-    project: opt.ProjectDir = None,
+    project: opt.Here = None,
 ) -> None:
-    """Write the report of a finished run: one self-contained HTML file.
+    """Write the report of a run, one HTML file.
 
     Example: weft report latest --out report.html
     """

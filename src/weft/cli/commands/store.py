@@ -19,9 +19,11 @@ app.add_typer(store_app, name="store")
 def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
     as_json: opt.Json = False,
-    project: opt.ProjectDir = None,
+    project: opt.Here = None,
 ) -> None:
-    """Remove content that no run, model or name reaches; safe while other processes run.
+    """Remove what no run and no model needs.
+
+    Safe while other processes run; what was written or used in the last hour stays.
 
     Example: weft store gc --dry-run
     """
@@ -30,8 +32,10 @@ def gc(
 
 
 @store_app.command("verify")
-def verify(as_json: opt.Json = False, project: opt.ProjectDir = None) -> None:
-    """Read everything in .weft and compare it with its checksums; exit 1 when something is damaged.
+def verify(as_json: opt.Json = False, project: opt.Here = None) -> None:
+    """Compare everything in .weft with its checksums.
+
+    Names what is damaged or missing, who needs it and what to do; exits with 1 when there is any.
 
     Example: weft store verify
     """

@@ -16,13 +16,15 @@ from weft.project import links_view, tables_view
 @app.command()
 def tables(
     folder: opt.OptionalFolder = ".",
-    table: Annotated[str | None, typer.Option("--table", help="Show the columns of one table.")] = None,
+    table: Annotated[str | None, typer.Option("--table", help="Show the columns of this table.")] = None,
     as_json: opt.Json = False,
     project: opt.ProjectDir = None,
     memory_limit: opt.MemoryLimit = None,
     threads: opt.Threads = None,
 ) -> None:
-    """Show tables, keys, times, statistics and what is wrong with the data.
+    """Show tables, keys, times, and what is wrong with the data.
+
+    With --table: the columns of one table, what each means and why, its range and values.
 
     Example: weft tables shop/ --table orders
     """
@@ -38,7 +40,7 @@ def links(
     memory_limit: opt.MemoryLimit = None,
     threads: opt.Threads = None,
 ) -> None:
-    """Show how the tables are linked, with match rates and the reasons.
+    """Show how the tables are linked, and why.
 
     Example: weft links shop/
     """
