@@ -140,12 +140,13 @@ class Graph:
             rows.append(
                 [
                     table.name,
+                    f"{self.profile.table(table.name).num_rows:,}",
                     ", ".join(table.primary_key) or "–",
                     table.time_column or "–",
                     "; ".join(links) or "–",
                 ]
             )
-        return ["table", "primary key", "time", "links"], rows
+        return ["table", "rows", "primary key", "time", "links"], rows
 
 
 class Connection:

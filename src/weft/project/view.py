@@ -73,13 +73,23 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Write an HTML table for a notebook; every cell is escaped."""
-    head = "".join(f"<th style='text-align:left'>{html.escape(h)}</th>" for h in header)
-    body = "".join(
-        "<tr>" + "".join(f"<td style='text-align:left'>{html.escape(c)}</td>" for c in row) + "</tr>"
-        for row in rows
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    """Write an HTML table for a notebook; every cell is escaped, numbers stand to the right."""
+    numeric = [all(_is_number(row[i]) for row in rows) and bool(rows) for i in range(len(header))]
+    styles = [
+        f"text-align:{'right' if is_number else 'left'};vertical-align:top;padding:.15em 1.2em .15em 0"
+        for is_number in numeric
+    ]
+
+    def line(tag: str, cells: Sequence[str]) -> str:
+        written = (
+            f"<{tag} style='{style}'>{html.escape(cell)}</{tag}>"
+            for cell, style in zip(cells, styles, strict=True)
+        )
+        return f"<tr>{''.join(written)}</tr>"
+
+    body = "".join(line("td", row) for row in rows)
+    table = f"<table><thead>{line('th', header)}</thead><tbody>{body}</tbody></table>"
+    return f"<div style='overflow-x:auto;margin:.4em 0 1em'>{table}</div>"
 
 
 def _is_number(text: str) -> bool:
