@@ -71,6 +71,11 @@ def test_the_keys_after_for_are_predicted(shop):
     assert keys(shop, COUNT.replace("users.user_id", "users.user_id = 2")) == [2]
 
 
+def test_a_prediction_past_the_end_of_the_calendar_is_refused(shop):
+    with pytest.raises(UserError, match="DATA098: what is predicted at 9999-12-30 lies past"):
+        seeds(shop, at_us=parse_time("9999-12-30"))
+
+
 def test_given_keys_come_before_those_of_the_query(shop):
     assert keys(shop, COUNT.replace("users.user_id", "users.user_id = 2"), entities=[3]) == [3]
 

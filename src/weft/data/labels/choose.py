@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from weft.core import UserError, format_time, to_datetime
+from weft.core import Offset, UserError, format_time, parse_time, to_datetime
 from weft.data.engine import engine_errors
 from weft.data.labels.horizon import fact_end_us, time_range_us
 from weft.data.labels.moments import Moment, Moments
@@ -19,6 +19,7 @@ from weft.pql.query import Query
 
 _NAMED = 5
 _WRITTEN_KEYS = 1000
+_CALENDAR_END_US = parse_time("9999-12-31T23:59:59.999999")
 
 
 def build_seeds(
@@ -37,7 +38,8 @@ def build_seeds(
     Raises:
         UserError: ``DATA076`` for an instant before the data, ``DATA077`` for a key that is not in the
             table, ``DATA078`` for one that is not there at that instant, ``DATA079`` when nobody is left,
-            ``DATA087`` for an instant given to a query without a window.
+            ``DATA087`` for an instant given to a query without a window, ``DATA098`` for one near the
+            end of the calendar.
     """
     chosen = _chosen(tables, query, entities)
     if query.task.is_static:
@@ -132,6 +134,13 @@ def _instant(tables: Tables, query: Query, at_us: int | None) -> int:
             f"the instant of prediction, {format_time(at_us)}, is before the data, which starts "
             f"{format_time(first)}.",
             f"give an instant from then on; the last fact is at {format_time(last)}.",
+        )
+    ahead = query.task.horizon or Offset(0)
+    if at_us + ahead.nominal_us * (query.task.num_frames or 1) > _CALENDAR_END_US:
+        raise UserError(
+            "DATA098",
+            f"what is predicted at {format_time(at_us)} lies past the year 9999, where the calendar ends.",
+            f"give an earlier instant; the last fact is at {format_time(last)}.",
         )
     return at_us
 
