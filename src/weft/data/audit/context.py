@@ -42,10 +42,13 @@ class AuditContext:
 
     def is_constant(self, table: str, column: str) -> bool:
         """Tell whether a column's profile says that it has at most two values."""
-        if table not in self.statistics:
-            return False
-        columns = {c.name: c for c in self.statistics[table].columns}
-        return column in columns and columns[column].distinct <= 2
+        distinct = self._distinct.get((table, column))
+        return distinct is not None and distinct <= 2
+
+    @functools.cached_property
+    def _distinct(self) -> dict[tuple[str, str], int]:
+        """Number of values by table and column."""
+        return {(t, c.name): c.distinct for t, found in self.statistics.items() for c in found.columns}
 
     def num_rows(self, table: str) -> int:
         """Return the number of prepared rows of a table."""

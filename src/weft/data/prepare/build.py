@@ -174,10 +174,11 @@ def _open(engine: Any, paths: Mapping[str, Path], schema: Schema, directory: Pat
 
 
 def _check_columns(table: Table, stored: pa.Schema) -> None:
-    wanted = [c.name for c in table.columns]
+    wanted = {c.name: None for c in table.columns}
     named = [*table.primary_key, *(n for n in (table.time_column, table.end_time_column) if n)]
+    held = set(stored.names)
     for name in (*wanted, *named):
-        if name not in stored.names or name not in wanted:
+        if name not in held or name not in wanted:
             raise UserError(
                 "SCH012",
                 f"table '{table.name}' has no column '{name}'.",
