@@ -209,9 +209,17 @@ def wide_table(folder, num_columns):
     pq.write_table(pa.table(events), folder / "orders.parquet")
 
 
-def test_ten_thousand_columns_end_to_end(tmp_path):
+def test_ten_thousand_columns_are_profiled_prepared_and_labelled(tmp_path):
     (tmp_path / "shop").mkdir()
     wide_table(tmp_path / "shop", 10_000)
+    code, out, err = finish(start(tmp_path, ["labels", "shop", "--query", CHURN, "--out", "l.csv", "--json"]))
+    assert code == 0, err
+    assert json.loads(out)["counts"]["train"]
+
+
+def test_two_thousand_columns_end_in_a_verdict(tmp_path):
+    (tmp_path / "shop").mkdir()
+    wide_table(tmp_path / "shop", 2_000)
     code, out, err = finish(start(tmp_path, QUICK))
     assert code == 0, err
     assert json.loads(out)["verdict"]
