@@ -210,13 +210,13 @@ def test_constants_are_what_the_metric_rewards():
     assert fit_model(data, "constant").value == pytest.approx(data.train.targets.values.mean())
 
 
-def test_alternative_train_rows_are_a_variant(tmp_path):
+def test_train_rows_seen_from_earlier_cutoffs_are_learned_from_as_well(tmp_path):
     _, table, _, _ = planted(600)
     data = make_data(TaskType.BINARY, n=600, alternatives={"stale": table})
-    configs = get_rung("lightgbm").variants(data.outline, Budget(1.0))
-    assert [c.get("variant") for c in configs] == [None, "stale"]
-    found = fit_candidate(data, "lightgbm", configs[1], 0, tmp_path, resources=RESOURCES)
-    assert found.model == "lightgbm:stale"
+    for name in ("linear", "lightgbm"):
+        (config,) = get_rung(name).variants(data.outline, Budget(1.0))
+        found = fit_candidate(data, name, config, 0, tmp_path / name, resources=RESOURCES)
+        assert found.num_train == 2 * len(data.train)
 
 
 def test_quantiles_rise_and_hold_about_what_they_say():

@@ -215,15 +215,16 @@ def test_multiclass_and_multilabel_run_end_to_end(graph):
 def test_frozen_history_is_also_learned_from_stale_train_rows(graph):
     given = {"val_start": "2025-03-01", "test_start": "2025-05-01", "step": "15 days", "eval_anchors": 2}
     run = graph.query(CHURN).fit(budget="2s", history="frozen", models=("constant", "lightgbm"), **given)
-    rows = {r["model"]: r for r in run.leaderboard}
     assert run.record.history == "frozen"
-    assert not rows["lightgbm:stale"]["left_out"]
+    train = run.output("labels").value["counts"]["train"]
+    assert run.output("candidate[constant]").value["num_train"] == train
+    assert run.output("candidate[lightgbm]").value["num_train"] > train
 
 
 def test_with_one_val_anchor_there_are_no_stale_train_rows(graph):
     run = graph.query(CHURN).fit(budget="2s", history="frozen", models=("constant", "lightgbm"))
-    rows = {r["model"]: r for r in run.leaderboard}
-    assert "single anchor" in rows["lightgbm:stale"]["left_out"]
+    train = run.output("labels").value["counts"]["train"]
+    assert run.output("candidate[lightgbm]").value["num_train"] == train
 
 
 def test_memory_limit_and_threads_reach_the_engine(shop):

@@ -161,8 +161,7 @@ def compile_fit(tables: tuple[Node, ...], spec: FitSpec, resources: Resources) -
 
 def _candidates(spec: FitSpec, resources: Resources) -> list[Node]:
     """One node per configuration; those of a rung that combines others come after all others."""
-    stale = ("stale",) if spec.history is History.FROZEN and spec.task.type not in RANKING else ()
-    outline = Outline(spec.task, spec.history, alternatives=stale)
+    outline = Outline(spec.task, spec.history)
     share = Resources(resources.memory_bytes // 2, max(1, resources.threads // 2))
     nodes: list[Node] = []
     for rung in sorted((get_rung(name) for name in spec.models), key=lambda r: r.cost):

@@ -20,6 +20,7 @@ from weft.learn.scoring import prepare
 from weft.learn.targets import Targets, encode_labels, find_classes
 
 OWN = "own"
+ALL = "all"
 _SEED_COLUMNS = ("entity", "anchor_time", "cutoff", FRAME)
 
 
@@ -118,12 +119,12 @@ class TrainingData:
         return self.train_by_name[OWN]
 
     def train_rows(self, name: str) -> Rows:
-        """Return the train rows called ``name``; ``"own+stale"`` puts two together.
+        """Return the train rows called ``name``; ``"own+stale"`` puts two together, ``"all"`` everything.
 
         Raises:
             UserError: ``LEARN012`` when there are none of that name.
         """
-        parts = name.split("+")
+        parts = list(self.train_by_name) if name == ALL else name.split("+")
         for part in parts:
             if part not in self.train_by_name:
                 raise UserError(

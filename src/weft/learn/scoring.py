@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from weft.core import TaskType
-from weft.learn.metrics import Metric, Needs, named_of_classes
+from weft.learn.metrics import Metric, Needs, get_metric, named_of_classes
 from weft.learn.targets import Targets
+
+_LEAST_FOLDS = 3
 
 
 def prepare(metric: Metric, targets: Targets, prediction: np.ndarray, threshold: float = 0.5) -> np.ndarray:
@@ -36,3 +40,65 @@ def fallback_metric(task_type: TaskType) -> str:
     """Name the metric that decides where the task's own is undefined, as AUROC of one class is."""
     numbers = (TaskType.REGRESSION, TaskType.FORECASTING)
     return "mae" if task_type in numbers else "log_loss"
+
+
+@dataclass(frozen=True)
+class ValScore:
+    """How good predictions for val are, as a whole and by parts of val.
+
+    Attributes:
+        value: Higher is better; 0 where nothing is defined.
+        by_fold: The same for parts that are nearly independent, NaN where undefined.
+    """
+
+    value: float
+    by_fold: np.ndarray
+
+    def is_matched_by(self, other: ValScore) -> bool:
+        """Say whether ``other`` is at most one standard error worse.
+
+        The error is that of the difference, from its spread over the parts; where fewer than three parts
+        are defined nothing can be told apart.
+        """
+        difference = self.by_fold - other.by_fold
+        known = difference[np.isfinite(difference)]
+        if len(known) < _LEAST_FOLDS:
+            return True
+        return self.value - other.value <= float(known.std(ddof=1) / np.sqrt(len(known)))
+
+
+def score_val(
+    chosen_metric: str, task_type: TaskType, targets: Targets, prediction: np.ndarray, folds: np.ndarray
+) -> ValScore:
+    """Score predictions for val by the chosen metric, or the fallback where that one is undefined.
+
+    Args:
+        chosen_metric: Name of the metric that candidates are chosen by.
+        task_type: Of the task.
+        targets: The labels of val.
+        prediction: As rungs give it.
+        folds: Number of the part that each row belongs to, ``(n,)``.
+    """
+    metric, whole = _decide(chosen_metric, task_type, targets, prediction)
+    parts = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
+    if metric is None:
+        return ValScore(0.0, np.full(len(parts), np.nan))
+    values = [score(metric, targets.take(part), prediction[part]) for part in parts]
+    by_fold = [np.nan if v is None else metric.gain(v, 0.0) for v in values]
+    return ValScore(whole, np.array(by_fold))
+
+
+def gain_of(chosen_metric: str, task_type: TaskType, targets: Targets, prediction: np.ndarray) -> float:
+    """Score all rows so that higher is better; 0 where neither the metric nor its fallback is defined."""
+    return _decide(chosen_metric, task_type, targets, prediction)[1]
+
+
+def _decide(
+    chosen_metric: str, task_type: TaskType, targets: Targets, prediction: np.ndarray
+) -> tuple[Metric | None, float]:
+    for name in (chosen_metric, fallback_metric(task_type)):
+        metric = get_metric(name)
+        value = score(metric, targets, prediction)
+        if value is not None:
+            return metric, metric.gain(value, 0.0)
+    return None, 0.0

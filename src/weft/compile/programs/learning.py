@@ -26,26 +26,11 @@ CANDIDATE = "candidate["
 def fit_candidate(context: Context) -> dict[str, Any]:
     """Fit one configuration of one rung."""
     training = read_training_data(context)
-    config = dict(context.parameters["config"])
-    wanted = str(config.get("train_cutoffs", "own"))
-    if not set(wanted.split("+")) <= {"own", *training.outline.alternatives}:
-        reason = "val has a single anchor, so its rows see as much as those of train"
-        left_out: dict[str, Any] = to_plain(
-            learn.leave_out(
-                training,
-                context.parameters["rung"],
-                config,
-                context.parameters["seed"],
-                context.directory,
-                reason,
-            )
-        )
-        return left_out
     members = lay_out_all(context.inputs, CANDIDATE, context.scratch)
     candidate = learn.fit_candidate(
         training,
         context.parameters["rung"],
-        config,
+        context.parameters["config"],
         context.parameters["seed"],
         context.directory,
         resources=context.resources,

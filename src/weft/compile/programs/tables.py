@@ -26,6 +26,8 @@ from weft.flow import Context
 from weft.pql import compile_query
 
 PROFILE = "profile.json"
+_STALE_PHASES = 4
+_STALE_ROWS = 400_000
 
 
 def take_snapshot(context: Context) -> dict[str, Any]:
@@ -133,7 +135,9 @@ def _stale_features(context: Context, tables: Any, query: Any, labels: Any, feat
     if labels.layout.history is not History.FROZEN or len(labels.layout.val) < 2:
         return []
     context.progress.update(2, 3, "computing features from earlier cutoffs")
-    stale = data.stale_cutoffs(labels.table, len(labels.layout.val))
+    # Several phases tell how features age in between; where rows are many, one has enough of them.
+    phases = max(1, min(_STALE_PHASES, _STALE_ROWS // max(labels.counts["train"], 1)))
+    stale = data.stale_cutoffs(labels.table, len(labels.layout.val), num_phases=phases)
     stale = stale.filter(pc.equal(stale["split"], "train"))
     values = data.compute_features(tables, stale, features, query=query, labels=labels.table)
     write_table(values, context.directory / "features-stale.parquet")

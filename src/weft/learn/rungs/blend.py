@@ -1,8 +1,9 @@
 """The top of the ladder: a weighted mean of finished candidates.
 
-Weights are whole numbers of votes, given one at a time to whatever lowers the loss on val most (ensemble
-selection; Caruana, Niculescu-Mizil, Crew and Ksikes, 2004). The score that val shows is honest: each part of
-val is predicted with weights that were chosen on the other parts.
+Weights are shares of votes, given one at a time to whatever lowers the loss most (ensemble selection;
+Caruana et al., 2004) on entities of val drawn with replacement, and averaged over
+several draws: a small val spreads its votes, a large one does not. The score that val shows is honest: each
+part of val is predicted with weights that were chosen on the other parts.
 """
 
 from __future__ import annotations
@@ -21,10 +22,14 @@ from weft.learn.folds import number_folds
 from weft.learn.metrics import get_metric
 from weft.learn.registry import load_model
 from weft.learn.rung import Budget, Config, Header, Model, log_odds, not_applicable, sigmoid
-from weft.learn.scoring import fallback_metric, score
+from weft.learn.scoring import gain_of
 
 _MAX_MEMBERS = 6
 _VOTES = 12
+_DRAWS = 12
+# More rows in a draw would change little but the time it takes.
+_DRAWN_ROWS = 5_000
+_LEAST_WEIGHT = 0.02
 _LINEAR = frozenset({TaskType.REGRESSION, TaskType.FORECASTING, TaskType.MULTICLASS})
 
 
@@ -117,7 +122,7 @@ class BlendRung:
         if len(folders) < 2:
             raise not_applicable(self.name, f"{len(folders)} candidates to blend, and two are needed")
         predictions = [read_predictions(f, Split.VAL) for f in folders]
-        weights = choose_weights(data, predictions, np.arange(len(data.val)))
+        weights = choose_weights(data, predictions, np.arange(len(data.val)), seed)
         kept = np.flatnonzero(weights)
         if len(kept) < 2:
             name = read_candidate(folders[int(kept[0])]).model
@@ -129,7 +134,7 @@ class BlendRung:
         model = BlendModel(
             Header(data.task, data.classes, data.encoder), members, [folders[int(i)] for i in kept]
         )
-        model.val_prediction = _held_out(data, predictions)
+        model.val_prediction = _held_out(data, predictions, seed)
         return model
 
     def _best(self, data: TrainingData, folders: Sequence[Path]) -> list[Path]:
@@ -149,12 +154,22 @@ def blend(task: Task, predictions: Sequence[np.ndarray], weights: np.ndarray) ->
     return sigmoid(np.asarray(mean))
 
 
-def choose_weights(data: TrainingData, predictions: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
-    """Give votes one at a time to the member that helps most; return shares that add up to one."""
+def choose_weights(
+    data: TrainingData, predictions: Sequence[np.ndarray], rows: np.ndarray, seed: int
+) -> np.ndarray:
+    """Choose weights on some rows of val; return shares that add up to one, small ones left out."""
+    rng = np.random.default_rng(seed)
+    by_entity = _by_entity(data.val.clusters()[rows])
+    weights = np.mean([_vote(data, predictions, rows[_draw(by_entity, rng)]) for _ in range(_DRAWS)], axis=0)
+    weights[weights < _LEAST_WEIGHT] = 0.0
+    return np.asarray(weights / weights.sum())
+
+
+def _vote(data: TrainingData, predictions: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """Give votes one at a time to the member that helps most; return shares of the votes."""
     votes = np.zeros(len(predictions))
     targets = data.val.targets.take(rows)
     parts = [p[rows] for p in predictions]
-    best_votes, best_gain = votes, -np.inf
     for _ in range(_VOTES):
         gains = []
         for i in range(len(parts)):
@@ -162,30 +177,33 @@ def choose_weights(data: TrainingData, predictions: Sequence[np.ndarray], rows: 
             trial[i] += 1
             used = np.flatnonzero(trial)
             mixed = blend(data.task, [parts[int(j)] for j in used], trial[used] / trial.sum())
-            gains.append(_gain(data, targets, mixed))
+            gains.append(gain_of(data.outline.chosen_metric, data.task.type, targets, mixed))
         votes[int(np.argmax(gains))] += 1
-        if max(gains) > best_gain + 1e-9:
-            best_votes, best_gain = votes.copy(), max(gains)
-    return np.asarray(best_votes / best_votes.sum())
+    return np.asarray(votes / votes.sum())
 
 
-def _held_out(data: TrainingData, predictions: Sequence[np.ndarray]) -> np.ndarray:
+def _by_entity(entities: np.ndarray) -> list[np.ndarray]:
+    order = np.argsort(entities, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(entities[order])) + 1)
+
+
+def _draw(by_entity: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """Draw entities with replacement, as many as there are, or as give enough rows."""
+    drawn = [by_entity[i] for i in rng.integers(len(by_entity), size=len(by_entity)).tolist()]
+    rows = np.cumsum([len(part) for part in drawn])
+    return np.concatenate(drawn[: int(np.searchsorted(rows, _DRAWN_ROWS)) + 1])
+
+
+def _held_out(data: TrainingData, predictions: Sequence[np.ndarray], seed: int) -> np.ndarray:
     folds = number_folds(data.val.seeds)
     held_out = np.array(predictions[0], dtype=np.float64)
     for fold in np.unique(folds):
         held = np.flatnonzero(folds == fold)
         rest = np.flatnonzero(folds != fold)
-        weights = choose_weights(data, predictions, rest) if len(rest) else np.full(len(predictions), 1.0)
+        weights = (
+            choose_weights(data, predictions, rest, seed) if len(rest) else np.full(len(predictions), 1.0)
+        )
         weights = weights / weights.sum()
         used = np.flatnonzero(weights)
         held_out[held] = blend(data.task, [predictions[int(j)][held] for j in used], weights[used])
     return held_out
-
-
-def _gain(data: TrainingData, targets: Any, mixed: np.ndarray) -> float:
-    for name in (data.outline.chosen_metric, fallback_metric(data.task.type)):
-        metric = get_metric(name)
-        value = score(metric, targets, mixed)
-        if value is not None:
-            return metric.gain(value, 0.0)
-    return 0.0

@@ -7,18 +7,19 @@ from typing import Any
 import numpy as np
 
 from weft.core import Progress, Resources, Task, TaskType
-from weft.learn.data import Outline, TrainingData
+from weft.learn.data import ALL, Outline, TrainingData
+from weft.learn.folds import number_folds
 from weft.learn.matrices import take
-from weft.learn.metrics import get_metric
 from weft.learn.rung import Budget, Config, Header, Model, log_odds, not_applicable
 from weft.learn.rungs.boosting_model import BoostedModel, Member
 from weft.learn.rungs.boosting_search import BoostingData, Search
 from weft.learn.rungs.boosting_space import plan_search, stopping_metric
 from weft.learn.rungs.constant import best_constant
-from weft.learn.scoring import fallback_metric, score
+from weft.learn.scoring import ValScore, score_val
 from weft.learn.targets import MULTILABEL, Targets
 
 _MIN_POSITIVES = 10
+_ERROR_FOLDS = 10
 
 
 class LightGBMRung:
@@ -33,10 +34,8 @@ class LightGBMRung:
         return task.type is not TaskType.LINK_PREDICTION
 
     def variants(self, outline: Outline, budget: Budget) -> list[dict[str, Any]]:
-        """One search per kind of train rows."""
-        own: dict[str, Any] = {"budget_s": budget.cpu_s}
-        others = [{**own, "variant": n, "train_cutoffs": n} for n in outline.alternatives]
-        return [own, *others]
+        """One search, on every kind of train rows at once."""
+        return [{"budget_s": budget.cpu_s, "train_cutoffs": ALL}]
 
     def fit(
         self,
@@ -58,7 +57,7 @@ class LightGBMRung:
         """
         if not data.features:
             raise not_applicable(self.name, "there are no features")
-        rows = data.train_rows(str(config.get("train_cutoffs", "own")))
+        rows = data.train_rows(str(config.get("train_cutoffs", ALL)))
         budget_s = float(config.get("budget_s", Budget().cpu_s))
         limits: dict[str, Any] = {
             "seed": seed,
@@ -70,7 +69,8 @@ class LightGBMRung:
         if data.task.type in MULTILABEL:
             return _one_versus_rest(header, data, rows.targets, rows.matrix, budget_s, limits)
         boosting = _boosting_data(data, rows.matrix, rows.targets)
-        search = Search(boosting, plan_search(len(rows), budget_s), **limits)
+        plan = plan_search(len(boosting.matrix), budget_s, len(data.train))
+        search = Search(boosting, plan, **limits)
         members = search.ensemble()
         quantiles = {str(float(q)): search.quantile(float(q)) for q in config.get("quantiles", ())}
         return BoostedModel(header, members, np.zeros(max(1, len(data.classes))), quantiles)
@@ -80,13 +80,10 @@ def _boosting_data(data: TrainingData, matrix: np.ndarray, targets: Targets) -> 
     """Leave out rows of classes that train does not have: LightGBM cannot name them."""
     chosen = data.outline.chosen_metric
 
-    def value(prediction: np.ndarray) -> float:
-        for name in (chosen, fallback_metric(data.task.type)):
-            metric = get_metric(name)
-            found = score(metric, data.val.targets, prediction)
-            if found is not None:
-                return metric.gain(found, 0.0)
-        return 0.0
+    folds = number_folds(data.val.seeds, _ERROR_FOLDS)
+
+    def value(prediction: np.ndarray) -> ValScore:
+        return score_val(chosen, data.task.type, data.val.targets, prediction, folds)
 
     is_multiclass = data.task.type is TaskType.MULTICLASS
     known = data.val.targets.values >= 0 if is_multiclass else np.ones(len(data.val), dtype=bool)
@@ -141,9 +138,10 @@ def _class_data(data: TrainingData, targets: Targets, matrix: np.ndarray, c: int
     """Turn one class into a yes-or-no question."""
     truth = data.val.targets.values[:, c].astype(np.float64)
 
-    def value(prediction: np.ndarray) -> float:
+    def value(prediction: np.ndarray) -> ValScore:
         p = np.clip(prediction, 1e-7, 1 - 1e-7)
-        return float(np.mean(truth * np.log(p) + (1 - truth) * np.log1p(-p)))
+        log_likelihood = float(np.mean(truth * np.log(p) + (1 - truth) * np.log1p(-p)))
+        return ValScore(log_likelihood, np.empty(0))
 
     return BoostingData(
         matrix=matrix,

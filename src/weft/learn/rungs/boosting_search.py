@@ -1,4 +1,7 @@
-"""The search over boosted trees: trials in waves, then an ensemble of the best.
+"""The search over boosted trees: trials in waves, then the mean of all that val cannot tell from the best.
+
+Where val is small the best of many trials is the luckiest one; the mean of those within one standard error of
+it is better on new rows. Where val is large the error is small, and few are left.
 
 Boosters are grown side by side, one thread each: on machines that others use too, threads that wait for each
 other inside one booster cost many times what they save. Waves have a fixed size and work is counted in trees,
@@ -25,8 +28,8 @@ from weft.learn.rungs.boosting_space import (
     full_parameters,
     propose,
     top_sizes,
-    tree_seconds,
 )
+from weft.learn.scoring import ValScore
 
 _PATIENCE = 50
 _SCREEN_ROUNDS = 60
@@ -51,7 +54,7 @@ class BoostingData:
         task_type: Of the task.
         metric: What is to be good in the end.
         stopping: LightGBM's metric for early stopping.
-        value: Scores predictions for val; higher is better.
+        value: Scores predictions for val.
     """
 
     matrix: np.ndarray
@@ -64,17 +67,24 @@ class BoostingData:
     task_type: TaskType
     metric: str
     stopping: str
-    value: Callable[[np.ndarray], float]
+    value: Callable[[np.ndarray], ValScore]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One configuration that was tried, and what came of it."""
+    """One configuration that was tried, and what came of it.
+
+    Attributes:
+        parameters: What was tried.
+        columns: Positions of the features it reads.
+        text: The booster.
+        score: On val.
+    """
 
     parameters: dict[str, Any]
     columns: tuple[int, ...]
-    value: float
-    seconds: float
+    text: str
+    score: ValScore
 
 
 class Search:
@@ -92,36 +102,23 @@ class Search:
     ) -> None:
         self.data, self.plan, self.seed = data, plan, seed
         self.threads = max(1, resources.threads)
+        self.rows = _sample_of(np.arange(len(data.matrix)), plan.rows, seed)
         self.watched = _sample_of(np.flatnonzero(data.stopping_rows), _MAX_WATCHED, seed)
         self.deadline, self.progress = deadline, progress
         self.spent_s = 0.0
         self.trials: list[Trial] = []
 
     def ensemble(self) -> tuple[Member, ...]:
-        """Run the trials and grow the best few on all train rows, with several seeds each."""
+        """Run the trials and return the mean of the boosters that are as good as the best."""
         self.try_all()
-        kept = self._affordable(sorted(self.trials, key=lambda t: -t.value)[: self.plan.kept])
-        sets = {t.columns: self._datasets(self.data, self._all_rows(), t.columns) for t in kept}
-        members: list[Member] = []
-        for bag in range(self.plan.bag):
-            cost = sum(t.seconds for t in kept) * self._scale()
-            if members and (self.spent_s + cost > self.plan.total_s or self._is_late()):
-                break
-            jobs = [
-                (t.parameters, sets[t.columns], self.seed * 1_000 + bag * self.plan.kept + i + 1)
-                for i, t in enumerate(kept)
-            ]
-            for trial, booster in zip(kept, self._grow_all(jobs), strict=True):
-                members.append(Member(_text(booster), trial.columns, None, 1.0))
-            self.spent_s += cost
-            self.progress.update(min(self.spent_s, self.plan.total_s), self.plan.total_s, f"bag {bag + 1}")
-        return tuple(Member(m.text, m.columns, None, 1 / len(members)) for m in members)
+        kept = as_good_as_the_best(self.trials)[: self.plan.max_kept]
+        return tuple(Member(t.text, t.columns, None, 1 / len(kept)) for t in kept)
 
     def quantile(self, level: float) -> tuple[Member, ...]:
         """Grow the quantile of the given level in the best configuration found."""
-        best = max(self.trials, key=lambda t: t.value)
+        best = max(self.trials, key=lambda t: t.score.value)
         parameters = {**best.parameters, "objective": "quantile", "alpha": level}
-        sets = self._datasets(self.data, self._all_rows(), best.columns)
+        sets = self._datasets(best.columns)
         booster = self._grow(parameters, sets, self.seed, threads=1, stopping="quantile")
         return (Member(_text(booster), best.columns, None, 1.0),)
 
@@ -130,15 +127,17 @@ class Search:
     ) -> list[tuple[int, str, tuple[int, ...]]]:
         """Grow one booster per class in the best configuration of the class that was searched."""
         self.try_all()
-        best = max(self.trials, key=lambda t: t.value)
-        tree_s = self._tree_seconds(best.parameters, len(self.data.matrix), len(best.columns))
+        best = max(self.trials, key=lambda t: t.score.value)
+        tree_s = self.plan.tree_seconds(best.parameters, len(best.columns), len(self.watched))
         rounds = int(np.clip(budget_s / len(classes) / tree_s, 10, 500))
-        sets = self._datasets(self.data, self._all_rows(), best.columns)
+        sets = self._datasets(best.columns)
         grown: list[tuple[int, str, tuple[int, ...]]] = []
         for number, (c, data) in enumerate(classes):
             if grown and self._is_late():
                 break
-            for dataset, labels in zip(sets, (data.labels, data.val_labels[self.watched]), strict=False):
+            for dataset, labels in zip(
+                sets, (data.labels[self.rows], data.val_labels[self.watched]), strict=False
+            ):
                 dataset.set_label(labels)
             booster = self._grow(best.parameters, sets, self.seed + c, threads=1, rounds=rounds)
             grown.append((c, _text(booster), best.columns))
@@ -147,94 +146,72 @@ class Search:
 
     def try_all(self) -> None:
         """Try configurations, a wave at a time, until the work for the search is spent."""
-        rows = self._sample(self.plan.search_rows)
-        ranked = self._screen(rows)
+        ranked = self._screen()
         sizes = top_sizes(len(ranked))
         proposals = propose(self.plan.max_trials, self.data.task_type, self.data.metric, self.seed)
         sets: dict[int, tuple[Any, ...]] = {}
         start = 0
         while start < len(proposals):
-            if self.trials and (self.spent_s >= self.plan.search_s or self._is_late()):
+            if self.trials and (self.spent_s >= self.plan.budget_s or self._is_late()):
                 return
-            wave = proposals[start : start + self._wave(start, proposals, len(ranked))]
-            start += len(wave)
+            wave = proposals[start : start + self._wave(proposals[start], len(ranked))]
             for size in {sizes[p["top"]] for p in wave} - sets.keys():
-                sets[size] = self._datasets(self.data, rows, tuple(sorted(ranked[:size])))
-            grown = self._grow_all([(p, sets[sizes[p["top"]]], self.seed) for p in wave])
-            for proposal, booster in zip(wave, grown, strict=True):
-                self._record(proposal, tuple(sorted(ranked[: sizes[proposal["top"]]])), booster, len(rows))
-            best = max(t.value for t in self.trials)
-            self.progress.update(min(self.spent_s, self.plan.total_s), self.plan.total_s, f"best {best:.4f}")
+                sets[size] = self._datasets(tuple(sorted(ranked[:size])))
+            seeds = range(self.seed * 1_000 + start, self.seed * 1_000 + start + len(wave))
+            jobs = [(p, sets[sizes[p["top"]]], s) for p, s in zip(wave, seeds, strict=True)]
+            for proposal, booster in zip(wave, self._grow_all(jobs), strict=True):
+                self._record(proposal, tuple(sorted(ranked[: sizes[proposal["top"]]])), booster)
+            start += len(wave)
+            best = max(t.score.value for t in self.trials)
+            self.progress.update(
+                min(self.spent_s, self.plan.budget_s), self.plan.budget_s, f"best {best:.4f}"
+            )
 
-    def _record(
-        self, proposal: dict[str, Any], columns: tuple[int, ...], booster: Any, num_rows: int
-    ) -> None:
+    def _record(self, proposal: dict[str, Any], columns: tuple[int, ...], booster: Any) -> None:
         every_row = np.arange(len(self.data.val_matrix))
-        predicted = booster.predict(take(self.data.val_matrix, every_row, columns), num_threads=1)
+        predicted = np.asarray(booster.predict(take(self.data.val_matrix, every_row, columns), num_threads=1))
         trees = booster.num_trees() + _PATIENCE * self.data.num_outputs
-        seconds = trees * self._tree_seconds(proposal, num_rows, len(columns))
-        self.spent_s += seconds
-        self.trials.append(Trial(proposal, columns, self.data.value(np.asarray(predicted)), seconds))
+        self.spent_s += trees * self.plan.tree_seconds(proposal, len(columns), len(self.watched))
+        self.trials.append(Trial(proposal, columns, _text(booster), self.data.value(predicted)))
 
-    def _screen(self, rows: np.ndarray) -> list[int]:
+    def _screen(self) -> list[int]:
         """Order the features by gain in a first quick fit and drop those of no use."""
         columns = tuple(range(self.data.matrix.shape[1]))
         first = propose(1, self.data.task_type, self.data.metric, self.seed)[0]
-        sets = self._datasets(self.data, rows, columns)[:1]
+        sets = self._datasets(columns)[:1]
         rounds = max(3, _SCREEN_ROUNDS // self.data.num_outputs)
         booster = self._grow(first, sets, self.seed, threads=1, rounds=rounds)
-        self.spent_s += booster.num_trees() * tree_seconds(first, len(rows), len(columns))
+        self.spent_s += booster.num_trees() * self.plan.tree_seconds(first, len(columns))
         gain = booster.feature_importance("gain")
         ordered = [int(i) for i in np.argsort(-gain, kind="stable") if gain[i] > 0]
         return ordered[:_MAX_FEATURES] or [0]
 
-    def _affordable(self, best: Sequence[Trial]) -> list[Trial]:
-        """Keep the trials that can be grown once more within the budget; the best in any case."""
-        costs = np.cumsum([t.seconds * self._scale() for t in best])
-        left = self.plan.total_s - self.spent_s
-        return list(best[: max(1, int(np.searchsorted(costs, left, side="right")))])
-
-    def _wave(self, start: int, proposals: Sequence[dict[str, Any]], num_columns: int) -> int:
-        """Return how many trials to begin at once: 3, and fewer where even short ones fill the budget."""
-        trial = proposals[start]
-        tree_s = self._tree_seconds(trial, self._search_rows(), num_columns)
+    def _wave(self, trial: dict[str, Any], num_columns: int) -> int:
+        """Return how many trials to begin at once: 3 first, later fewer where short ones fill the budget."""
+        if not self.trials:
+            return _WAVE
+        tree_s = self.plan.tree_seconds(trial, num_columns, len(self.watched))
         longest_s = self.plan.max_rounds(tree_s, self.data.num_outputs) * tree_s * self.data.num_outputs
-        return int(np.clip((self.plan.search_s - self.spent_s) / longest_s, 1, _WAVE))
-
-    def _search_rows(self) -> int:
-        return min(len(self.data.matrix), self.plan.search_rows)
-
-    def _scale(self) -> float:
-        """Return how many times the rows of a trial the whole train data has."""
-        return len(self.data.matrix) / self._search_rows()
+        return int(np.clip((self.plan.budget_s - self.spent_s) / longest_s, 1, _WAVE))
 
     def _is_late(self) -> bool:
         return self.deadline is not None and time.monotonic() > self.deadline
 
-    def _all_rows(self) -> np.ndarray:
-        return np.arange(len(self.data.matrix))
-
-    def _sample(self, size: int) -> np.ndarray:
-        return _sample_of(self._all_rows(), size, self.seed)
-
-    def _tree_seconds(self, trial: dict[str, Any], num_rows: int, num_columns: int) -> float:
-        return tree_seconds(trial, num_rows, num_columns, len(self.watched))
-
-    def _datasets(self, data: BoostingData, rows: np.ndarray, columns: tuple[int, ...]) -> tuple[Any, ...]:
+    def _datasets(self, columns: tuple[int, ...]) -> tuple[Any, ...]:
         import lightgbm
 
-        kinds = set(data.categorical)
+        kinds = set(self.data.categorical)
         options: dict[str, Any] = {
             "params": dataset_parameters(self.threads),
             "categorical_feature": [i for i, c in enumerate(columns) if c in kinds],
         }
-        matrix = take(data.matrix, rows, columns)
-        train = lightgbm.Dataset(matrix, data.labels[rows].astype(np.float64), **options)
+        matrix = take(self.data.matrix, self.rows, columns)
+        train = lightgbm.Dataset(matrix, self.data.labels[self.rows].astype(np.float64), **options)
         train.construct()
         if not len(self.watched):
             return (train,)
-        val_matrix = take(data.val_matrix, self.watched, columns)
-        labels = data.val_labels[self.watched].astype(np.float64)
+        val_matrix = take(self.data.val_matrix, self.watched, columns)
+        labels = self.data.val_labels[self.watched].astype(np.float64)
         return train, lightgbm.Dataset(val_matrix, labels, reference=train, **options).construct()
 
     def _grow_all(self, jobs: Sequence[tuple[dict[str, Any], tuple[Any, ...], int]]) -> list[Any]:
@@ -256,20 +233,28 @@ class Search:
     ) -> Any:
         import lightgbm
 
-        num_rows = sets[0].num_data()
-        parameters = full_parameters(trial, num_rows, stopping or self.data.stopping, seed, threads)
+        parameters = full_parameters(
+            trial, sets[0].num_data(), self.plan.tree_share, stopping or self.data.stopping, seed, threads
+        )
         if self.data.num_outputs > 1:
             parameters["num_class"] = self.data.num_outputs
         valid = list(sets[1:])
         callbacks = [lightgbm.early_stopping(_PATIENCE, verbose=False)] if valid else []
         if rounds is None:
-            tree_s = self._tree_seconds(trial, min(num_rows, self._search_rows()), sets[0].num_feature())
+            tree_s = self.plan.tree_seconds(trial, sets[0].num_feature(), len(self.watched))
             rounds = self.plan.max_rounds(tree_s, self.data.num_outputs)
         booster = lightgbm.train(
             parameters, sets[0], num_boost_round=rounds, valid_sets=valid, callbacks=callbacks
         )
         kept = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
         return lightgbm.Booster(model_str=booster.model_to_string(num_iteration=kept))
+
+
+def as_good_as_the_best(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the best trial and those that are no more than one standard error worse, best first."""
+    ordered = sorted(trials, key=lambda t: -t.score.value)
+    best = ordered[0].score
+    return [t for t in ordered if t is ordered[0] or best.is_matched_by(t.score)]
 
 
 def _sample_of(rows: np.ndarray, size: int, seed: int) -> np.ndarray:

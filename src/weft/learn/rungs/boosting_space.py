@@ -17,15 +17,18 @@ _S_PER_TREE = 7e-4
 # Objectives whose leaf values are medians or quantiles sort their rows.
 _S_PER_SORTED_ROW = 2.5e-7
 _S_PER_WATCHED_ROW = 1.2e-7
-_SEARCH_SHARE = 0.6
-_SEARCH_ROWS = 40_000
+# Drawing the rows of a tree, and adding its values to the scores of all rows.
+_S_PER_ROW = 3e-8
+_MAX_ROWS = 2_000_000
+# Trees of one booster draw rows of their own: beyond this many a row more tells a single tree little.
+_TREE_ROWS = 40_000
+_TREE_SHARE = 0.7
 _MAX_TRIALS = 40
 _MAX_ROUNDS = 1_500
 _MIN_ROUNDS = 40
 _LEAST_CLASS_ROUNDS = 12
 _LEAST_BAGGED_ROWS = 20
-_MAX_BAG = 5
-_KEPT_TRIALS = 3
+_MAX_KEPT = 8
 
 _PORTFOLIO: tuple[dict[str, Any], ...] = (
     {"num_leaves": 15, "feature_fraction": 0.4, "min_data_in_leaf": 30, "lambda_l2": 5.0, "top": 0},
@@ -46,45 +49,54 @@ class SearchPlan:
     Work is counted in trees grown, by what such a tree costs on a common core, never by the clock.
 
     Attributes:
-        search_rows: Train rows a trial is fitted on; all when not below their number.
-        search_s: Work after which no further trial begins.
-        total_s: Work after which no further booster joins the final ensemble.
+        rows: Train rows that are read; all when not below their number.
+        tree_share: Share of them that a tree draws.
+        budget_s: Work after which no further trial begins.
         max_trials: Most configurations tried.
-        kept: How many of the best trials the ensemble holds.
-        bag: Most boosters per kept trial, each with a seed of its own.
+        max_kept: Most trials that the ensemble holds.
     """
 
-    search_rows: int
-    search_s: float
-    total_s: float
+    rows: int
+    tree_share: float
+    budget_s: float
     max_trials: int = _MAX_TRIALS
-    kept: int = _KEPT_TRIALS
-    bag: int = _MAX_BAG
+    max_kept: int = _MAX_KEPT
 
     def max_rounds(self, tree_s: float, num_outputs: int) -> int:
-        """Return the most rounds of one booster, so that none eats more than a quarter of the work."""
+        """Return the most rounds of one booster, so that none eats more than a sixth of the work."""
         least = max(_MIN_ROUNDS // num_outputs, _LEAST_CLASS_ROUNDS)
-        return int(np.clip(self.search_s / 4 / (tree_s * num_outputs), least, _MAX_ROUNDS))
+        return int(np.clip(self.budget_s / 6 / (tree_s * num_outputs), least, _MAX_ROUNDS))
+
+    def tree_seconds(self, trial: dict[str, Any], num_features: int, num_watched: int = 0) -> float:
+        """Estimate the CPU seconds of one tree and of scoring ``num_watched`` val rows after it."""
+        read = trial["feature_fraction"] * num_features
+        depth = np.log2(trial["num_leaves"] + 1) / 4
+        drawn = self.rows * self.tree_share
+        work = _S_PER_CELL * drawn * read * depth + _S_PER_HISTOGRAM * read * trial["num_leaves"]
+        is_sorted = trial["objective"] in ("regression_l1", "quantile")
+        work += _S_PER_TREE + _S_PER_ROW * self.rows + _S_PER_WATCHED_ROW * num_watched
+        return float(work + (_S_PER_SORTED_ROW * drawn if is_sorted else 0.0))
 
 
-def plan_search(num_rows: int, budget_s: float) -> SearchPlan:
+def plan_search(num_rows: int, budget_s: float, num_labels: int | None = None) -> SearchPlan:
     """Lay out a search within ``budget_s`` CPU seconds.
 
+    Args:
+        num_rows: Train rows.
+        budget_s: Work.
+        num_labels: Distinct labels among the rows, where rows show one label from several cutoffs: a tree
+            then draws so few rows that it sees a label about once.
+
     Example:
-        >>> plan_search(100_000, 20.0).search_s
-        12.0
+        >>> plan_search(10_000, 20.0).tree_share
+        0.7
+        >>> plan_search(400_000, 20.0).tree_share
+        0.1
     """
-    return SearchPlan(min(num_rows, _SEARCH_ROWS), _SEARCH_SHARE * budget_s, budget_s)
-
-
-def tree_seconds(trial: dict[str, Any], num_rows: int, num_features: int, num_watched: int = 0) -> float:
-    """Estimate the CPU seconds that one tree costs, and that of scoring ``num_watched`` val rows after it."""
-    read = trial["feature_fraction"] * num_features
-    depth = np.log2(trial["num_leaves"] + 1) / 4
-    work = _S_PER_CELL * num_rows * read * depth + _S_PER_HISTOGRAM * read * trial["num_leaves"]
-    is_sorted = trial["objective"] in ("regression_l1", "quantile")
-    work += _S_PER_TREE + _S_PER_WATCHED_ROW * num_watched
-    return float(work + (_S_PER_SORTED_ROW * num_rows if is_sorted else 0.0))
+    rows = min(num_rows, _MAX_ROWS)
+    drawn = min(_TREE_SHARE * (num_labels or num_rows), _TREE_ROWS)
+    share = drawn / num_rows if num_rows >= _LEAST_BAGGED_ROWS else 1.0
+    return SearchPlan(rows, min(1.0, share * num_rows / rows), budget_s)
 
 
 def propose(num: int, task_type: TaskType, metric: str, seed: int) -> list[dict[str, Any]]:
@@ -130,13 +142,13 @@ def stopping_metric(task_type: TaskType, metric: str, has_both_classes: bool) ->
 
 
 def full_parameters(
-    trial: dict[str, Any], num_rows: int, metric: str, seed: int, threads: int
+    trial: dict[str, Any], num_rows: int, tree_share: float, metric: str, seed: int, threads: int
 ) -> dict[str, Any]:
     """Add to a trial what LightGBM needs for the same bytes every time."""
     rest = {k: v for k, v in trial.items() if k != "top"}
     return {
         "learning_rate": 0.05,
-        "bagging_fraction": 0.7 if num_rows >= _LEAST_BAGGED_ROWS else 1.0,
+        "bagging_fraction": tree_share,
         "bagging_freq": 1,
         "max_cat_to_onehot": 8,
         "cat_smooth": 20.0,

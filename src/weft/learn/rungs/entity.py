@@ -16,7 +16,6 @@ import numpy as np
 
 from weft.core import Feature, FeatureKind, Progress, Resources, Task, TaskType, from_plain, to_plain
 from weft.learn.data import Outline, Rows, TrainingData
-from weft.learn.metrics import get_metric
 from weft.learn.rung import (
     Budget,
     Config,
@@ -28,7 +27,7 @@ from weft.learn.rung import (
 )
 from weft.learn.rungs.constant import best_constant
 from weft.learn.rungs.distribution import Distribution, fit_distribution
-from weft.learn.scoring import fallback_metric, score
+from weft.learn.scoring import gain_of
 
 PAST = "past_label."
 _MEANS = ("past_label.mean", "past_label.median")
@@ -195,9 +194,4 @@ def _distributions(data: TrainingData) -> list[Distribution]:
 
 def _quality(model: EntityModel, rows: Rows, data: TrainingData) -> float:
     predicted = model.score(rows.matrix)
-    for name in (data.outline.chosen_metric, fallback_metric(data.task.type)):
-        metric = get_metric(name)
-        value = score(metric, rows.targets, predicted)
-        if value is not None:
-            return metric.gain(value, 0.0)
-    return 0.0
+    return gain_of(data.outline.chosen_metric, data.task.type, rows.targets, predicted)

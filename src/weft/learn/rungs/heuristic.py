@@ -10,7 +10,6 @@ import numpy as np
 
 from weft.core import FeatureKind, Progress, Resources, Task, TaskType, from_plain, to_plain
 from weft.learn.data import Outline, Rows, TrainingData
-from weft.learn.metrics import get_metric
 from weft.learn.rung import Budget, Config, Header, Model, is_classification, log_odds, not_applicable
 from weft.learn.rungs.constant import best_constant
 from weft.learn.rungs.distribution import (
@@ -19,7 +18,7 @@ from weft.learn.rungs.distribution import (
     find_edges,
     fit_distribution,
 )
-from weft.learn.scoring import fallback_metric, score
+from weft.learn.scoring import gain_of
 from weft.learn.targets import Targets
 
 _SCREEN_ROWS = 20_000
@@ -250,9 +249,4 @@ def _targets(values: np.ndarray) -> Targets:
 
 def _quality(model: HeuristicModel, data: TrainingData) -> float:
     predicted = model.score(data.train.matrix)
-    for name in (data.outline.chosen_metric, fallback_metric(data.task.type)):
-        metric = get_metric(name)
-        value = score(metric, data.train.targets, predicted)
-        if value is not None:
-            return metric.gain(value, 0.0)
-    return 0.0
+    return gain_of(data.outline.chosen_metric, data.task.type, data.train.targets, predicted)

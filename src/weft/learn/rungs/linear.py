@@ -10,11 +10,10 @@ from typing import Any, Self
 import numpy as np
 
 from weft.core import Progress, Resources, Task, TaskType, from_plain, to_plain
-from weft.learn.data import Outline, Rows, TrainingData
-from weft.learn.metrics import get_metric
+from weft.learn.data import ALL, Outline, Rows, TrainingData
 from weft.learn.rung import Budget, Config, Header, Model, not_applicable, sigmoid
 from weft.learn.rungs.linear_terms import Term, add_up, design, design_chunks, list_terms, strength
-from weft.learn.scoring import fallback_metric, score
+from weft.learn.scoring import gain_of
 
 _TASKS = (TaskType.BINARY, TaskType.REGRESSION, TaskType.MULTICLASS, TaskType.FORECASTING)
 _PENALTIES = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
@@ -98,8 +97,8 @@ class LinearRung:
         return task.type in _TASKS
 
     def variants(self, outline: Outline, budget: Budget) -> list[dict[str, Any]]:
-        """One per kind of train rows."""
-        return [{}, *({"variant": n, "train_cutoffs": n} for n in outline.alternatives)]
+        """One, fitted on every kind of train rows at once."""
+        return [{"train_cutoffs": ALL}]
 
     def fit(
         self,
@@ -120,7 +119,7 @@ class LinearRung:
         """
         if not self.supports(data.task):
             raise not_applicable(self.name, f"a {data.task.type.value} task has several answers per row")
-        rows = data.train_rows(str(config.get("train_cutoffs", "own")))
+        rows = data.train_rows(str(config.get("train_cutoffs", ALL)))
         known = _known_rows(rows, data.task, seed)
         terms = _choose_terms(data, rows, np.sort(known[:_SCREEN_ROWS]))
         if not terms:
@@ -283,12 +282,7 @@ def _squared(raw: np.ndarray, goals: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 def _quality(data: TrainingData, raw: np.ndarray) -> float:
     predicted = _to_prediction(data.task, raw if data.classes else raw[:, 0])
-    for name in (data.outline.chosen_metric, fallback_metric(data.task.type)):
-        metric = get_metric(name)
-        value = score(metric, data.val.targets, predicted)
-        if value is not None:
-            return metric.gain(value, 0.0)
-    return 0.0
+    return gain_of(data.outline.chosen_metric, data.task.type, data.val.targets, predicted)
 
 
 def _to_prediction(task: Task, raw: np.ndarray) -> np.ndarray:
