@@ -25,7 +25,6 @@ from weft.learn import (
     read_predictions,
 )
 from weft.learn.bootstrap import Interval
-from weft.learn.evaluation import choose
 from weft.learn.importance import measure_importance
 from weft.learn.rungs.blend import blend
 from weft.learn.verdict import compare, judge
@@ -103,13 +102,6 @@ def test_contributions_of_a_blend_add_up(binary):
         from weft.learn.rung import log_odds
 
         np.testing.assert_allclose(divided.sum(axis=1), log_odds(model.score(data.test.matrix)), atol=1e-4)
-
-
-def test_the_best_on_val_is_chosen_and_of_equals_the_cheapest():
-    metric = get_metric("auroc")
-    assert choose(metric, [candidate("a", 0, 0.6), candidate("b", 40, 0.7), candidate("c", 30, 0.7)]) == 2
-    undefined = [candidate("a", 0, None, 0.5), candidate("b", 40, None, 0.4)]
-    assert choose(metric, undefined) == 1
 
 
 def test_nothing_that_could_be_fitted_is_an_error_with_the_reasons(tmp_path):

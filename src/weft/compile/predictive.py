@@ -15,10 +15,9 @@ from typing import Any
 from weft.compile.versions import code_version
 from weft.core import History, Resources, SplitOptions, Task, TaskType, to_plain
 from weft.flow import Node, Plan
-from weft.learn import Budget, Outline, get_rung
+from weft.learn import Budget, Outline, get_rung, is_combining
 
 RANKING = {TaskType.LINK_PREDICTION}
-COMBINING = {"blend"}
 _LEARNING_INPUTS = {name: name for name in ("tables", "labels", "features", "encoded")}
 
 
@@ -165,7 +164,7 @@ def _candidates(spec: FitSpec, resources: Resources) -> list[Node]:
     share = Resources(resources.memory_bytes // 2, max(1, resources.threads // 2))
     nodes: list[Node] = []
     for rung in sorted((get_rung(name) for name in spec.models), key=lambda r: r.cost):
-        earlier = {n.name: n.name for n in nodes} if rung.name in COMBINING else {}
+        earlier = {n.name: n.name for n in nodes} if is_combining(rung.name) else {}
         for config in rung.variants(outline, Budget(spec.budget_s)):
             variant = config.get("variant")
             name = f"{rung.name}:{variant}" if variant else rung.name

@@ -5,10 +5,10 @@ from weft.learn.candidate import (
     Candidate,
     Predictor,
     fit_candidate,
-    leave_out,
     read_candidate,
     read_predictions,
 )
+from weft.learn.choice import is_combining
 from weft.learn.conformal import Conformal, check_quantiles, quantile_name
 from weft.learn.data import Outline, Rows, TrainingData, expand_frames
 from weft.learn.encoder import Encoder
@@ -56,7 +56,7 @@ __all__ = [
     "fit_candidate",
     "get_metric",
     "get_rung",
-    "leave_out",
+    "is_combining",
     "load_model",
     "load_training_data",
     "metric_names",

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from weft.core import Split, TaskType, UserError
 from weft.learn.bootstrap import Interval, interval, resample
 from weft.learn.candidate import Candidate, Predictor, read_candidate, read_predictions
+from weft.learn.choice import choose, rank_on_val
 from weft.learn.examples import ExampleRow, pick_examples
 from weft.learn.importance import Importance, measure_importance
 from weft.learn.metrics import Metric, get_metric, metrics_for
@@ -48,7 +49,7 @@ class Evaluation:
         metric: What candidates are chosen by.
         higher_is_better: Its direction.
         leaderboard: Best on val first; candidates that were left out come last.
-        winner: Name of the model that is best on val.
+        winner: Name of the model that was chosen on val.
         verdict: Whether it is worth its cost.
         comparisons: Of the winner with every other model, on test.
         scores: Split → metric → score of the winner.
@@ -84,14 +85,9 @@ def evaluate(data: Any, folders: Sequence[Path], *, seed: int, directory: Path) 
         UserError: ``LEARN016`` when no candidate could be fitted.
     """
     candidates = [(read_candidate(folder), folder) for folder in folders]
-    usable = [(c, f) for c, f in candidates if not c.left_out]
-    if not usable:
-        reasons = "; ".join(f"{c.model}: {c.left_out}" for c, _ in candidates)
-        raise UserError(
-            "LEARN016", f"no model could be fitted ({reasons}).", "try other models or more data."
-        )
+    usable = _usable(candidates)
     metric = get_metric(data.outline.chosen_metric)
-    best = choose(metric, [c for c, _ in usable])
+    best = choose(data, metric, usable)
     winner, predictor = usable[best][0], Predictor.open(usable[best][1])
     boards = {split: _Board(data, split, metric, usable, seed) for split in (Split.VAL, Split.TEST)}
     judged = boards[Split.TEST] if boards[Split.TEST].is_scored(best) else boards[Split.VAL]
@@ -142,20 +138,9 @@ def _leaderboard(
 ) -> tuple[LeaderboardRow, ...]:
     """Best on val first; candidates that were left out come last."""
     val, test = boards[Split.VAL].intervals, boards[Split.TEST].intervals
-    order = sorted(range(len(usable)), key=lambda i: _rank(metric, usable[i][0]))
+    order = sorted(range(len(usable)), key=lambda i: rank_on_val(metric, usable[i][0]))
     rows = [_row(usable[i][0], val[i], test[i]) for i in order]
     return (*rows, *(_row(c, None, None) for c, _ in candidates if c.left_out))
-
-
-def choose(metric: Metric, candidates: Sequence[Candidate]) -> int:
-    """Return the position of the candidate that is best on val; of equals the cheapest."""
-    return min(range(len(candidates)), key=lambda i: _rank(metric, candidates[i]))
-
-
-def _rank(metric: Metric, candidate: Candidate) -> tuple[float, float, int]:
-    value = -np.inf if candidate.val is None else metric.gain(candidate.val, 0.0)
-    fallback = candidate.val_fallback
-    return -value, np.inf if fallback is None else fallback, candidate.cost
 
 
 def _row(candidate: Candidate, val: Interval | None, test: Interval | None) -> LeaderboardRow:

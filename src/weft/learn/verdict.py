@@ -10,6 +10,7 @@ import numpy as np
 from weft.core import Split
 from weft.learn.bootstrap import Interval, interval
 from weft.learn.candidate import Candidate
+from weft.learn.choice import best_on_val
 from weft.learn.metrics import Metric
 
 # Rungs up to the heuristic follow one rule that a person could apply by hand.
@@ -44,7 +45,7 @@ class Verdict:
 
     Attributes:
         sentence: For people.
-        winner: The model that is best on val.
+        winner: The model that was chosen on val.
         simplest: The cheapest model that is not significantly worse; may be the winner.
         difference: Of the winner over the simplest, ``None`` when they are one.
         is_significant: Whether no simpler model is as good.
@@ -95,7 +96,7 @@ def judge(
     Args:
         metric: What is scored.
         candidates: All that have a score.
-        winner: The best on val.
+        winner: The one that was chosen on val.
         score: Of the winner on ``split``.
         spread: Its interval.
         comparisons: Of the winner with the others, on ``split``.
@@ -105,7 +106,9 @@ def judge(
     cheaper = [c for c in candidates if c.cost < winner.cost and c.model in by_name]
     ordered = sorted(cheaper, key=lambda c: (c.cost, c.fit_s))
     close = next((c for c in ordered if not by_name[c.model].is_significant), None)
-    head = _head(metric, winner, score, spread, split) + _baseline(metric, candidates, winner, split)
+    head = _head(metric, candidates, winner, score, spread, split) + _baseline(
+        metric, candidates, winner, split
+    )
     if close is not None:
         against = by_name[close.model]
         how = "even does better there" if against.high < 0 else "is not significantly worse"
@@ -118,11 +121,22 @@ def judge(
     return Verdict(sentence, winner.model, winner.model, best, True)
 
 
-def _head(metric: Metric, winner: Candidate, score: float | None, spread: Interval | None, split: str) -> str:
+def _head(
+    metric: Metric,
+    candidates: Sequence[Candidate],
+    winner: Candidate,
+    score: float | None,
+    spread: Interval | None,
+    split: str,
+) -> str:
+    best = candidates[best_on_val(metric, candidates)].model
+    chosen = f"{winner.model} is best on val"
+    if best != winner.model:
+        chosen = f"{winner.model} is chosen, as val cannot tell it from {best},"
     if score is None:
-        return f"{winner.model} is best on val; its {metric.name} is undefined on {split}"
+        return f"{chosen}; its {metric.name} is undefined on {split}"
     inside = f" [{spread.low:.4g}, {spread.high:.4g}]" if spread else ""
-    return f"{winner.model} is best on val and reaches {metric.name} {score:.4g}{inside} on {split}"
+    return f"{chosen} and reaches {metric.name} {score:.4g}{inside} on {split}"
 
 
 def _baseline(metric: Metric, candidates: Sequence[Candidate], winner: Candidate, split: str) -> str:

@@ -91,6 +91,7 @@ class BlendRung:
 
     name = "blend"
     cost = 90
+    combines = True
     model: type[Model] = BlendModel
 
     def supports(self, task: Task) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from weft.core import Progress, Resources, Task, TaskType
+from weft.learn.choice import ERROR_FOLDS
 from weft.learn.data import ALL, Outline, TrainingData
 from weft.learn.folds import number_folds
 from weft.learn.matrices import take
@@ -19,7 +20,6 @@ from weft.learn.scoring import ValScore, score_val
 from weft.learn.targets import MULTILABEL, Targets
 
 _MIN_POSITIVES = 10
-_ERROR_FOLDS = 10
 
 
 class LightGBMRung:
@@ -80,7 +80,7 @@ def _boosting_data(data: TrainingData, matrix: np.ndarray, targets: Targets) -> 
     """Leave out rows of classes that train does not have: LightGBM cannot name them."""
     chosen = data.outline.chosen_metric
 
-    folds = number_folds(data.val.seeds, _ERROR_FOLDS)
+    folds = number_folds(data.val.seeds, ERROR_FOLDS)
 
     def value(prediction: np.ndarray) -> ValScore:
         return score_val(chosen, data.task.type, data.val.targets, prediction, folds)

@@ -20,8 +20,10 @@ _S_PER_WATCHED_ROW = 1.2e-7
 # Drawing the rows of a tree, and adding its values to the scores of all rows.
 _S_PER_ROW = 3e-8
 _MAX_ROWS = 2_000_000
-# Trees of one booster draw rows of their own: beyond this many a row more tells a single tree little.
+# Trees of one booster draw rows of their own: beyond this many a row more tells a single tree little; below
+# the lesser number every row is needed.
 _TREE_ROWS = 40_000
+_LEAST_TREE_ROWS = 10_000
 _TREE_SHARE = 0.7
 _MAX_TRIALS = 40
 _MAX_ROUNDS = 1_500
@@ -85,7 +87,7 @@ def plan_search(num_rows: int, budget_s: float, num_labels: int | None = None) -
         num_rows: Train rows.
         budget_s: Work.
         num_labels: Distinct labels among the rows, where rows show one label from several cutoffs: a tree
-            then draws so few rows that it sees a label about once.
+            then draws so few rows that it sees a label about once, where labels are many.
 
     Example:
         >>> plan_search(10_000, 20.0).tree_share
@@ -94,7 +96,8 @@ def plan_search(num_rows: int, budget_s: float, num_labels: int | None = None) -
         0.1
     """
     rows = min(num_rows, _MAX_ROWS)
-    drawn = min(_TREE_SHARE * (num_labels or num_rows), _TREE_ROWS)
+    drawn = max(_TREE_SHARE * (num_labels or num_rows), _LEAST_TREE_ROWS)
+    drawn = min(drawn, _TREE_SHARE * num_rows, _TREE_ROWS)
     share = drawn / num_rows if num_rows >= _LEAST_BAGGED_ROWS else 1.0
     return SearchPlan(rows, min(1.0, share * num_rows / rows), budget_s)
 

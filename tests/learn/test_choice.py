@@ -1,0 +1,113 @@
+"""Choosing on val: the winner, the trials of a search, the weights of a blend."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from tests.learn.synthetic import make_data
+
+from weft.core import TaskType
+from weft.learn import Candidate, get_metric
+from weft.learn.choice import best_on_val, choose
+from weft.learn.rungs.blend import choose_weights
+from weft.learn.rungs.boosting_search import Trial, as_good_as_the_best
+from weft.learn.rungs.boosting_space import plan_search
+from weft.learn.scoring import ValScore, score_val
+
+AUROC = get_metric("auroc")
+
+
+def candidate(model, cost, val, fallback=None):
+    return Candidate(model, model, cost, model, {}, 0, "auroc", val=val, val_fallback=fallback)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_data(TaskType.BINARY, n=2400)
+
+
+def written(data, directory, rung, cost, prediction):
+    directory.mkdir()
+    pq.write_table(data.val.with_prediction(prediction), directory / "val.parquet")
+    return candidate(rung, cost, data.val.score(AUROC, prediction)), directory
+
+
+def noisy(data, amount, seed):
+    """Probabilities that tell the label less, the more noise they have."""
+    rng = np.random.default_rng(seed)
+    raw = data.val.targets.values + amount * rng.normal(size=len(data.val))
+    return 1 / (1 + np.exp(-raw))
+
+
+def test_the_best_on_val_is_found_and_of_equals_the_cheapest():
+    assert best_on_val(AUROC, [candidate("a", 0, 0.6), candidate("b", 40, 0.7), candidate("c", 30, 0.7)]) == 2
+    undefined = [candidate("a", 0, None, 0.5), candidate("b", 40, None, 0.4)]
+    assert best_on_val(AUROC, undefined) == 1
+
+
+def test_a_mean_that_val_cannot_tell_from_the_best_is_chosen(data, tmp_path):
+    pair = sorted((noisy(data, 1.0, seed) for seed in (1, 4)), key=lambda p: -data.val.score(AUROC, p))
+    usable = [
+        written(data, tmp_path / "one", "lightgbm", 40, pair[0]),
+        written(data, tmp_path / "mean", "blend", 90, pair[1]),
+    ]
+    assert usable[0][0].val >= usable[1][0].val
+    assert choose(data, AUROC, usable) == 1
+
+
+def test_a_mean_that_is_clearly_worse_is_not_chosen(data, tmp_path):
+    usable = [
+        written(data, tmp_path / "one", "lightgbm", 40, noisy(data, 0.5, 1)),
+        written(data, tmp_path / "mean", "blend", 90, noisy(data, 3.0, 2)),
+    ]
+    assert choose(data, AUROC, usable) == 0
+
+
+def test_a_single_model_is_never_preferred_to_a_better_one(data, tmp_path):
+    usable = [
+        written(data, tmp_path / "one", "lightgbm", 40, noisy(data, 1.0, 1)),
+        written(data, tmp_path / "two", "linear", 30, noisy(data, 1.0, 2)),
+    ]
+    assert choose(data, AUROC, usable) == best_on_val(AUROC, [c for c, _ in usable])
+
+
+def trial(value, by_fold):
+    return Trial({}, (0,), "", ValScore(value, np.array(by_fold)))
+
+
+def test_trials_within_a_standard_error_of_the_best_are_kept():
+    best = trial(0.80, [0.79, 0.81, 0.80, 0.80])
+    near = trial(0.797, [0.78, 0.82, 0.79, 0.79])
+    far = trial(0.70, [0.69, 0.71, 0.70, 0.70])
+    assert as_good_as_the_best([far, near, best]) == [best, near]
+
+
+def test_where_hardly_a_part_of_val_has_a_score_all_trials_are_kept():
+    nan = float("nan")
+    trials = [trial(0.9, [0.9, nan, nan]), trial(0.6, [0.6, nan, nan])]
+    assert as_good_as_the_best(trials) == trials
+
+
+def test_val_scores_fall_back_where_the_metric_is_undefined(data):
+    one_class = replace(data.val.targets, values=np.ones(len(data.val)))
+    folds = np.arange(len(data.val)) % 4
+    found = score_val("auroc", TaskType.BINARY, one_class, np.full(len(data.val), 0.5), folds)
+    assert found.value == pytest.approx(-np.log(2))
+    np.testing.assert_allclose(found.by_fold, -np.log(2))
+
+
+def test_a_blend_gives_its_votes_to_what_helps_and_spreads_them_among_equals(data):
+    rows = np.arange(len(data.val))
+    equals = [noisy(data, 1.0, 1), noisy(data, 1.0, 2), noisy(data, 50.0, 3)]
+    weights = choose_weights(data, equals, rows, 0)
+    assert weights.sum() == pytest.approx(1)
+    assert min(weights[0], weights[1]) > 0.2 > weights[2]
+
+
+def test_a_tree_sees_each_label_about_once_and_never_more_rows_than_it_needs():
+    assert plan_search(100_000, 20.0, num_labels=20_000).tree_share == pytest.approx(0.14)
+    assert plan_search(5_000, 20.0, num_labels=1_000).tree_share == pytest.approx(0.7)
+    assert plan_search(10, 20.0).tree_share == 1.0
+    huge = plan_search(50_000_000, 20.0)
+    assert huge.rows * huge.tree_share == pytest.approx(40_000)
