@@ -41,6 +41,7 @@ class Row:
     seconds: float
     cpu_s: float
     memory_gb: float
+    limits: dict[str, float]
     models: list[str]
     values: list[float] = field(default_factory=list)
     against: dict[str, Any] = field(default_factory=dict)
@@ -133,6 +134,7 @@ def summarize(
         seconds=costs[0]["seconds"],
         cpu_s=costs[0]["cpu_s"],
         memory_gb=max(c["memory_gb"] for c in costs),
+        limits={k: task[k] for k in ("seconds", "memory_gb") if k in task},
         models=[r["model"] for r in best],
         values=values,
         against={k: v for k, v in against.items() if k in task.get("above", [])},
@@ -146,12 +148,17 @@ def line(row: Row) -> str:
         f"  over {k} {v['difference']:+.4f} [{v['low']:+.4f}, {v['high']:+.4f}]"
         for k, v in row.against.items()
     )
+    seconds, memory = (_within(row.limits.get(k)) for k in ("seconds", "memory_gb"))
     return (
         f"{row.name:<24} {row.history:<10} {row.metric:<8} "
         f"test {row.value:.4f} ± {row.sd:.4f}  val {row.val:.4f}"
-        f"{reach}{against}  cold {row.seconds:.0f} s, {row.cpu_s:.0f} CPU-s, {row.memory_gb:.2f} GB  "
-        f"{', '.join(sorted(set(row.models)))}"
+        f"{reach}{against}  cold {row.seconds:.0f}{seconds} s, {row.cpu_s:.0f} CPU-s, "
+        f"{row.memory_gb:.2f}{memory} GB  {', '.join(sorted(set(row.models)))}"
     )
+
+
+def _within(limit: float | None) -> str:
+    return "" if limit is None else f" of {limit:g}"
 
 
 if __name__ == "__main__":
