@@ -9,24 +9,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from weft.core import Feature, FeatureKind, Progress, Resources, Task, TaskType, from_plain, to_plain
+from weft.core import Feature, FeatureKind, Progress, Resources, Task, TaskType
 from weft.learn.data import Outline, Rows, TrainingData
 from weft.learn.rung import (
     Budget,
     Config,
     Header,
     Model,
-    is_classification,
-    log_odds,
     not_applicable,
 )
 from weft.learn.rungs.constant import best_constant
 from weft.learn.rungs.distribution import Distribution, fit_distribution
+from weft.learn.rungs.rule import RuleModel
 from weft.learn.scoring import gain_of
 
 PAST = "past_label."
@@ -55,6 +53,11 @@ class Shrinkage:
     last_weight: float
     prior: float
 
+    @property
+    def feature(self) -> int:
+        """Position of the feature that is said to move the prediction."""
+        return self.mean
+
     def apply(self, matrix: np.ndarray) -> np.ndarray:
         """Predict from encoded features."""
         mean = matrix[:, self.mean].astype(np.float64)
@@ -70,57 +73,19 @@ class Shrinkage:
         return np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), self.prior)
 
 
-class EntityModel(Model):
+class EntityModel(RuleModel):
     """A constant per entity."""
 
     rung = "entity"
-
-    def __init__(self, header: Header, rule: Shrinkage | Distribution) -> None:
-        super().__init__(header)
-        self.rule = rule
+    numbers = Shrinkage
 
     @property
     def words(self) -> str:
         """Say which past labels are used."""
-        position = self.rule.mean if isinstance(self.rule, Shrinkage) else self.rule.feature
-        what = self.header.encoder.features[position].words
+        what = self.header.encoder.features[self.rule.feature].words
         if isinstance(self.rule, Shrinkage):
             return f"{what}, shrunk as if {self.rule.strength:g} more labels had been average"
         return f"what followed {what} in train"
-
-    def score(self, matrix: np.ndarray) -> np.ndarray:
-        """Predict from the columns of past labels."""
-        predicted = self.rule.apply(matrix)
-        is_binary = self.header.task.type is TaskType.BINARY
-        return np.asarray(np.clip(predicted, 0.0, 1.0) if is_binary else predicted)
-
-    def raw(self, matrix: np.ndarray) -> np.ndarray:
-        """Return the prediction, as log-odds where it is a probability."""
-        scores = self.score(matrix)
-        return log_odds(scores) if is_classification(self.header.task) else scores
-
-    def contribution_matrix(self, matrix: np.ndarray, class_index: int | None = None) -> np.ndarray | None:
-        """Give all of the distance from the prior to the feature of past labels."""
-        raw, prior = self.raw(matrix), np.asarray(self.rule.prior)
-        base = log_odds(prior) if is_classification(self.header.task) else prior
-        if raw.ndim == 2:
-            raw, base = raw[:, class_index or 0], base[class_index or 0]
-        divided = np.zeros((len(matrix), matrix.shape[1] + 1))
-        position = self.rule.mean if isinstance(self.rule, Shrinkage) else self.rule.feature
-        divided[:, position] = raw - base
-        divided[:, -1] = base
-        return divided
-
-    def state(self) -> dict[str, Any]:
-        """Return the rule."""
-        return {"rule": to_plain(self.rule)}
-
-    @classmethod
-    def from_state(cls, header: Header, state: dict[str, Any], directory: Path) -> Self:
-        """Rebuild from the rule."""
-        plain = state["rule"]
-        is_number = plain["$type"] == "Shrinkage"
-        return cls(header, from_plain(Shrinkage, plain) if is_number else from_plain(Distribution, plain))
 
 
 class EntityRung:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from weft.core import FeatureKind, Progress, Resources, Task, TaskType, from_plain, to_plain
+from weft.core import FeatureKind, Progress, Resources, Task, TaskType
 from weft.learn.data import Outline, Rows, TrainingData
-from weft.learn.rung import Budget, Config, Header, Model, is_classification, log_odds, not_applicable
+from weft.learn.rung import Budget, Config, Header, Model, not_applicable
 from weft.learn.rungs.constant import best_constant
 from weft.learn.rungs.distribution import (
     Distribution,
@@ -18,6 +17,7 @@ from weft.learn.rungs.distribution import (
     find_edges,
     fit_distribution,
 )
+from weft.learn.rungs.rule import RuleModel
 from weft.learn.scoring import gain_of
 from weft.learn.targets import Targets
 
@@ -54,56 +54,22 @@ class Curve:
         return np.where(known, found, self.missing)
 
 
-class HeuristicModel(Model):
+class HeuristicModel(RuleModel):
     """Predicts from a single feature."""
 
     rung = "heuristic"
-
-    def __init__(self, header: Header, rule: Curve | Distribution) -> None:
-        super().__init__(header)
-        self.rule = rule
+    numbers = Curve
 
     @property
     def words(self) -> str:
         """Say the rule: "the more results in the last 365 days, the likelier"."""
         feature = self.header.encoder.features[self.rule.feature]
-        if isinstance(self.rule, Distribution):
+        if not isinstance(self.rule, Curve):
             return f"what train shows for each value of {feature.words}"
         outcome = {TaskType.BINARY: ("likelier", "less likely")}.get(
             self.header.task.type, ("higher the prediction", "lower the prediction")
         )
         return f"the {_more(feature.words)}, the {outcome[0] if self.rule.rises else outcome[1]}"
-
-    def score(self, matrix: np.ndarray) -> np.ndarray:
-        """Predict from the one column."""
-        return self.rule.apply(matrix)
-
-    def raw(self, matrix: np.ndarray) -> np.ndarray:
-        """Return the prediction, as log-odds where it is a probability."""
-        scores = self.score(matrix)
-        return log_odds(scores) if is_classification(self.header.task) else scores
-
-    def contribution_matrix(self, matrix: np.ndarray, class_index: int | None = None) -> np.ndarray | None:
-        """Give all of the distance from the prior to the one feature."""
-        raw, prior = self.raw(matrix), np.asarray(self.rule.prior)
-        base = log_odds(prior) if is_classification(self.header.task) else prior
-        if raw.ndim == 2:
-            raw, base = raw[:, class_index or 0], base[class_index or 0]
-        divided = np.zeros((len(matrix), matrix.shape[1] + 1))
-        divided[:, self.rule.feature] = raw - base
-        divided[:, -1] = base
-        return divided
-
-    def state(self) -> dict[str, Any]:
-        """Return the rule."""
-        return {"rule": to_plain(self.rule)}
-
-    @classmethod
-    def from_state(cls, header: Header, state: dict[str, Any], directory: Path) -> Self:
-        """Rebuild from the rule."""
-        plain = state["rule"]
-        is_curve = plain["$type"] == "Curve"
-        return cls(header, from_plain(Curve, plain) if is_curve else from_plain(Distribution, plain))
 
 
 class HeuristicRung:
