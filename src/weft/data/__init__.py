@@ -1,6 +1,6 @@
 """The data engine: connect, snapshot, profile, prepare, label, audit, describe, export."""
 
-from weft.data.audit import Decisions, audit_tables, decide
+from weft.data.audit import QUERY_READS_LATEST, Decisions, audit_tables, decide
 from weft.data.candidates import CandidateOptions, Candidates, build_candidates
 from weft.data.declared import Declared
 from weft.data.engine import engine_errors
@@ -27,6 +27,7 @@ from weft.data.sources import Source, connect
 from weft.data.tables import Tables
 
 __all__ = [
+    "QUERY_READS_LATEST",
     "CandidateOptions",
     "Candidates",
     "ColumnStatistics",

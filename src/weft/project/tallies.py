@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from weft.core import Finding, InvariantError
+from weft.data import QUERY_READS_LATEST
 from weft.flow import Event
 from weft.project.view import text_table
 from weft.project.views import View
@@ -15,6 +16,8 @@ from weft.project.views import View
 
 def decision_on(results: Mapping[str, Any], finding: Finding) -> str:
     """Say what became of a flagged column."""
+    if finding.rule == QUERY_READS_LATEST:
+        return "read, as the query asks"
     audit = results["audit"]
     excluded = {tuple(pair) for pair in audit["excluded"]}
     as_of = {(table, column) for table, column, _ in audit["as_of"]}

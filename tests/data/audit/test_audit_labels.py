@@ -106,6 +106,27 @@ def test_a_question_about_the_future_has_no_such_target(setting):
     assert of_rule(audit_tables(tables, (), query), "target_in_features") == {}
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("PREDICT COUNT(orders.*, 0, 30, days) > 0 FOR EACH users.id WHERE users.left_on IS NULL", "WHERE"),
+        (
+            "PREDICT COUNT(orders.* WHERE users.left_on IS NULL, 0, 30, days) > 0 FOR EACH users.id",
+            "the target",
+        ),
+    ],
+)
+def test_a_flagged_column_that_the_query_reads_is_said(setting, text, place):
+    tables, _, labels = setting
+    found = of_rule(
+        audit_tables(tables, (), compile_query(text, tables.schema), labels), "query_reads_latest"
+    )
+    assert set(found) == {"users.left_on"}
+    assert found["users.left_on"].evidence.startswith(f"{place} of the query reads it")
+    plain = compile_query("PREDICT COUNT(orders.*, 0, 30, days) > 0 FOR EACH users.id", tables.schema)
+    assert of_rule(audit_tables(tables, (), plain, labels), "query_reads_latest") == {}
+
+
 def test_entities_that_appear_after_the_anchor_are_counted(prepare):
     r = np.random.default_rng(1)
     drivers = {"id": np.arange(100), "height": r.integers(150, 200, 100)}

@@ -2,5 +2,6 @@
 
 from weft.data.audit.audit import RULES, audit_tables
 from weft.data.audit.decisions import Decisions, decide
+from weft.data.audit.query_reads_latest import RULE as QUERY_READS_LATEST
 
-__all__ = ["RULES", "Decisions", "audit_tables", "decide"]
+__all__ = ["QUERY_READS_LATEST", "RULES", "Decisions", "audit_tables", "decide"]

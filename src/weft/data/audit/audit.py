@@ -18,6 +18,7 @@ from weft.data.audit import (
     no_time,
     points_to_later_rows,
     predicts_label,
+    query_reads_latest,
     target_in_features,
 )
 from weft.data.audit.context import AuditContext
@@ -73,4 +74,6 @@ def audit_tables(
         with np.errstate(over="ignore", invalid="ignore"):
             found += [f for f in rule(context) if (f.table, f.columns) not in known]
         progress.update(index + 1, len(RULES), name)
+    if query is not None and not query.task.is_static:
+        found += query_reads_latest.find(query, tuple(found))
     return tuple(sorted(found, key=lambda f: (f.severity is not Severity.ALARM, f.table, f.columns, f.rule)))

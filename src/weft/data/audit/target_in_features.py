@@ -31,7 +31,12 @@ def find(context: AuditContext) -> Iterator[Finding]:
 
 def target_columns(query: Query) -> set[tuple[str, str]]:
     """Return the tables and columns that a query's target names."""
-    return {(c.table, c.column) for c in _columns(query.target)}
+    return read_columns(query.target)
+
+
+def read_columns(part: Any) -> set[tuple[str, str]]:
+    """Return the tables and columns that a part of a query names."""
+    return {(c.table, c.column) for c in _columns(part)}
 
 
 def _columns(node: Any) -> Iterator[ColumnValue]:
