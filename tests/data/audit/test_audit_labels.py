@@ -69,6 +69,18 @@ def test_columns_that_tell_the_label_alone_are_found(setting):
     assert "on 500 train rows" in found["users.churned"].evidence
 
 
+def test_of_many_columns_the_last_is_scored_as_well(setting, prepare):
+    _, query, labels = setting
+    r = np.random.default_rng(1)
+    noise = {f"n{i:03d}": r.random(N) for i in range(230)}
+    users = {"id": np.arange(N), **noise, "zz": labels["label"].to_numpy() + r.random(N) * 0.9}
+    orders = {"id": [0], "user_id": [0], "at": days([10.0]), "price": [1.0]}
+    wide = prepare(
+        {"users": (users, "id", None), "orders": (orders, "id", "at")}, ("orders.user_id -> users",)
+    )
+    assert set(of_rule(audit_tables(wide, (), query, labels), "predicts_label_alone")) == {"users.zz"}
+
+
 def test_only_train_rows_count(setting):
     tables, query, labels = setting
     only_test = labels.set_column(4, "split", pa.array(["test"] * N))

@@ -20,7 +20,10 @@ _MIN_SCORE = 0.98
 _MIN_ROWS = 100
 _MIN_CLASS_ROWS = 10
 _MAX_ROWS = 20_000
-_MAX_COLUMNS = 200
+# Every column is scored; of wide tables on fewer rows, some columns at a time.
+_LEAST_ROWS = 1_000
+_MAX_CELLS = 20_000_000
+_COLUMNS_AT_ONCE = 200
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -30,32 +33,37 @@ def find(context: AuditContext) -> Iterator[Finding]:
     query = context.query
     if query is None or context.labels is None:
         return
-    labels = _train_labels(context.labels)
+    entity = context.schema.table(query.task.entity_table)
+    paths: list[Link | None] = [None, *_parents(context, entity)]
+    columns = {
+        path: _columns(context, context.schema.table(path.parent) if path else entity) for path in paths
+    }
+    labels = _train_labels(context.labels, max(map(len, columns.values())))
     target = _target(labels, query.task.type)
     if target is None:
         return
-    entity = context.schema.table(query.task.entity_table)
     is_binary = query.task.type in (TaskType.BINARY, TaskType.MULTICLASS)
     halves = _halves(labels)
-    paths: list[Link | None] = [None, *_parents(context, entity)]
     for path in paths:
         table = context.schema.table(path.parent) if path else entity
-        columns = _columns(context, table)
-        if not columns:
-            continue
-        values = _values(context, query.task.entity_column, entity, path, columns, labels)
-        for column in columns:
-            score = _score(values.column(column.name), column, target, is_binary, halves)
-            if score >= _MIN_SCORE:
-                yield _finding(table, column, score, len(target), is_binary)
+        for part in _parts(columns[path]):
+            values = _values(context, query.task.entity_column, entity, path, part, labels)
+            for column in part:
+                score = _score(values.column(column.name), column, target, is_binary, halves)
+                if score >= _MIN_SCORE:
+                    yield _finding(table, column, score, len(target), is_binary)
+
+
+def _parts(columns: list[Column]) -> Iterator[list[Column]]:
+    for start in range(0, len(columns), _COLUMNS_AT_ONCE):
+        yield columns[start : start + _COLUMNS_AT_ONCE]
 
 
 def _columns(context: AuditContext, table: Table) -> list[Column]:
     """Return the columns to score: plain ones, without what a static query itself asks for."""
     query = context.query
     targets = target_columns(query) if query and query.task.is_static else set()
-    plain = [c for c in context.plain_columns(table) if (table.name, c.name) not in targets]
-    return plain[:_MAX_COLUMNS]
+    return [c for c in context.plain_columns(table) if (table.name, c.name) not in targets]
 
 
 def _halves(labels: pa.Table) -> Floats:
@@ -68,11 +76,12 @@ def _parents(context: AuditContext, entity: Table) -> list[Link]:
     return [k for k in context.schema.links_from(entity.name) if k.parent != entity.name]
 
 
-def _train_labels(labels: pa.Table) -> pa.Table:
+def _train_labels(labels: pa.Table, num_columns: int) -> pa.Table:
     if "split" in labels.column_names:
         labels = labels.filter(pc.equal(labels["split"], "train"))
     labels = labels.filter(pc.is_valid(labels["label"]))
-    step = -(-labels.num_rows // _MAX_ROWS) or 1
+    most = max(_LEAST_ROWS, min(_MAX_ROWS, _MAX_CELLS // max(num_columns, 1)))
+    step = -(-labels.num_rows // most) or 1
     return labels.take(pa.array(range(0, labels.num_rows, step), pa.int64()))
 
 
