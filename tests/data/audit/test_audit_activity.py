@@ -36,6 +36,22 @@ def test_a_tally_that_equals_nothing_is_found(prepare):
     assert flagged(prepare, tables(tally)) == {"follows_activity"}
 
 
+def test_a_tally_that_is_mostly_zero_is_found(prepare):
+    def rare(number, random):
+        return np.where(
+            random.random(N) < 0.02 * (number / number.mean()) ** 2, 1 + random.geometric(0.1, N) ** 2, 0
+        )
+
+    assert flagged(prepare, tables(rare)) == {"follows_activity"}
+
+
+def test_what_is_mostly_zero_for_all_alike_is_left_alone(prepare):
+    def rare(number, random):
+        return np.where(random.random(N) < 0.03, 1 + random.geometric(0.1, N) ** 2, 0)
+
+    assert flagged(prepare, tables(rare)) == set()
+
+
 def test_a_counter_is_flagged_once(prepare):
     assert flagged(prepare, tables(lambda number, _: number)) == {"equals_aggregate"}
 

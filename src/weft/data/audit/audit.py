@@ -12,6 +12,7 @@ from weft.data.audit import (
     appears_after_anchor,
     equals_aggregate,
     follows_activity,
+    grows_with_age,
     key_encodes_time,
     later_than_row,
     later_than_use,
@@ -41,6 +42,7 @@ RULES: dict[str, Rule] = {
         key_encodes_time,
         appears_after_anchor,
         follows_activity,
+        grows_with_age,
     )
 }
 

@@ -14,13 +14,15 @@ import numpy as np
 
 from weft.core import Column, Dtype, Finding, Severity, Stype
 from weft.data.audit.children import Floats, gather_children
-from weft.data.audit.context import AuditContext, rank_correlation
+from weft.data.audit.context import AuditContext, mean_ranks, rank_correlation
 
 RULE = "follows_activity"
 _MIN_RANK = 0.4
 _MIN_ROWS = 500
 _MIN_VALUES = 10
 _TAIL = 1.5
+_SPARSE = 0.2
+_MIN_SOME = 20
 
 
 def find(context: AuditContext) -> Iterator[Finding]:
@@ -59,6 +61,30 @@ def _tie(values: Floats, later: Floats) -> tuple[float, int]:
     known = values[~np.isnan(values)]
     if told.sum() < _MIN_ROWS or len(np.unique(known)) < _MIN_VALUES:
         return 0.0, 0
-    if known.min() not in (0.0, 1.0) or known.mean() < _TAIL * max(float(np.median(known)), 1.0):
+    if known.min() not in (0.0, 1.0) or not _is_tailed(known):
         return 0.0, 0
-    return float(rank_correlation(values[told], later[told])), int(told.sum())
+    return max(rank_correlation(values[told], later[told]), _sparse_tie(values[told], later[told])), int(
+        told.sum()
+    )
+
+
+def _is_tailed(values: Floats) -> bool:
+    """Say whether most are small and few large; of values that are mostly the least one, the others."""
+    some = values[values > values.min()] if np.median(values) == values.min() else values
+    return bool(some.mean() >= _TAIL * max(float(np.median(some)), 1.0))
+
+
+def _sparse_tie(values: Floats, later: Floats) -> float:
+    """Return how much more came after rows that have any of it, where few do: from -1 to 1.
+
+    Of a tally that is mostly zero the ties keep the rank correlation low, however clear it is. This is
+    Somers' D (1962) of what came later, with the column cut into none and some.
+    """
+    some = values > values.min()
+    if not _MIN_SOME <= some.sum() <= _SPARSE * len(values):
+        return 0.0
+    ranks = mean_ranks(later)
+    none = len(values) - some.sum()
+    above = ranks[some].mean() - (some.sum() - 1) / 2
+    # Two standard errors less, as few rows tell little.
+    return float(2 * above / none - 1 - 2 / np.sqrt(3 * some.sum()))
