@@ -57,6 +57,12 @@ def test_case_spacing_and_comments_do_not_change_the_meaning(data):
     assert format_statement(parse(spaced)) == format_statement(parse(query))
 
 
+@pytest.mark.parametrize("between", ["", " ", "\n", " # note\n ", " -- it's\n", "# a\n\t# b\n"])
+def test_a_comment_may_stand_between_a_minus_and_infinity(between):
+    query = "PREDICT COUNT(orders.*, 0, 30) > 0 FOR EACH users.user_id WHERE COUNT(orders.*, {}INF, 0) > 3"
+    assert parse(query.format(f"-{between}")) == parse(query.format("-"))
+
+
 def test_spans_point_at_the_words():
     text = "PREDICT SUM(orders.amount WHERE orders.rank > 3, 0, 30) FOR EACH users.user_id"
     target = parse(text).target
