@@ -23,7 +23,7 @@ from weft.data.profile import (
 from weft.data.relbench import RelbenchFolder, RelbenchLabels, read_relbench, write_relbench
 from weft.data.shop import generate_shop
 from weft.data.snapshot import SnapshotInfo, read_snapshot, take_snapshot
-from weft.data.sources import Source, connect
+from weft.data.sources import Source, connect, url_path
 from weft.data.tables import Tables
 
 __all__ = [
@@ -72,6 +72,7 @@ __all__ = [
     "stale_cutoffs",
     "take_snapshot",
     "to_arrow",
+    "url_path",
     "use_label_table",
     "write_relbench",
 ]

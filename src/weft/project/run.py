@@ -29,6 +29,7 @@ from weft.hub import RunRecord
 from weft.learn import Evaluation, check_quantiles
 from weft.project.explanation import Explanation, GlobalExplanation
 from weft.project.folder import ProjectFolder
+from weft.project.guard import refuse_source
 from weft.project.tallies import decision_on, show_table, split_sizes, stage_facts
 from weft.project.view import Findings, Leaderboard
 from weft.project.views import View
@@ -168,6 +169,9 @@ class Run:
         mode: str = "replace",
     ) -> View:
         """Predict and write the result to a file or database, all or nothing; without ``out`` show it."""
+        if out is not None:
+            tables = [t.name for t in self.schema.tables]
+            refuse_source(out, table, str(self.record.results["source"]), tables)
         predicted = self.predictions(at=at, entities=self._keys(entities), quantiles=quantiles)
         if out is None:
             return show_table(predicted)

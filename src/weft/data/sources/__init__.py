@@ -1,7 +1,7 @@
 """Where tables come from: one file per connector."""
 
-from weft.data.sources.connectors import connect
+from weft.data.sources.connectors import connect, url_path
 from weft.data.sources.delimited import TextOptions
 from weft.data.sources.source import Source
 
-__all__ = ["Source", "TextOptions", "connect"]
+__all__ = ["Source", "TextOptions", "connect", "url_path"]
