@@ -21,7 +21,7 @@ class Feature:
         name: Column name, unique in the table, ASCII letters, digits, ``_`` and ``.`` only.
         kind: Numerical (float64) or categorical (string).
         table: Source table.
-        columns: Source columns; empty for counts and times of rows.
+        columns: Source columns as ``table.column``; empty for counts and times of rows.
         links: Names of the links walked from the entity, in order; empty for its own columns.
         aggregate: ``value``, ``count``, ``mean``, ``recency``, ``past_label.mean`` …
         window_us: Length of the window that ends at the anchor; ``None`` is all history.

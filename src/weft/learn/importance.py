@@ -94,7 +94,7 @@ def measure_importance(predictor: Predictor, data: Any, *, seed: int) -> Importa
         features=_ranked((f.name, f.words, s) for f, s in zip(features, shares, strict=True)),
         tables=_grouped(features, shares, lambda f: (f.table,) if f.table else ()),
         links=_grouped(features, shares, lambda f: f.links),
-        columns=_grouped(features, shares, lambda f: tuple(f"{f.table}.{c}" for c in f.columns)),
+        columns=_grouped(features, shares, lambda f: f.columns),
         deletion=_check(predictor.model, matrix, shares, rng),
         num_rows=len(matrix),
     )

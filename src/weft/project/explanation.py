@@ -80,7 +80,7 @@ class Explanation:
 
     def by_column(self) -> dict[str, float]:
         """Return the sum of the amounts per column."""
-        return self._sums(lambda a: tuple(f"{a.table}.{c}" for c in a.columns))
+        return self._sums(lambda a: a.columns)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for ``--json``."""

@@ -28,7 +28,7 @@ def features(tmp_path_factory):
     names = {f.name for f in chosen}
     found = [*chosen, *(f for f in offered if f.name not in names)]
     dated = {(f.columns, f.aggregate) for f in found if f.aggregate in ("age", "planned_age")}
-    assert (("left",), "age") in dated and (("renewal",), "planned_age") in dated
+    assert (("customers.left",), "age") in dated and (("customers.renewal",), "planned_age") in dated
     ages = [f for f in found if f.aggregate in ("age", "planned_age")]
     return ages + [f for f in found if f not in ages][::7]
 
@@ -50,7 +50,7 @@ def test_a_date_before_the_cutoff_is_read(features, tmp_path):
     rows = random_rows(3)
     for customer in rows.rows["customers"]:
         customer["left"] = 50 * DAY
-    left = [f for f in features if f.columns == ("left",) and not f.links]
+    left = [f for f in features if f.columns == ("customers.left",) and not f.links]
     pairs = seeds_of([(10, c * DAY, 60 * DAY) for c in (49, 50, 60)])
     with rows.write(tmp_path) as tables:
         found = compute_features(tables, pairs, left, query=QUERY)
@@ -59,7 +59,7 @@ def test_a_date_before_the_cutoff_is_read(features, tmp_path):
 
 def test_a_plan_is_read_before_it_comes_true(features, tmp_path):
     rows = random_rows(3)
-    renewal = [f for f in features if f.columns == ("renewal",) and not f.links]
+    renewal = [f for f in features if f.columns == ("customers.renewal",) and not f.links]
     with rows.write(tmp_path) as tables:
         found = compute_features(tables, seeds_of([(10, 60 * DAY)]), renewal, query=QUERY)
     assert found.column(0).to_pylist() == [60.0 - 180.0]

@@ -130,7 +130,7 @@ def test_a_group_by_a_column_is_not_there_before_the_instant_the_user_states(tmp
         dated = {("customers", "city"): 60 * DAY}
         features = plan_features(tables, query, labels=labels, options=_bound(9), as_of=dated)
         city = [f for f in features if f.name.startswith("group.city")]
-        assert [f.columns for f in city] == [("amount", "city")]
+        assert [f.columns for f in city] == [("orders.amount", "customers.city")]
         found = compute_features(tables, seeds_of([(10, 50 * DAY), (10, 70 * DAY)]), city, query=query)
     assert found.column(0)[0].as_py() is None
 

@@ -172,17 +172,23 @@ class Namer:
         return self._row_table(recipe)
 
     def _columns(self, recipe: Recipe) -> tuple[str, ...]:
+        """Return the columns that are read, as ``table.column``."""
         if recipe.family == "group" and recipe.base is not None:
-            shared = (recipe.source.column,) if recipe.source.column != ROW else ()
-            return tuple(dict.fromkeys((*self._columns(recipe.base), *shared)))
+            return tuple(dict.fromkeys((*self._columns(recipe.base), *self._own_column(recipe))))
         recipe = recipe.base or recipe
-        source = recipe.source
-        if source.target is not None:
-            part = self._parts[int(source.target.partition(":")[2])]
-            return tuple(dict.fromkeys(c.column for c in part.columns))
+        if recipe.source.target is not None:
+            part = self._parts[int(recipe.source.target.partition(":")[2])]
+            return tuple(dict.fromkeys(f"{c.table}.{c.column}" for c in part.columns))
         if recipe.family == "target":
-            return tuple(dict.fromkeys(c.column for p in self._parts for c in p.columns))
-        return (source.column,) if source.column and recipe.family != "label" else ()
+            return tuple(dict.fromkeys(f"{c.table}.{c.column}" for p in self._parts for c in p.columns))
+        return () if recipe.family == "label" else self._own_column(recipe)
+
+    def _own_column(self, recipe: Recipe) -> tuple[str, ...]:
+        source = recipe.source
+        if not source.column or source.column == ROW:
+            return ()
+        table = self._links[source.ups[-1]].parent if source.ups else self._row_table(recipe)
+        return (f"{table}.{source.column}",)
 
     def _walked(self, recipe: Recipe) -> tuple[str, ...]:
         if recipe.family == "group" and recipe.base is not None:
