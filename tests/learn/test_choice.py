@@ -111,3 +111,13 @@ def test_a_tree_sees_each_label_about_once_and_never_more_rows_than_it_needs():
     assert plan_search(10, 20.0).tree_share == 1.0
     huge = plan_search(50_000_000, 20.0)
     assert huge.rows * huge.tree_share == pytest.approx(40_000)
+
+
+def test_the_chosen_row_is_that_of_the_winner_wherever_it_stands():
+    from types import SimpleNamespace
+
+    from weft.learn import Evaluation
+
+    rows = tuple(SimpleNamespace(model=name) for name in ("lightgbm", "blend"))
+    empty = dict.fromkeys(Evaluation.__dataclass_fields__)
+    assert Evaluation(**empty | {"leaderboard": rows, "winner": "blend"}).chosen is rows[1]

@@ -212,6 +212,12 @@ def test_multiclass_and_multilabel_run_end_to_end(graph):
     assert run.report().exists()
 
 
+def test_a_run_keeps_the_scores_of_the_model_that_was_chosen(run):
+    kept = run.record.results["winner"]
+    row = next(r for r in run.leaderboard if r["model"] == run.winner)
+    assert (kept["model"], kept["val"], kept["test"]) == (row["model"], row["val"], row["test"])
+
+
 def test_frozen_history_is_also_learned_from_stale_train_rows(graph):
     given = {"val_start": "2025-03-01", "test_start": "2025-05-01", "step": "15 days", "eval_anchors": 2}
     run = graph.query(CHURN).fit(budget="2s", history="frozen", models=("constant", "lightgbm"), **given)

@@ -71,6 +71,11 @@ class Evaluation:
     importance: Importance | None
     examples: tuple[ExampleRow, ...] = ()
 
+    @property
+    def chosen(self) -> LeaderboardRow:
+        """The row of the winner."""
+        return next(row for row in self.leaderboard if row.model == self.winner)
+
 
 def evaluate(data: Any, folders: Sequence[Path], *, seed: int, directory: Path) -> Evaluation:
     """Choose the candidate that is best on val, score all on test, compare; write `PREDICTIONS`.

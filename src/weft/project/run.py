@@ -65,7 +65,7 @@ class Run:
         store.set_ref(f"results/{record.name}/plan", plan_digest)
         store.set_ref(f"results/{record.name}/evaluation", evaluation_digest)
         made = from_plain(Evaluation, evaluation)
-        best = made.leaderboard[0]
+        best = made.chosen
         results = {
             "plan": plan_digest,
             "evaluation": evaluation_digest,
