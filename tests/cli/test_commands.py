@@ -9,8 +9,10 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from weft import connect
 from weft.cli import command_help
 from weft.cli.app import run_command
+from weft.core import UserError
 from weft.data import generate_shop
 
 CHURN = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH users.user_id"
@@ -189,6 +191,10 @@ def test_store_verify_names_a_flipped_byte_and_repeating_the_query_mends_it(weft
         (["fit", "shop", "--query", CHURN, "--budget", "soon"], 1, "DATA002"),
         (["fit", "shop", "--query", CHURN, "--memory-limit", "lots"], 1, "DATA003"),
         (["fit", "shop", "--query", CHURN, "--history", "none"], 1, "DATA123"),
+        (["fit", "shop", "--query", CHURN, "--seed", "-1"], 1, "DATA131"),
+        (["fit", "shop", "--query", CHURN, "--models", ",,"], 1, "DATA131"),
+        (["fit", "shop", "--query", CHURN, "--metric", "beauty"], 1, "LEARN007"),
+        (["labels", "shop", "--query", CHURN, "--out", "shop/labels.csv"], 1, "DATA130"),
         (["predict", "no-such-run"], 1, "FLOW053"),
         (["tables", "shop", "--project", "/proc/nowhere"], 2, "DATA114"),
     ],
@@ -200,6 +206,15 @@ def test_what_a_user_gets_wrong_has_a_code_a_hint_and_an_exit_code(weft, argumen
     assert "Hint:" in err
     assert "Traceback" not in err
     assert out == ""
+
+
+def test_explain_before_predict_runs_nothing(weft, place):
+    for name in ("fit", "quickstart"):
+        code, out, _ = weft(name, "shop", "--query", f"EXPLAIN {CHURN}")
+        assert code == 0
+        assert "No model was fitted" in out and "Verdict" not in out
+    with pytest.raises(UserError, match="DATA132"):
+        connect("shop").graph().query(f"EXPLAIN {CHURN}").fit()
 
 
 def test_with_json_an_error_is_an_object(weft):

@@ -7,6 +7,7 @@ import sys
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -210,6 +211,18 @@ def test_multiclass_and_multilabel_run_end_to_end(graph):
     run = graph.query(text).fit(budget="2s", models=("constant", "lightgbm"))
     assert "class" in run.predict().column_names
     assert run.report().exists()
+
+
+def test_the_metric_that_models_are_chosen_by_can_be_named(graph):
+    query = graph.query("PREDICT SUM(orders.total_amount, 0, 60, days) FOR EACH users.user_id")
+    run = query.fit(budget="1s", models=("constant", "entity"), metric="rmse")
+    assert {row["metric"] for row in run.leaderboard} == {"rmse"}
+    labels = query.label_table()
+    train = labels.filter(pc.equal(labels["split"], "train"))["label"]
+    rung = run.output("candidate[constant]").value["words"]
+    assert rung == f"always {pc.mean(train).as_py():.4g}"
+    with pytest.raises(UserError, match="DATA131: metric is 'auroc'"):
+        query.fit(metric="auroc")
 
 
 def test_a_run_keeps_the_scores_of_the_model_that_was_chosen(run):

@@ -58,8 +58,19 @@ Models = Annotated[
     str | None,
     typer.Option("--models", help="Rungs to try, such as constant,lightgbm; default: all for the task."),
 ]
+Metric = Annotated[
+    str | None,
+    typer.Option(
+        "--metric",
+        help="What models are chosen by, such as rmse or average_precision; default: auroc, mae, accuracy or "
+        "map@k, as the task is.",
+    ),
+]
 Budget = Annotated[
-    str, typer.Option("--budget", help="CPU time for the search of each rung, such as 90s, 5m, 2h.")
+    str,
+    typer.Option(
+        "--budget", help="Work for the search of each rung, as CPU time on a common machine: 90s, 5m, 2h."
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="For everything random; equal seeds give equal results.")]
 Labels = Annotated[

@@ -54,6 +54,7 @@ class FitSpec:
         seed: For everything random.
         decisions: ``table.column`` → ``"drop"``, ``"keep"`` or ``{"as_of": time}``.
         label_table: Digest of the user's own label table, ``None`` when the query makes the labels.
+        metric: What candidates are chosen by; empty is the task's own.
     """
 
     query: str
@@ -65,6 +66,7 @@ class FitSpec:
     seed: int = 0
     decisions: Mapping[str, Any] = field(default_factory=dict)
     label_table: str | None = None
+    metric: str = ""
 
 
 def compile_tables(spec: TablesSpec, resources: Resources) -> tuple[Node, ...]:
@@ -141,7 +143,7 @@ def compile_fit(tables: tuple[Node, ...], spec: FitSpec, resources: Resources) -
         "encoded",
         "weft.compile.programs:encode_features",
         code_version("learn"),
-        parameters={"query": spec.query, "history": spec.history.value},
+        parameters={"query": spec.query, "history": spec.history.value, "metric": spec.metric},
         inputs={name: name for name in ("tables", "labels", "features")},
         resources=resources,
     )

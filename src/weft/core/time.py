@@ -134,9 +134,9 @@ def format_time(time_us: int) -> str:
 def parse_duration_s(text: str) -> float:
     """Read ``90s``, ``5m``, ``2h`` or ``1d`` as seconds."""
     factors = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-    number, suffix = text.strip()[:-1], text.strip()[-1:].lower()
+    number, suffix = str(text).strip()[:-1], str(text).strip()[-1:].lower()
     try:
-        if suffix in factors and float(number) > 0:
+        if suffix in factors and 0 < float(number) < float("inf"):
             return float(number) * factors[suffix]
     except ValueError:
         pass

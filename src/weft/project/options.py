@@ -19,7 +19,7 @@ _NAMES = {
     "split_column",
     "max_anchors",
 }
-_OTHERS = {"history", "models"}
+_OTHERS = {"audit", "history", "label_table", "metric", "models"}
 
 
 def split_options(options: Mapping[str, Any]) -> SplitOptions:

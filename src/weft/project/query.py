@@ -16,7 +16,8 @@ from weft.core import History, Resources, Task, UserError, digest_value, parse_d
 from weft.data import Labels, export_frame, like_input, plan_layout, to_arrow
 from weft.data import connect as connect_source
 from weft.flow import Plan
-from weft.learn import rungs_for
+from weft.learn import get_metric, metrics_for, rungs_for
+from weft.project.guard import refuse_source
 from weft.project.opening import open_outputs
 from weft.project.options import split_options
 from weft.project.query_explanation import QueryExplanation
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from weft.project.graph import Graph
 
 DEFAULT_BUDGET = "20s"
-_NOT_SPLIT = {"history", "models", "label_table", "audit"}
+_NOT_SPLIT = {"history", "models", "label_table", "audit", "metric"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ class Query:
     def task(self) -> Task:
         """The task that the query states."""
         return self.checked.task
+
+    @property
+    def is_explanation(self) -> bool:
+        """Whether the statement begins with EXPLAIN: it is to be explained, and nothing run."""
+        return self.checked.mode is weft.pql.Mode.EXPLAIN
 
     def explain(self, **options: Any) -> QueryExplanation:
         """Say what a fit would do: task, windows, splits, candidates, cost. No model is fitted.
@@ -98,6 +104,7 @@ class Query:
 
     def write_labels(self, out: str | Path, **options: Any) -> View:
         """Write the label table to a Parquet or CSV file; say how many rows each split has."""
+        refuse_source(str(out), "labels", self.graph.place, (t.name for t in self.graph.schema.tables))
         labels = self.run_labels(**options)
         export_frame(self.label_table(**options), str(out), table_name="labels", mode="replace")
         counts = ", ".join(f"{k} {v:,}" for k, v in labels.counts.items() if not k.endswith("_undefined"))
@@ -118,10 +125,23 @@ class Query:
             budget: CPU time for the search of each rung, such as ``"5m"``.
             seed: For everything random.
             **options: ``history`` (``"seed_time"`` or ``"frozen"``), ``val_start``, ``test_start``, ``step``,
-                ``eval_anchors``, ``models`` (rungs to try), ``label_table`` (a frame or file of your own
+                ``eval_anchors``, ``models`` (rungs to try), ``metric`` (what models are chosen by, such as
+                ``"rmse"`` where totals matter), ``label_table`` (a frame or file of your own
                 instead of the query's labels), ``audit`` (``table.column`` → ``"drop"``, ``"keep"`` or
                 ``{"as_of": time}``).
+
+        Raises:
+            UserError: ``DATA131`` for an option of no such value, ``DATA132`` for a statement that begins
+                with EXPLAIN, ``DATA002`` for a budget that is no duration.
         """
+        if self.is_explanation:
+            raise UserError(
+                "DATA132",
+                "the statement begins with EXPLAIN, which runs nothing.",
+                "call explain(), or leave EXPLAIN out.",
+            )
+        if not isinstance(seed, int) or seed < 0:
+            raise UserError("DATA131", f"seed is {seed!r}.", "give a whole number from 0 up.")
         spec = self._spec(options, budget_s=parse_duration_s(budget), seed=seed)
         project = self.graph.project
         plan = compile_fit(self.graph.nodes, spec, project.resources)
@@ -148,7 +168,10 @@ class Query:
     def _spec(self, options: Mapping[str, Any], *, budget_s: float = 0.0, seed: int = 0) -> FitSpec:
         known = {**self.options, **options}
         splits = split_options({k: v for k, v in known.items() if k not in _NOT_SPLIT})
-        names = tuple(known.get("models") or default_models(self.task))
+        given = known.get("models")
+        names = default_models(self.task) if given is None else tuple(given)
+        if not names:
+            raise UserError("DATA131", "models is empty.", "name at least one, or leave the option out.")
         settings = self.graph.project.settings
         label_table = known.get("label_table")
         return FitSpec(
@@ -161,7 +184,21 @@ class Query:
             seed=seed,
             decisions={**settings.audit, **(known.get("audit") or {})},
             label_table=None if label_table is None else self._keep_labels(label_table),
+            metric=self._metric(known.get("metric")),
         )
+
+    def _metric(self, name: str | None) -> str:
+        """Check that a metric can score the task; empty is the task's own."""
+        if not name:
+            return ""
+        if self.task.type not in get_metric(name).tasks:
+            fitting = ", ".join(m.name for m in metrics_for(self.task))
+            raise UserError(
+                "DATA131",
+                f"metric is '{name}', which does not score a {self.task.type.value} task.",
+                f"choose among {fitting}.",
+            )
+        return name
 
     def _keep_labels(self, given: Any) -> str:
         """Put the user's own label table into the store; return its digest."""

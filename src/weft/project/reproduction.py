@@ -20,6 +20,7 @@ _FLAGS = {
     "step": "--step",
     "eval_anchors": "--eval-anchors",
     "label_table": "--labels",
+    "metric": "--metric",
 }
 FRAMES = "data frames"
 

@@ -299,6 +299,8 @@ class Run:
         explain: bool,
         quantiles: tuple[float, ...] = (),
     ) -> Output:
+        if not isinstance(at, (str, dt.datetime, type(None))):
+            raise UserError("DATA131", f"at is {at!r}.", "give a time such as '2026-01-31', or a datetime.")
         at_us = None if at is None else (parse_time(at) if isinstance(at, str) else to_micros(at))
         plan = compile_answer(
             self.plan,

@@ -24,6 +24,7 @@ def quickstart(
     step: opt.Step = None,
     eval_anchors: opt.EvalAnchors = None,
     models: opt.Models = None,
+    metric: opt.Metric = None,
     budget: opt.Budget = DEFAULT_BUDGET,
     seed: opt.Seed = 0,
     as_json: opt.Json = False,
@@ -48,9 +49,9 @@ def quickstart(
         "step": step,
         "eval_anchors": eval_anchors,
         "models": models,
+        "metric": metric,
     }
-    run = _fit(graph, text, chosen, budget, seed)
-    _show(run, report, as_json)
+    _fit(graph, text, chosen, budget, seed, report, as_json)
 
 
 @app.command()
@@ -63,6 +64,7 @@ def fit(
     step: opt.Step = None,
     eval_anchors: opt.EvalAnchors = None,
     models: opt.Models = None,
+    metric: opt.Metric = None,
     budget: opt.Budget = DEFAULT_BUDGET,
     seed: opt.Seed = 0,
     labels: opt.Labels = None,
@@ -88,10 +90,10 @@ def fit(
         "step": step,
         "eval_anchors": eval_anchors,
         "models": models,
+        "metric": metric,
         "label_table": labels,
     }
-    run = _fit(graph, query, chosen, budget, seed)
-    _show(run, report, as_json)
+    _fit(graph, query, chosen, budget, seed, report, as_json)
 
 
 @app.command()
@@ -128,11 +130,25 @@ def _first_proposal(graph: Graph) -> str:
     return proposals[0]
 
 
-def _fit(graph: Graph, text: str, chosen: dict[str, Any], budget: str, seed: int) -> Run:
+def _fit(
+    graph: Graph,
+    text: str,
+    chosen: dict[str, Any],
+    budget: str,
+    seed: int,
+    report: str | None,
+    as_json: bool,
+) -> None:
+    """Fit and show the run; a statement that begins with EXPLAIN is explained."""
     given = {name: value for name, value in chosen.items() if value is not None}
     if "models" in given:
         given["models"] = tuple(m.strip() for m in given["models"].split(",") if m.strip())
-    return graph.ask(text, given).fit(budget=budget, seed=seed)
+    query = graph.ask(text, given)
+    if query.is_explanation:
+        told = query.explain()
+        print_json(told.to_json()) if as_json else print_result(str(told))
+        return
+    _show(query.fit(budget=budget, seed=seed), report, as_json)
 
 
 def _show(run: Run, report: str | None, as_json: bool) -> None:

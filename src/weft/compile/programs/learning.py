@@ -67,6 +67,7 @@ def encode_features(context: Context) -> None:
         features=read_features(features),
         feature_path=features.path(FEATURES),
         labels=made,
+        metric=context.parameters["metric"],
         alternatives={
             name: (features.path(f"features-{name}.parquet"), read_table(features, f"labels-{name}.parquet"))
             for name in features.value["alternatives"]
