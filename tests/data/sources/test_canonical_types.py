@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -45,6 +46,55 @@ def test_every_type_becomes_one_of_a_few(array, kind, expected, snap):
     tables, _ = snap({"t": pa.table({"k": list(range(len(array))), "v": array})})
     assert tables["t"]["v"].type == kind
     assert tables["t"]["v"].to_pylist() == expected
+
+
+WORDS = ["a", "b", None, "a"]
+LAYOUTS = [pa.string(), pa.large_string(), pa.string_view()]
+
+
+def text_layouts(kind):
+    """``WORDS`` plain, as a dictionary and as runs, over one layout of text."""
+    words = pa.array(WORDS, kind)
+    dictionary = pa.DictionaryArray.from_arrays(pa.array([0, 1, None, 0], pa.uint8()), words[:2])
+    ends = pa.array([1, 2, 3, 4], pa.int32())
+    runs = [pa.RunEndEncodedArray.from_arrays(ends, v) for v in (words, dictionary)]
+    return [words, dictionary, *runs]
+
+
+@pytest.mark.parametrize("kind", LAYOUTS, ids=str)
+def test_text_is_read_from_every_layout_also_from_a_slice(kind, snap):
+    for array in text_layouts(kind):
+        for start in (0, 1):
+            table = pa.table({"k": list(range(4 - start)), "v": array[start:]})
+            tables, _ = snap({"t": table})
+            assert tables["t"]["v"].to_pylist() == WORDS[start:], array.type
+
+
+@pytest.mark.parametrize("inner", LAYOUTS, ids=str)
+@pytest.mark.parametrize(
+    "outer", [pa.list_, pa.large_list, pa.list_view, pa.large_list_view], ids=lambda f: f.__name__
+)
+def test_lists_of_text_are_read_from_every_layout_also_from_a_slice(inner, outer, snap):
+    array = pa.array([["a", "b"], ["c"], None, []], outer(inner))
+    for start in (0, 1):
+        tables, _ = snap({"t": pa.table({"k": list(range(4 - start)), "v": array[start:]})})
+        assert tables["t"]["v"].to_pylist() == ["a|b", "c", None, ""][start:]
+
+
+def test_categories_of_pandas_and_polars_are_text(snap):
+    frames = {
+        "pandas": pd.DataFrame({"c": pd.Categorical(WORDS), "s": pd.array(WORDS, "string")}),
+        "categorical": pl.DataFrame({"c": pl.Series(WORDS, dtype=pl.Categorical)}),
+        "enum": pl.DataFrame({"c": pl.Series(WORDS, dtype=pl.Enum(["b", "a"]))}),
+        "lists": pl.DataFrame({"c": pl.Series([["a"], ["b"], None, ["a"]], dtype=pl.List(pl.Categorical))}),
+        "structs": pl.DataFrame(
+            {"x": pl.Series([{"c": w} for w in WORDS]).cast(pl.Struct({"c": pl.Categorical}))}
+        ),
+    }
+    tables, _ = snap(frames)
+    assert tables["structs"]["x_c"].to_pylist() == WORDS
+    for name in ("pandas", "categorical", "enum", "lists"):
+        assert tables[name]["c"].to_pylist() == WORDS, name
 
 
 def test_structs_become_columns(snap):

@@ -83,16 +83,42 @@ def simplify(array: pa.Array) -> pa.Array:
     if isinstance(array, pa.ExtensionArray):
         return simplify(_plain_extension(array))
     if pa.types.is_dictionary(kind):
-        return simplify(array.dictionary_decode())
+        # Not dictionary_decode, which knows no dictionary of views; polars gives those.
+        return simplify(array.dictionary).take(array.indices)
     if pa.types.is_run_end_encoded(kind):
-        return simplify(pc.run_end_decode(array))
+        return simplify(_runs(array))
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return array.cast(pa.string())
-    if pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        return array.cast(pa.list_(kind.value_type))
-    if pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind):
-        return array.cast(pa.list_(kind.value_type))
-    return array
+    if pa.types.is_binary_view(kind):
+        return array.cast(pa.binary())
+    return _plain_list(array) if _is_odd_list(kind) else array
+
+
+def _runs(array: pa.RunEndEncodedArray) -> pa.Array:
+    """Return the values of runs one by one, as a dictionary: of more types than can be decoded."""
+    values = array.values
+    numbers = pa.array(range(len(values)), pa.int32())
+    numbered = pa.RunEndEncodedArray.from_arrays(array.run_ends, numbers)
+    places = pc.run_end_decode(numbered.slice(array.offset, len(array)))
+    return simplify(values).take(places)
+
+
+def _is_odd_list(kind: pa.DataType) -> bool:
+    tests = (
+        pa.types.is_large_list,
+        pa.types.is_fixed_size_list,
+        pa.types.is_list_view,
+        pa.types.is_large_list_view,
+    )
+    return any(test(kind) for test in tests)
+
+
+def _plain_list(array: pa.Array) -> pa.ListArray:
+    """Write the lists anew, without offset: a slice of lists keeps the values of the whole."""
+    lengths = pc.fill_null(pc.list_value_length(array), 0).cast(pa.int64())
+    ends = pc.cumulative_sum(lengths)
+    offsets = pa.concat_arrays([pa.array([0], pa.int64()), ends]).cast(pa.int32())
+    return pa.ListArray.from_arrays(offsets, simplify(array.flatten()), mask=pc.is_null(array))
 
 
 def _plain_extension(array: pa.ExtensionArray) -> pa.Array:
@@ -231,12 +257,12 @@ def _float_text(value: float) -> str:
 
 
 def _lists_to_text(array: pa.Array) -> pa.Array:
-    inner = simplify(array.values)
-    if pa.types.is_nested(inner.type):
+    array = _plain_list(array)
+    if pa.types.is_nested(array.type.value_type):
         texts = [
             None if v is None else json.dumps(v, default=str, ensure_ascii=False) for v in array.to_pylist()
         ]
         return pa.array(texts, pa.string())
-    words = pc.replace_substring(pc.fill_null(to_text(inner), ""), LIST_SEPARATOR, "/")
+    words = pc.replace_substring(pc.fill_null(to_text(array.values), ""), LIST_SEPARATOR, "/")
     lists = pa.ListArray.from_arrays(array.offsets, words, mask=pc.is_null(array))
     return pc.binary_join(lists, LIST_SEPARATOR)
