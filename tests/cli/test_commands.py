@@ -267,3 +267,21 @@ def test_the_console_script_answers_and_interrupting_is_resumable(place):
     )
     assert done.returncode == 0
     assert done.stdout.strip()
+
+
+def test_what_the_reader_of_the_source_noticed_reaches_tables_and_report(weft, place, tmp_path):
+    folder = tmp_path / "m"
+    generate_shop(folder, num_users=60, seed=1)
+    (folder / "empty.csv").write_bytes(b"")
+    (folder / "towns.csv").write_bytes("town_id,town\n1,Köln\n2,Bonn\n".encode("cp1252"))
+    code, out, _ = weft("tables", folder)
+    assert code == 0
+    assert "alarm  empty: 'empty.csv' has zero bytes and is not read." in out
+    assert "towns.csv" in out
+    code, out, _ = weft("fit", folder, *QUICK, "--report", "m.html")
+    assert code == 0
+    assert "has zero bytes and is not read" in (place / "m.html").read_text()
+    (folder / "empty.csv").unlink()
+    _, out, _ = weft("tables", folder)
+    assert "zero bytes" not in out
+    assert "towns.csv" in out

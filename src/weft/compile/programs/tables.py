@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,8 @@ def profile_tables(context: Context) -> None:
         resources=context.resources,
         progress=context.progress,
     )
+    # What the reader of the source noticed stands beside what the tables themselves show.
+    profile = replace(profile, findings=(*info.findings, *profile.findings))
     context.report(rows=sum(t.num_rows for t in info.tables))
     write_value(context.directory, PROFILE, profile)
 

@@ -21,6 +21,7 @@ _NOT_DATA = {"readme", "license", "licence", "copying", "notice", "changelog", "
 _NOT_DATA |= {"requirements", "manifest"}
 _NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 _CHUNK_BYTES = 1 << 22
+_LEFT_OUT = {"empty_file", "no_table"}
 
 
 class FolderSource:
@@ -75,9 +76,14 @@ class FolderSource:
                 yield _with_keys(batch, keys) if keys else batch
 
     def fingerprints(self, resources: Resources) -> dict[str, str]:
-        """Return a digest per table of its files' paths and bytes, and of the reading options."""
+        """Return a digest per table of its files' paths and bytes, and of the reading options.
+
+        What was left out counts too: the snapshot says so, and must not say it of a file that is gone.
+        """
+        left_out = [f for f in self._findings if f.rule in _LEFT_OUT]
+        said = [self._options, left_out] if left_out else [self._options]
         return {
-            name: digest_value([self._options, [[f.relative, _digest(f)] for f in self._files[name]]])
+            name: digest_value([*said, [[f.relative, _digest(f)] for f in self._files[name]]])
             for name in self.names()
         }
 
