@@ -94,6 +94,13 @@ RunName = Annotated[str, typer.Argument(help="Name of a run, its start, or 'late
 At = Annotated[
     str | None, typer.Option("--at", help="Anchor time, such as 2026-01-01; default: the last fact time.")
 ]
+Newer = Annotated[
+    str | None,
+    typer.Option(
+        "--source",
+        help="Where the same tables are with newer rows: a folder, file or URL; default: those of the run.",
+    ),
+]
 Entities = Annotated[
     list[str] | None, typer.Option("--entity", "-e", help="Key of an entity, repeatable; default: all.")
 ]

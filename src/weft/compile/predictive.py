@@ -9,7 +9,7 @@ snapshot ─ profile ─ tables ─ labels ─ audit ─ features ─┬─ cand
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from weft.compile.versions import code_version
@@ -198,6 +198,7 @@ def compile_answer(
     entities: tuple[Any, ...] | None,
     explain: bool,
     quantiles: tuple[float, ...] = (),
+    source: TablesSpec | None = None,
     resources: Resources,
 ) -> Plan:
     """Make the Plan that predicts, or explains one prediction, with a model that ``fit`` made.
@@ -210,8 +211,11 @@ def compile_answer(
         entities: Keys; ``None`` for all.
         explain: Explain the first entity rather than predict all.
         quantiles: Levels of the quantiles to predict beside the number itself.
+        source: Newer tables to predict from, read as the fit read its own; ``None`` for those of the fit.
         resources: Limits.
     """
+    newer = () if source is None else _read_newer(fit, source, resources)
+    read = {"tables": "newer_tables", "labels": "newer_labels"} if newer else {}
     seeds = Node(
         "seeds",
         "weft.compile.programs:make_seeds",
@@ -221,7 +225,25 @@ def compile_answer(
         resources=resources,
     )
     answer = _answer(query, model, explain=explain, quantiles=quantiles, resources=resources)
-    return Plan(fit.name, (*fit.nodes, seeds, _seed_features(query, resources), answer))
+    asked = [
+        replace(node, inputs={name: read.get(of, of) for name, of in node.inputs.items()})
+        for node in (seeds, _seed_features(query, resources), answer)
+    ]
+    return Plan(fit.name, (*fit.nodes, *newer, *asked))
+
+
+def _read_newer(fit: Plan, source: TablesSpec, resources: Resources) -> tuple[Node, ...]:
+    """Make the nodes that give other tables the schema of the fit, and compute its labels on them.
+
+    The labels are for features of past labels: they go up to the newer last fact.
+    """
+    snapshot, _, tables = compile_tables(source, resources)
+    labels = next(node for node in fit.nodes if node.name == "labels")
+    return (
+        replace(snapshot, name="newer_snapshot"),
+        replace(tables, name="newer_tables", inputs={"snapshot": "newer_snapshot", "profile": "profile"}),
+        replace(labels, name="newer_labels", inputs={"tables": "newer_tables"}),
+    )
 
 
 def _answer(

@@ -27,7 +27,7 @@ def refuse_source(target: str, table: str, place: str, tables: Iterable[str]) ->
     """
     if place == FRAMES:
         return
-    source = _resolve(place)
+    source = resolve_place(place)
     is_named = table in (taken := set(tables)) or table.rpartition(".")[2] in taken
     if target.startswith(_POSTGRES) or source.startswith(_POSTGRES):
         is_hit = is_named and public_place(target) == public_place(source)
@@ -42,7 +42,7 @@ def refuse_source(target: str, table: str, place: str, tables: Iterable[str]) ->
         )
 
 
-def _resolve(place: str) -> str:
+def resolve_place(place: str) -> str:
     """Return the source itself where ``place`` is a project folder."""
     folder = Path(place)
     return resolve_source(read_settings(folder), folder) if (folder / FILE_NAME).exists() else place

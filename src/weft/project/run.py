@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,12 +30,15 @@ from weft.learn import Evaluation, check_quantiles
 from weft.project.explanation import Explanation, GlobalExplanation
 from weft.project.folder import ProjectFolder
 from weft.project.guard import refuse_source
+from weft.project.newer import read_newer
 from weft.project.tallies import decision_on, show_table, split_sizes, stage_facts
 from weft.project.view import Findings, Leaderboard
 from weft.project.views import View
 
 if TYPE_CHECKING:
     from weft.project.query import Query
+
+Source = str | Path | Mapping[str, Any]
 
 
 class Run:
@@ -130,6 +133,7 @@ class Run:
         at: str | dt.datetime | None = None,
         entities: Sequence[Any] | None = None,
         quantiles: Sequence[float] | None = None,
+        source: Source | None = None,
     ) -> Any:
         """Predict with the winner.
 
@@ -137,12 +141,17 @@ class Run:
             at: Anchor time; the last fact time when left out.
             entities: Keys; all that exist and meet WHERE when left out.
             quantiles: Such as ``[0.1, 0.9]`` for the columns ``q10`` and ``q90``; regression and forecasting.
+            source: Where the same tables are, with newer rows: a folder, file, URL, or frames by name.
+
+        Raises:
+            UserError: ``DATA133`` when the source lacks a table of the run.
 
         Returns:
             A frame of the type that went in (Arrow for files and databases); columns as in
             ``docs/reference/pql.md``.
         """
-        return like_input(self.predictions(at=at, entities=entities, quantiles=quantiles), self.example)
+        found = self.predictions(at=at, entities=entities, quantiles=quantiles, source=source)
+        return like_input(found, self.example)
 
     def predictions(
         self,
@@ -150,12 +159,13 @@ class Run:
         at: str | dt.datetime | None = None,
         entities: Sequence[Any] | None = None,
         quantiles: Sequence[float] | None = None,
+        source: Source | None = None,
     ) -> pa.Table:
         """Predict as `predict` does, always as an Arrow table."""
         from weft.compile import read_table
 
         levels = () if quantiles is None else check_quantiles(self.task, quantiles)
-        output = self._answer(at, entities, explain=False, quantiles=levels)
+        output = self._answer(at, entities, explain=False, quantiles=levels, source=source)
         return read_table(output, "predictions.parquet")
 
     def predict_to(
@@ -164,6 +174,7 @@ class Run:
         at: str | None = None,
         entities: Sequence[str] | None = None,
         quantiles: Sequence[float] | None = None,
+        source: str | None = None,
         out: str | None = None,
         table: str = "predictions",
         mode: str = "replace",
@@ -171,23 +182,28 @@ class Run:
         """Predict and write the result to a file or database, all or nothing; without ``out`` show it."""
         if out is not None:
             tables = [t.name for t in self.schema.tables]
-            refuse_source(out, table, str(self.record.results["source"]), tables)
-        predicted = self.predictions(at=at, entities=self._keys(entities), quantiles=quantiles)
+            for place in (str(self.record.results["source"]), *([source] if source else [])):
+                refuse_source(out, table, place, tables)
+        keys = self._keys(entities)
+        predicted = self.predictions(at=at, entities=keys, quantiles=quantiles, source=source)
         if out is None:
             return show_table(predicted)
         written = export_frame(predicted, out, table_name=table, mode=mode)
         plain = {"rows": predicted.num_rows, "columns": predicted.column_names} | to_plain(written)
         return View(f"Wrote {predicted.num_rows:,} rows to {written.target}.", plain)
 
-    def explain(self, entity: Any, *, at: str | dt.datetime | None = None) -> Explanation:
+    def explain(
+        self, entity: Any, *, at: str | dt.datetime | None = None, source: Source | None = None
+    ) -> Explanation:
         """Say what moved one prediction: features, tables, links, columns and rows, with amounts.
 
         Args:
             entity: Key of the entity.
             at: Anchor time; the last fact time when left out.
+            source: As for `predict`.
         """
         key = self._keys([entity])
-        output = self._answer(at, key, explain=True)
+        output = self._answer(at, key, explain=True, source=source)
         return Explanation.of(self, key[0] if key else entity, output.value)
 
     def importance(self) -> GlobalExplanation:
@@ -298,6 +314,7 @@ class Run:
         *,
         explain: bool,
         quantiles: tuple[float, ...] = (),
+        source: Source | None = None,
     ) -> Output:
         if not isinstance(at, (str, dt.datetime, type(None))):
             raise UserError("DATA131", f"at is {at!r}.", "give a time such as '2026-01-31', or a datetime.")
@@ -310,6 +327,7 @@ class Run:
             entities=None if entities is None else tuple(entities),
             explain=explain,
             quantiles=quantiles,
+            source=None if source is None else read_newer(self, source),
             resources=self.project.resources,
         )
         return self.project.run(plan, targets=("answer",)).outputs["answer"]

@@ -40,6 +40,7 @@ def predict(
     at: opt.At = None,
     entity: opt.Entities = None,
     quantiles: opt.Quantiles = None,
+    source: opt.Newer = None,
     out: Annotated[
         str | None,
         typer.Option(
@@ -65,10 +66,18 @@ def predict(
     Example: weft predict latest --at 2026-01-01 --out predictions.parquet
 
     Example: weft predict latest --quantiles 0.1,0.9
+
+    Example: weft predict latest --source shop/ --out predictions.parquet
     """
     folder = ProjectFolder(project or ".", memory_limit=memory_limit, threads=threads)
     view = open_run(run, project=folder).predict_to(
-        at=at, entities=entity, quantiles=opt.levels(quantiles), out=out, table=table, mode=mode
+        at=at,
+        entities=entity,
+        quantiles=opt.levels(quantiles),
+        source=source,
+        out=out,
+        table=table,
+        mode=mode,
     )
     print_json(view.plain) if as_json else print_result(view.text)
 
@@ -80,6 +89,7 @@ def explain(
         str | None, typer.Argument(help="Key of an entity; default: all in general.", metavar="KEY")
     ] = None,
     at: opt.At = None,
+    source: opt.Newer = None,
     as_json: opt.Json = False,
     project: opt.Here = None,
     memory_limit: opt.MemoryLimit = None,
@@ -96,7 +106,7 @@ def explain(
     """
     folder = ProjectFolder(project or ".", memory_limit=memory_limit, threads=threads)
     opened = open_run(run, project=folder)
-    told = opened.importance() if entity is None else opened.explain(entity, at=at)
+    told = opened.importance() if entity is None else opened.explain(entity, at=at, source=source)
     print_json(told.to_json()) if as_json else print_result(str(told))
 
 
