@@ -88,6 +88,25 @@ def test_tables_links_and_query_explain_say_what_was_found(weft):
     assert json.loads(out)["splits"]["test"]
 
 
+def test_every_link_shows_its_source_confidence_and_reasons(weft, place):
+    (place / "weft.yaml").write_text('links: {add: ["visits.user_id -> users"]}\n')
+    try:
+        _, text, _ = weft("links", "shop")
+        links = {k["name"]: k["evidence"] for k in json.loads(weft("links", "shop", "--json")[1])["links"]}
+    finally:
+        (place / "weft.yaml").unlink()
+    assert len(links) >= 4
+    for name, evidence in links.items():
+        assert 0 < evidence["confidence"] <= 1
+        assert evidence["reasons"]
+        (line,) = [row for row in text.splitlines() if row.startswith(f"{name} ")]
+        assert f"{evidence['source']}" in line
+        assert f"{evidence['confidence']:.0%}" in line
+        assert evidence["reasons"][0] in line
+    assert {n for n, e in links.items() if e["source"] == "user"} == {"visits.user_id -> users"}
+    assert "it is the key of 'users' by name" in links["orders.user_id -> users"]["reasons"]
+
+
 def test_a_run_predicts_explains_and_reports_later(weft, place):
     weft("fit", "shop", *QUICK)
     code, out, _ = weft("runs", "--json")

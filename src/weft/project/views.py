@@ -62,10 +62,9 @@ def tables_view(graph: Graph, only: str | None = None) -> View:
 
 def links_view(graph: Graph) -> View:
     """Show the links with match rates, degrees and the reasons why they are links."""
-    reasons = {e.subject: e for e in graph.profile.evidence}
     rows, plain = [], []
     for statistics in link_statistics(graph):
-        evidence = reasons.get(statistics.link.name)
+        evidence = graph.profile.link_evidence(statistics.link)
         rows.append(
             [
                 statistics.link.name,
@@ -73,13 +72,14 @@ def links_view(graph: Graph) -> View:
                 f"{statistics.degree_mean:.1f}",
                 f"{statistics.degree_max:,}",
                 evidence.source if evidence else "–",
+                f"{evidence.confidence:.0%}" if evidence else "–",
                 "; ".join(evidence.reasons) if evidence else "",
             ]
         )
         plain.append(to_plain(statistics) | {"name": statistics.link.name, "evidence": to_plain(evidence)})
     if not rows:
         return View("No links were found. State them in weft.yaml under links.add.", {"links": []})
-    header = ["link", "matched", "mean", "max", "source", "why"]
+    header = ["link", "matched", "mean", "max", "source", "sure", "why"]
     return View(text_table(header, rows), {"links": plain})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
-from weft.core import Column, Link, Stype, Table, Task
+from weft.core import Column, Stype, Table, Task
 from weft.report.document import ColumnFacts, LinkFacts, TableFacts, TopValue
 from weft.report.formats import number_text, time_text
 
@@ -40,7 +40,7 @@ def table_facts(
 def link_facts(profile: Profile) -> tuple[LinkFacts, ...]:
     """Turn the links of a profile, with their match rates, into those of a report."""
     measured = {s.link.name: s for table in profile.statistics for s in table.links}
-    sources = {(e.subject, e.decision): e.source for e in profile.evidence}
+    told = {link: profile.link_evidence(link) for link in profile.schema.links}
     return tuple(
         LinkFacts(
             link.table,
@@ -48,15 +48,10 @@ def link_facts(profile: Profile) -> tuple[LinkFacts, ...]:
             link.parent,
             link.parent_columns,
             *_measures(measured.get(link.name)),
-            sources.get((_subject(link), f"link to {link.parent}"), ""),
+            evidence.source if evidence else "",
         )
-        for link in profile.schema.links
+        for link, evidence in told.items()
     )
-
-
-def _subject(link: Link) -> str:
-    """Return how evidence names the columns of a link."""
-    return link.name.removesuffix(f" -> {link.parent}")
 
 
 def _measures(found: LinkStatistics | None) -> tuple[float | None, float | None, int | None]:

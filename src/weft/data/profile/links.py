@@ -16,7 +16,7 @@ from weft.data.profile.containment import (
     measure_link,
     tried_containment,
 )
-from weft.data.profile.model import LinkStatistics
+from weft.data.profile.model import LinkStatistics, link_decision, link_subject
 from weft.data.profile.overrides import LinkOverride, Overrides
 from weft.data.profile.raw import Kind, RawTables
 from weft.data.profile.statistics import ColumnFacts
@@ -42,8 +42,9 @@ class LinkChoice:
 
     def evidence(self) -> Evidence:
         """Return the choice as evidence about the child's column."""
-        subject = self.link.name.split(" -> ")[0]
-        return Evidence(subject, f"link to {self.link.parent}", self.confidence, self.reasons, self.source)
+        return Evidence(
+            link_subject(self.link), link_decision(self.link), self.confidence, self.reasons, self.source
+        )
 
 
 @dataclass(frozen=True)

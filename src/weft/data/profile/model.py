@@ -145,3 +145,18 @@ class Profile:
     def table(self, name: str) -> TableStatistics:
         """Return the statistics of a table."""
         return next(t for t in self.statistics if t.table == name)
+
+    def link_evidence(self, link: Link) -> Evidence | None:
+        """Return why ``link`` is one, ``None`` for a link that this profile did not choose."""
+        wanted = link_subject(link), link_decision(link)
+        return next((e for e in self.evidence if (e.subject, e.decision) == wanted), None)
+
+
+def link_subject(link: Link) -> str:
+    """Return how evidence names the columns of a link: ``orders.user_id``."""
+    return link.name.removesuffix(f" -> {link.parent}")
+
+
+def link_decision(link: Link) -> str:
+    """Return how evidence says that columns are a link, beside what their values mean."""
+    return f"link to {link.parent}"
