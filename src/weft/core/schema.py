@@ -44,6 +44,8 @@ class Column:
             ``strptime`` pattern.
         time_zone: The zone of timestamps stored without one; ``None`` is UTC.
         separator: Between the values of a multicategorical text column.
+        number_format: How the source's texts spell 1234.5 where numbers are not written plainly:
+            ``"1.234,5"``, ``"1,234.5 $"``.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Column:
     time_format: str | None = None
     time_zone: str | None = None
     separator: str | None = None
+    number_format: str | None = None
 
 
 @dataclass(frozen=True)

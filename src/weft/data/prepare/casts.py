@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from weft.core import Column, Dtype, UserError
 from weft.data.engine import quote_name, quote_text
+from weft.data.numbers import NumberFormat, number_sql, parse_number_format
 from weft.data.sources.literals import MISSING
 
 SQL_TYPE = {
@@ -76,6 +77,9 @@ def make_cast(table: str, column: Column, source: Dtype, *, is_utc: bool = False
     name = quote_name(column.name)
     if column.dtype is Dtype.TIMESTAMP:
         return _time_cast(table, column, source, name, is_utc=is_utc)
+    form = column.number_format and parse_number_format(column.number_format)
+    if form and source is Dtype.STRING and column.dtype in (Dtype.INT, Dtype.FLOAT):
+        return Cast(column, source, _number_sql(name, form, column.dtype), _given(name, source))
     makers = {
         Dtype.INT: _int_sql,
         Dtype.FLOAT: _float_sql,
@@ -124,6 +128,13 @@ def _float_sql(name: str, source: Dtype) -> str | None:
         Dtype.BOOL: f"CAST({name} AS DOUBLE)",
         Dtype.STRING: f"CASE WHEN NOT isnan({text}) THEN {text} END",
     }.get(source)
+
+
+def _number_sql(name: str, form: NumberFormat, dtype: Dtype) -> str:
+    number = number_sql(name, form)
+    if dtype is Dtype.FLOAT:
+        return number
+    return f"CASE WHEN ({number}) = trunc({number}) THEN TRY_CAST(({number}) AS BIGINT) END"
 
 
 def _bool_sql(name: str, source: Dtype) -> str | None:

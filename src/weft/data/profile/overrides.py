@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from weft.core import Dtype, Schema, Stype, UserError
+from weft.data.numbers import parse_number_format
 
 _LINK = re.compile(
     r"\s*([^.\[\]]+)\.(\[[^\]]+\]|[^\[\]>]+?)\s*->\s*([^.\[\]]+?)(?:\.(\[[^\]]+\]|[^\[\]]+))?\s*"
 )
 _TABLE_FIELDS = ("primary_key", "time_column", "end_time_column", "columns")
-_COLUMN_FIELDS = ("stype", "dtype", "time_format", "time_zone", "separator")
+_COLUMN_FIELDS = ("stype", "dtype", "time_format", "time_zone", "separator", "number_format")
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class ColumnOverride:
     time_format: str | None = None
     time_zone: str | None = None
     separator: str | None = None
+    number_format: str | None = None
 
 
 @dataclass(frozen=True)
@@ -142,12 +144,18 @@ def _parse_column(where: str, said: Any) -> ColumnOverride:
     for name, value in said.items():
         if not isinstance(value, str):
             raise _wrong_kind(f"{where}.{name}", value, "a text")
+    form = said.get("number_format")
+    if form is not None and parse_number_format(form) is None:
+        raise _wrong_kind(
+            f"{where}.number_format", form, "1234.5 as the column writes it, such as '1.234,5 €'"
+        )
     return ColumnOverride(
         _choose(f"{where}.stype", said.get("stype"), Stype),
         _choose(f"{where}.dtype", said.get("dtype"), Dtype),
         said.get("time_format"),
         said.get("time_zone"),
         said.get("separator"),
+        form,
     )
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from weft.core import Column, Dtype, Evidence, Progress, Resources, Schema, Silent, Stype, Table
+from weft.core import Column, Dtype, Evidence, Progress, Resources, Schema, Silent, Stype, Table, UserError
 from weft.data.declared import Declared
 from weft.data.engine import engine_errors
 from weft.data.profile.containment import Facts
@@ -17,7 +17,7 @@ from weft.data.profile.model import Profile, TableStatistics
 from weft.data.profile.names import TableNames
 from weft.data.profile.overrides import Overrides, check_overrides
 from weft.data.profile.quality import check_times, find_problems
-from weft.data.profile.raw import RawTables
+from weft.data.profile.raw import Kind, RawTables
 from weft.data.profile.statistics import measure_table
 from weft.data.profile.stypes import choose_stype, column_evidence, make_column
 from weft.data.profile.times import TimeChoice, choose_times
@@ -44,8 +44,8 @@ def profile_snapshot(
 
     Raises:
         UserError: ``SCH001`` or ``SCH002`` when a declaration or override names what is not there,
-            ``SCH023`` to ``SCH026`` for a given link or time that cannot be, ``DATA060`` and ``DATA061``
-            for a time column whose values need the user's word.
+            ``SCH023`` to ``SCH027`` for a given link, time or number that cannot be, ``DATA060`` and
+            ``DATA061`` for a time column whose values need the user's word.
     """
     declared, overrides = declared or Declared(), overrides or Overrides()
     progress = progress or Silent()
@@ -65,6 +65,7 @@ def _profile(
     raw: RawTables, declared: Declared, overrides: Overrides, progress: Progress, now_us: int
 ) -> Profile:
     _check_names(raw, declared, overrides)
+    _check_number_formats(raw, overrides)
     facts: Facts = {}
     for index, table in enumerate(raw.names):
         facts[table] = measure_table(raw, table, overrides)
@@ -96,6 +97,19 @@ def _check_names(raw: RawTables, declared: Declared, overrides: Overrides) -> No
     for table, named in declared_columns(declared).items():
         for column in sorted(named):
             schema.table(table).column(column)
+
+
+def _check_number_formats(raw: RawTables, overrides: Overrides) -> None:
+    """Refuse a number format for values that the source stores as numbers: their text is gone."""
+    for table, said in overrides.tables.items():
+        for name, column in said.columns.items():
+            if column.number_format and raw.kinds(table)[name] is not Kind.TEXT:
+                raise UserError(
+                    "SCH027",
+                    f"{table}.{name} is stored as {raw.storage(table, name)}, so that its number_format "
+                    f"{column.number_format!r} has no text to read.",
+                    "take the number_format out, or correct the values in a table of your own by sql.",
+                )
 
 
 def _build_schema(

@@ -141,6 +141,15 @@ def _column_problems(raw: RawTables, table: Table, column: ColumnFacts, now_us: 
             f"every row has the same value, {value}",
             "it tells nothing; leave the column out",
         )
+    if column.reading.number and column.reading.rival:
+        yield _note(
+            "ambiguous_numbers",
+            table.name,
+            (column.name,),
+            f"'{column.reading.number.form}' and '{column.reading.rival}' both fit every value, such as "
+            f"{_examples(column.texts)}",
+            f"set tables.{table.name}.columns.{column.name}.number_format if the first is wrong",
+        )
     if column.is_time and not column.reading.is_given:
         yield from _time_problems(raw, table, column, now_us)
     elif column.is_time and column.unreadable:

@@ -9,9 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from weft.core import Dtype
+from weft.core import Dtype, Stype
+from weft.data.numbers import parse_number_format
 from weft.data.profile import formats
 from weft.data.profile.engine import at_zone, epoch_us, try_strptime
+from weft.data.profile.numerals import NumberText, find_number_format, number_like, present_texts
 from weft.data.profile.overrides import ColumnOverride
 from weft.data.profile.raw import Kind
 
@@ -37,11 +39,12 @@ class Reading:
         dtype: Storage in the prepared tables.
         time_format: As in `weft.core.Column`.
         time_zone: As in `weft.core.Column`; only the user gives one.
-        rival: A second pattern that fits the sample as well.
+        rival: A second pattern, of times or of numbers, that fits the sample as well.
         zones: Zones that the sampled texts name, ``""`` for none.
         separator: As in `weft.core.Column`; ``"json"`` and ``"<>"`` are special.
         number_text: ``"int"``, ``"digits"`` or ``"float"`` when text holds numbers.
         is_given: The user gave the time format.
+        number: How texts spell numbers that are not plain.
     """
 
     kind: Kind
@@ -53,6 +56,7 @@ class Reading:
     separator: str | None = None
     number_text: str | None = None
     is_given: bool = False
+    number: NumberText | None = None
 
     @property
     def is_time(self) -> bool:
@@ -63,10 +67,14 @@ class Reading:
 def read_column(name: str, kind: Kind, sample: pa.ChunkedArray, said: ColumnOverride) -> Reading:
     """Decide how a column is read, from its name and a sample; what the user says comes first."""
     reading = Reading(kind, _STORAGE[kind])
-    if said.time_format:
+    if said.number_format:
+        reading = _given_numbers(reading, said.number_format)
+    elif said.time_format:
         reading = replace(reading, dtype=Dtype.TIMESTAMP, time_format=said.time_format, is_given=True)
     elif said.dtype is None and (said.stype is None or said.stype.value == "timestamp"):
-        reading = _sniff(name, reading, sample)
+        reading = _sniff(name, reading, sample, is_list=said.separator is not None)
+    elif kind is Kind.TEXT and _is_said_number(said):
+        reading = _find_said_numbers(name, reading, _texts(sample))
     elif (
         said.separator is None and kind is Kind.TEXT and said.stype and said.stype.value == "multicategorical"
     ):
@@ -78,9 +86,32 @@ def read_column(name: str, kind: Kind, sample: pa.ChunkedArray, said: ColumnOver
     return replace(reading, time_zone=said.time_zone)
 
 
-def _sniff(name: str, reading: Reading, sample: pa.ChunkedArray) -> Reading:
+def _is_said_number(said: ColumnOverride) -> bool:
+    if said.stype is not None:
+        return said.stype is Stype.NUMERICAL
+    return said.dtype in (Dtype.INT, Dtype.FLOAT)
+
+
+def _given_numbers(reading: Reading, said: str) -> Reading:
+    form = parse_number_format(said)
+    assert form is not None, said
+    number = NumberText(form, 1.0, f"its values are read as '{form}', set by the user")
+    return replace(reading, dtype=Dtype.FLOAT, number_text="float", number=number)
+
+
+def _find_said_numbers(name: str, reading: Reading, texts: Sequence[str]) -> Reading:
+    """Read a text column that the user calls a number by those of its texts that look like numbers."""
+    some = number_like(texts)
+    plain = formats.find_number_text(some)
+    if plain in ("int", "digits") and len(some) == len(present_texts(texts)):
+        return replace(reading, number_text=plain)
+    number = None if plain else find_number_format(name, some)
+    return replace(reading, dtype=Dtype.FLOAT, number_text="float", number=number)
+
+
+def _sniff(name: str, reading: Reading, sample: pa.ChunkedArray, *, is_list: bool) -> Reading:
     if reading.kind is Kind.TEXT:
-        return _sniff_text(name, reading, sample)
+        return _sniff_text(name, reading, sample, is_list=is_list)
     if reading.kind in (Kind.INT, Kind.FLOAT):
         return _sniff_number(name, reading, sample)
     if reading.kind is Kind.LIST:
@@ -108,7 +139,7 @@ def _texts(sample: pa.ChunkedArray) -> Sequence[str]:
     return texts
 
 
-def _sniff_text(name: str, reading: Reading, sample: pa.ChunkedArray) -> Reading:
+def _sniff_text(name: str, reading: Reading, sample: pa.ChunkedArray, *, is_list: bool) -> Reading:
     texts = _texts(sample)
     number = formats.find_number_text(texts)
     if number:
@@ -124,6 +155,11 @@ def _sniff_text(name: str, reading: Reading, sample: pa.ChunkedArray) -> Reading
         )
     if formats.find_embedding_length(texts):
         return replace(reading, dtype=Dtype.VECTOR)
+    if not is_list and find_number_format(name, texts):
+        # A thousand texts agree; the others may tell what a mark means, or that it is none of a number.
+        known = find_number_format(name, pc.unique(sample.drop_null()).to_pylist())
+        if known:
+            return replace(reading, dtype=Dtype.FLOAT, number_text="float", number=known, rival=known.rival)
     distinct_share = len(pc.unique(sample)) / max(1, len(sample) - sample.null_count)
     return replace(reading, separator=formats.find_separator(texts, distinct_share))
 

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from weft.data.numbers import number_expression, read_numbers
 from weft.data.profile.formats import ZONE_PATTERN
 from weft.data.profile.model import QUANTILE_RANKS, ColumnStatistics, Histogram, ValueCount
 from weft.data.profile.overrides import Overrides
@@ -190,6 +191,8 @@ def _number(column: Any, reading: Reading) -> Any | None:
         return column.isinf().ifelse(None, column)
     if reading.kind in (Kind.INT, Kind.BOOL):
         return column.cast("float64")
+    if reading.kind is Kind.TEXT and reading.number:
+        return number_expression(column, reading.number.form)
     if reading.kind is Kind.TEXT and reading.number_text in ("int", "float"):
         return column.try_cast("float64")
     return None
@@ -239,7 +242,8 @@ def _sampled_numbers(reading: Reading, shape: _Shape) -> np.ndarray[Any, Any]:
     elif reading.kind in (Kind.INT, Kind.FLOAT):
         values = shape.values.drop_null()
     elif reading.kind is Kind.TEXT and reading.number_text == "float":
-        values = pc.cast(shape.values.drop_null(), pa.float64())
+        form = reading.number.form if reading.number else None
+        values = read_numbers(shape.values, form).drop_null()
     else:
         return np.empty(0)
     numbers = np.asarray(values.to_numpy(), dtype=np.float64)

@@ -14,6 +14,8 @@ from weft.data.profile.vocabulary import word_set
 
 _MAX_CODES = 10_000
 _MAX_CATEGORIES = 50_000
+# Every whole number of so many digits fits 64 bits.
+_MAX_INT_DIGITS = 18
 _CODES = word_set("""
     type status state class category cat kind code group grp level flag mode genre gender sex region
     zone district segment channel tier grade label sector division department dept brand make model
@@ -42,7 +44,8 @@ def choose_stype(
             composite one, such as a week or a team, keep the meaning of their values.
     """
     if said.stype:
-        return said.stype, 1.0, ("set by the user",), "user"
+        how = (facts.reading.number.reason,) if facts.reading.number else ()
+        return said.stype, 1.0, ("set by the user", *how), "user"
     if facts.is_time:
         return Stype.TIMESTAMP, 0.97, (_time_reason(facts),), "inferred"
     if tuple(key_columns) == (facts.name,):
@@ -56,6 +59,7 @@ def make_column(facts: ColumnFacts, stype: Stype, said: ColumnOverride, key_dtyp
     reading = facts.reading
     dtype = said.dtype or key_dtype or _storage(facts, stype)
     is_list = stype is Stype.MULTICATEGORICAL
+    number = reading.number if dtype in (Dtype.INT, Dtype.FLOAT) else None
     return Column(
         facts.name,
         dtype,
@@ -63,6 +67,7 @@ def make_column(facts: ColumnFacts, stype: Stype, said: ColumnOverride, key_dtyp
         time_format=reading.time_format if dtype is Dtype.TIMESTAMP else None,
         time_zone=reading.time_zone if dtype is Dtype.TIMESTAMP else None,
         separator=(reading.separator or ",") if is_list else None,
+        number_format=str(number.form) if number else None,
     )
 
 
@@ -75,7 +80,8 @@ def column_evidence(
 
 def _storage(facts: ColumnFacts, stype: Stype) -> Dtype:
     if facts.reading.kind is Kind.TEXT and stype is Stype.NUMERICAL:
-        return Dtype.FLOAT if facts.reading.number_text == "float" else Dtype.INT
+        is_long = (facts.statistics.length_max or 0) > _MAX_INT_DIGITS
+        return Dtype.FLOAT if facts.reading.number_text == "float" or is_long else Dtype.INT
     if facts.reading.kind is Kind.FLOAT and stype is Stype.ID and facts.is_whole:
         return Dtype.INT
     return facts.reading.dtype
@@ -96,6 +102,8 @@ def _by_values(facts: ColumnFacts) -> tuple[Stype, float, str]:
         return Stype.CATEGORICAL, 0.3, "it has no values"
     if reading.dtype is Dtype.VECTOR:
         return Stype.EMBEDDING, 0.95, "its values are lists of numbers"
+    if reading.number:
+        return Stype.NUMERICAL, reading.number.confidence, reading.number.reason
     if reading.separator:
         return Stype.MULTICATEGORICAL, 0.9, f"its values are lists, separated as {reading.separator!r}"
     if reading.kind is Kind.BOOL:
