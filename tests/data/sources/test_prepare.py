@@ -147,7 +147,52 @@ def test_values_are_cast_and_what_cannot_be_read_is_counted(values, dtype, expec
     assert tables["t"]["v"].to_pylist() == expected
     found = [f for f in info.findings if f.rule == "unreadable_values"]
     assert [f.severity for f in found] == [Severity.ALARM] * bool(num_unread)
-    assert all(f.evidence.startswith(f"{num_unread} values") for f in found)
+    given = sum(v is not None and str(v) not in ("NA", "nan") for v in values)
+    assert all(f.evidence.startswith(f"{num_unread} of {given} values (") for f in found)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "message"),
+    [
+        (["a", "b", "7"], Dtype.INT, r"DATA064: 2 of 3 values of t\.v are not int64: row 1 'a', row 2 'b'"),
+        (
+            ["12,5", "NA", None],
+            Dtype.FLOAT,
+            r"DATA064: 1 of 1 values .*(?s:.*)tables\.t\.columns\.v\.number_f",
+        ),
+        ([2, 3, 1], Dtype.BOOL, r"DATA064: 2 of 3 values of t\.v are not bool: row 1 '2'"),
+        ([0.5, 1.5, 2.0], Dtype.INT, r"DATA064: 2 of 3 values of t\.v are not int64: row 1 '0\.5'"),
+    ],
+)
+def test_a_column_of_which_most_values_cannot_be_read_is_refused(values, dtype, message, prepare):
+    with pytest.raises(UserError, match=message):
+        prepare(*one(values, dtype=dtype))
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "spelt", "expected", "num_unread"),
+    [
+        (
+            ["12,50", "1.234,75", " -3 ", None, "NA"],
+            Dtype.FLOAT,
+            "1.234,5",
+            [12.5, 1234.75, -3.0, None, None],
+            0,
+        ),
+        (["1,234.75", "12", "1,23"], Dtype.FLOAT, "1,234.5", [1234.75, 12.0, None], 1),
+        (["€ 12,50", "-€ 3", "5 €", "5"], Dtype.FLOAT, "1.234,5 €", [12.5, -3.0, 5.0, None], 1),
+        (["12 %", "7,5%"], Dtype.FLOAT, "1.234,5 %", [12.0, 7.5], 0),
+        (["1.234", "12,0", "1,5"], Dtype.INT, "1.234,5", [1234, 12, None], 1),
+        (["0,1", "123456789,123456789"], Dtype.FLOAT, "1234,5", [0.1, 123456789.123456789], 0),
+        (["0,1", "12,5"], Dtype.STRING, "1.234,5", ["0,1", "12,5"], 0),
+    ],
+)
+def test_numbers_are_cast_exactly_as_their_format_says(values, dtype, spelt, expected, num_unread, prepare):
+    tables, info = prepare(*one(values, dtype=dtype, number_format=spelt))
+    assert tables["t"]["v"].to_pylist() == expected
+    found = [f for f in info.findings if f.rule == "unreadable_values"]
+    assert len(found) == bool(num_unread)
+    assert all(f"row {len(values)} '{values[-1]}'" in f.evidence for f in found)
 
 
 def test_lists_that_are_no_json_are_counted_and_stay_as_they_are(prepare):

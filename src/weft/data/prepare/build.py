@@ -113,8 +113,9 @@ def prepare_tables(
         progress: Told tables done of all.
 
     Raises:
-        UserError: ``DATA037`` … ``DATA040`` for values that are no times or vectors, ``SCH010``
-            … ``SCH014`` for a schema that does not fit the snapshot.
+        UserError: ``DATA037`` … ``DATA040`` for values that are no times or vectors, ``DATA064`` for
+            columns of which most values cannot be read, ``SCH010`` … ``SCH014`` for a schema that does
+            not fit the snapshot.
     """
     directory.mkdir(parents=True, exist_ok=True)
     with engine_errors("preparing the tables"), _engine(resources, directory / SCRATCH) as engine:

@@ -108,17 +108,19 @@ def count_unread(engine: Any, view: str, table: str, casts: Iterable[Cast]) -> l
     """Return a finding per column with values that cannot be read and become null.
 
     Raises:
-        UserError: ``DATA040`` for vectors of different lengths.
+        UserError: ``DATA064`` where most values of a column cannot be read, ``DATA040`` for vectors of
+            different lengths.
     """
     casts = list(casts)
     findings = []
     checked = [c for c in casts if c.failed is not None and c.column.dtype is not Dtype.TIMESTAMP]
     for start in range(0, len(checked), 200):
         part = checked[start : start + 200]
-        counts = ", ".join(f"count(*) FILTER ({c.failed})" for c in part)
-        for cast, number in zip(part, fetch_row(engine, f"SELECT {counts} FROM {view}"), strict=True):
+        counts = ", ".join(f"count(*) FILTER ({c.failed}), count(*) FILTER ({c.given})" for c in part)
+        row = fetch_row(engine, f"SELECT {counts} FROM {view}")
+        for cast, number, given in zip(part, row[::2], row[1::2], strict=True):
             if number:
-                findings.append(_unread(engine, view, table, cast, number))
+                findings.append(_unread(engine, view, table, cast, number, given))
     for cast in casts:
         if cast.column.dtype is Dtype.VECTOR:
             _check_lengths(engine, view, table, cast)
@@ -127,15 +129,26 @@ def count_unread(engine: Any, view: str, table: str, casts: Iterable[Cast]) -> l
     return findings
 
 
-def _unread(engine: Any, view: str, table: str, cast: Cast, number: int) -> Finding:
+def _unread(engine: Any, view: str, table: str, cast: Cast, number: int, given: int) -> Finding:
+    """Return what is said about a few unreadable values; most of a column is a mistake about the column."""
+    words = f"{number:,} of {given:,} values", f"not {cast.column.dtype.value}"
+    shown = _shown(engine, view, cast, str(cast.failed))
+    place = f"tables.{table}.columns.{cast.column.name}"
+    is_number = cast.source is Dtype.STRING and cast.column.dtype in (Dtype.INT, Dtype.FLOAT)
+    advice = "mend the rows, or choose another type for the column."
+    if is_number:
+        advice = f"mend the rows, set {place}.number_format, or choose another type for the column."
+    if 2 * number > given:
+        raise UserError(
+            "DATA064", f"{words[0]} of {table}.{cast.column.name} are {words[1]}: {shown}.", advice
+        )
     return Finding(
         "unreadable_values",
         Severity.ALARM,
         table,
         (cast.column.name,),
-        f"{number:,} values are not {cast.column.dtype.value} and become null: "
-        f"{_shown(engine, view, cast, str(cast.failed))}.",
-        "mend the rows, or choose another type for the column.",
+        f"{words[0]} ({number / given:.1%}) are {words[1]} and become null: {shown}.",
+        advice,
     )
 
 
