@@ -12,6 +12,7 @@ from tests.learn.synthetic import RESOURCES, make_data, make_task, planted
 from weft.core import Split, TaskType, UserError
 from weft.learn import (
     Budget,
+    Calibration,
     Candidate,
     Comparison,
     Predictor,
@@ -26,6 +27,8 @@ from weft.learn import (
 )
 from weft.learn.bootstrap import Interval
 from weft.learn.importance import measure_importance
+from weft.learn.output import explain_matrix
+from weft.learn.rung import sigmoid
 from weft.learn.rungs.blend import blend
 from weft.learn.verdict import compare, judge
 
@@ -215,6 +218,43 @@ def test_a_row_is_explained_largest_first(binary):
     assert sizes == sorted(sizes, reverse=True)
     assert told.unit == "log-odds"
     assert 0 <= told.prediction <= 1
+
+
+LINE = Calibration("platt", (1.5, -0.25))
+CURVE = Calibration("isotonic", (-2.0, 0.0, 1.0), (-1.0, 0.5, 3.0))
+
+
+@pytest.mark.parametrize("calibration", [Calibration(), LINE, CURVE], ids=lambda c: c.method)
+@pytest.mark.parametrize("rung", ["entity", "heuristic", "linear", "lightgbm", "blend"])
+def test_amounts_add_up_to_the_probability_that_is_shown(rung, calibration, binary):
+    _, folders = binary
+    predictor = Predictor.open(next(f for f in folders if f.name == rung))
+    predictor = replace(predictor, candidate=replace(predictor.candidate, calibration=calibration))
+    values = planted(5)[1]
+    told = explain_rows(predictor, values)
+    whole = told.base + sum(a.amount for a in told.amounts)
+    assert told.prediction == pytest.approx(predictor.predict(values)[0])
+    if calibration is CURVE:
+        assert told.unit == "log-odds before calibration"
+        assert calibration.apply(sigmoid(np.array([whole])))[0] == pytest.approx(told.prediction, abs=1e-6)
+        assert calibration.apply(sigmoid(np.array([told.base])))[0] == pytest.approx(told.usual)
+        return
+    assert told.unit == "log-odds"
+    assert float(sigmoid(np.array([whole]))[0]) == pytest.approx(told.prediction, abs=1e-6)
+    assert float(sigmoid(np.array([told.base]))[0]) == pytest.approx(told.usual, abs=1e-6)
+
+
+def test_changes_of_a_prediction_are_those_of_the_calibrated_one(tmp_path):
+    data = make_data(TaskType.MULTICLASS, n=600)
+    folders = climb(data, tmp_path, ("entity", "linear", "blend"))
+    predictor = Predictor.open(folders[-1])
+    hot = replace(
+        predictor, candidate=replace(predictor.candidate, calibration=Calibration("temperature", (4.0,)))
+    )
+    plain, told = (explain_matrix(p, data.test.matrix[:1]) for p in (predictor, hot))
+    assert told.unit == plain.unit == "change of prediction"
+    assert told.base == pytest.approx(told.prediction)
+    assert told.prediction < plain.prediction
 
 
 COLUMNS = {

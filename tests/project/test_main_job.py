@@ -1,6 +1,7 @@
 """The main job from tables to answers, through the Python face."""
 
 import json
+import math
 import subprocess
 import sys
 
@@ -102,6 +103,16 @@ def test_a_run_is_explained_in_words_and_as_data(run):
         name, amount = next(iter(plain[sums].items()))
         assert f"{amount:+.4f}  {name}" in str(told)
     assert "<table>" in told._repr_html_()
+
+
+def test_amounts_of_an_explanation_add_up_to_the_probability_that_is_predicted(run):
+    predicted = run.predict()
+    for key, probability in zip(predicted["user_id"][:5], predicted["probability"][:5], strict=True):
+        plain = run.explain(key.as_py()).to_json()
+        whole = plain["base"] + sum(a["amount"] for a in plain["amounts"])
+        assert plain["unit"] == "log-odds"
+        assert 1 / (1 + math.exp(-whole)) == pytest.approx(probability.as_py(), abs=1e-6)
+        assert 1 / (1 + math.exp(-plain["base"])) == pytest.approx(plain["usual"], abs=1e-6)
 
 
 def test_importance_names_tables_links_and_columns_and_is_checked(run):

@@ -44,6 +44,15 @@ class Calibration:
     threshold: float | None = None
     criterion: str = ""
 
+    @property
+    def line(self) -> tuple[float, float] | None:
+        """Slope and offset by which log-odds are calibrated; ``None`` where no line does it."""
+        if self.method == ISOTONIC:
+            return None
+        if self.method == TEMPERATURE:
+            return 1 / self.x[0], 0.0
+        return (self.x[0], self.x[1]) if self.method == PLATT else (1.0, 0.0)
+
     def apply(self, prediction: np.ndarray) -> np.ndarray:
         """Calibrate predictions as rungs give them."""
         if self.method == NONE:

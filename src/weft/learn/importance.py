@@ -18,6 +18,7 @@ _NUM_RANDOM = 10
 _BATCH_ROWS = 20_000
 _ABLATED_ROWS = 200
 _MOST_CLASSES = 10
+LOG_ODDS, UNCALIBRATED = "log-odds", "log-odds before calibration"
 _UNITS = {TaskType.REGRESSION: "value", TaskType.FORECASTING: "value", TaskType.LINK_PREDICTION: "score"}
 
 
@@ -100,12 +101,15 @@ def measure_importance(predictor: Predictor, data: Any, *, seed: int) -> Importa
     )
 
 
-def divide_row(model: Model, matrix: np.ndarray) -> tuple[np.ndarray, float, str]:
+def divide_row(
+    model: Model, matrix: np.ndarray, calibrate: Callable[[np.ndarray], np.ndarray]
+) -> tuple[np.ndarray, float, str]:
     """Divide the score of one row among the features.
 
     Args:
         model: The model.
         matrix: Shape ``(1, features)``.
+        calibrate: What is done to its predictions before they are shown.
 
     Returns:
         Signed amounts ``(features,)``, the score that nothing is known of, and the unit's name:
@@ -115,10 +119,11 @@ def divide_row(model: Model, matrix: np.ndarray) -> tuple[np.ndarray, float, str
     index = _explained_class(model, matrix)
     divided = model.contribution_matrix(matrix, index)
     if divided is not None:
-        unit = _UNITS.get(model.header.task.type, "log-odds")
+        unit = _UNITS.get(model.header.task.type, LOG_ODDS)
         return divided[0, :-1], float(divided[0, -1]), unit
-    amounts = _ablate(model, matrix, index)[0]
-    return amounts, float(first_output(model.score(matrix), index)[0]), "change of prediction"
+    amounts = _ablate(model, matrix, index, calibrate)[0]
+    base = first_output(calibrate(model.score(matrix)), index)
+    return amounts, float(base[0]), "change of prediction"
 
 
 def first_output(prediction: np.ndarray, index: int | None = None) -> np.ndarray:
@@ -138,7 +143,7 @@ def _weigh(model: Model, matrix: np.ndarray) -> tuple[np.ndarray, str]:
         divided = model.contribution_matrix(matrix, index)
         if divided is None:
             few = matrix[:_ABLATED_ROWS]
-            return np.abs(_ablate(model, few, None)).mean(axis=0), "ablation"
+            return np.abs(_ablate(model, few, None, np.asarray)).mean(axis=0), "ablation"
         total += np.abs(divided[:, :-1]).mean(axis=0)
     return total, "contributions"
 
@@ -151,19 +156,21 @@ def _told_classes(model: Model, matrix: np.ndarray) -> list[int | None]:
     return [int(index) for index in likeliest[:_MOST_CLASSES]]
 
 
-def _ablate(model: Model, matrix: np.ndarray, index: int | None) -> np.ndarray:
+def _ablate(
+    model: Model, matrix: np.ndarray, index: int | None, calibrate: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
     """Leave out one feature at a time; return by how much that lowers each prediction.
 
     Without an ``index`` a prediction of several classes counts by how far they move on average.
     """
     num = matrix.shape[1]
-    whole = model.score(matrix)
+    whole = calibrate(model.score(matrix))
     change = np.zeros(matrix.shape)
     step = max(1, _BATCH_ROWS // max(1, len(matrix)))
     for start in range(0, num, step):
         columns = range(start, min(start + step, num))
         variants = np.concatenate([_without(model, matrix, [c]) for c in columns])
-        moved = whole - model.score(variants).reshape(len(columns), *whole.shape)
+        moved = whole - calibrate(model.score(variants)).reshape(len(columns), *whole.shape)
         if whole.ndim == 2:
             moved = np.abs(moved).mean(axis=2) if index is None else moved[:, :, index]
         change[:, start : start + len(columns)] = moved.T

@@ -14,7 +14,7 @@ from weft.learn.candidate import Predictor
 from weft.learn.conformal import Conformal, quantile_name
 from weft.learn.data import expand_frames
 from weft.learn.encoder import FIRST_CODE, Encoder
-from weft.learn.importance import divide_row, first_output
+from weft.learn.importance import LOG_ODDS, UNCALIBRATED, divide_row, first_output
 from weft.learn.metrics import rank_items
 from weft.learn.rung import sigmoid
 
@@ -92,7 +92,9 @@ class RowExplanation:
         prediction: What was predicted; the probability of ``about`` for tasks with classes.
         about: The class, item or frame that is explained; empty for a single number and for yes or no.
         base: What would be predicted knowing nothing, in the unit of the amounts.
-        unit: Of the amounts: ``value``, ``log-odds``, ``score`` or ``change of prediction``.
+        unit: Of the amounts: ``value``, ``log-odds`` (of the probability that is shown), ``log-odds before
+            calibration`` (of the model's score, where calibration is a curve), ``score`` or ``change of
+            prediction``. All but the last add up, with the base, to what the model says.
         amounts: Largest first.
         usual: ``base`` as a prediction; ``None`` where it cannot be told.
     """
@@ -124,7 +126,9 @@ def explain_rows(predictor: Predictor, values: pa.Table, seeds: pa.Table | None 
 def explain_matrix(predictor: Predictor, matrix: np.ndarray, about: str = "") -> RowExplanation:
     """Explain one encoded row, shape ``(1, features)``."""
     model = predictor.model
-    amounts, base, unit = divide_row(model, matrix)
+    amounts, base, unit = divide_row(model, matrix, predictor.candidate.calibration.apply)
+    usual = _usual(predictor, base, unit)
+    amounts, base, unit = _calibrated(predictor, amounts, base, unit)
     predicted = predictor.candidate.calibration.apply(model.score(matrix))
     if predicted.ndim == 2:
         index = int(predicted[0].argmax())
@@ -137,15 +141,30 @@ def explain_matrix(predictor: Predictor, matrix: np.ndarray, about: str = "") ->
         if a != 0
     ]
     ordered = tuple(sorted(told, key=lambda t: -abs(t.amount)))
-    usual = _usual(predictor, base, unit)
     return RowExplanation(float(first_output(predicted)[0]), about, base, unit, ordered, usual)
+
+
+def _calibrated(
+    predictor: Predictor, amounts: np.ndarray, base: float, unit: str
+) -> tuple[np.ndarray, float, str]:
+    """Bring log-odds of the model's score to those of the probability that is shown, so that they add up.
+
+    Where the calibration is a curve, no one factor does that to all amounts: they stay those of the score.
+    """
+    if unit != LOG_ODDS:
+        return amounts, base, unit
+    line = predictor.candidate.calibration.line
+    if line is None:
+        return amounts, base, UNCALIBRATED
+    slope, offset = line
+    return amounts * slope, base * slope + offset, unit
 
 
 def _usual(predictor: Predictor, base: float, unit: str) -> float | None:
     """Return what is predicted of a row of which nothing is known."""
     if unit == "value":
         return base
-    if unit == "log-odds" and predictor.model.header.task.type is TaskType.BINARY:
+    if unit == LOG_ODDS and predictor.model.header.task.type is TaskType.BINARY:
         return float(predictor.candidate.calibration.apply(sigmoid(np.array([base])))[0])
     return None
 

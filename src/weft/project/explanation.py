@@ -19,7 +19,10 @@ _MOST_GROUPS = 6
 
 UNITS = {
     "value": "in units of the label; with the usual prediction they add up to this one",
-    "log-odds": "in log-odds: +0.7 about doubles the odds, -0.7 halves them",
+    "log-odds": "in log-odds: +0.7 about doubles the odds, -0.7 halves them; with those of the usual "
+    "prediction they add up to those of this one",
+    "log-odds before calibration": "in log-odds of the model's score, before a curve fitted on val turns it "
+    "into the probability: they add up for the score, not for the probability",
     "score": "in units of the score that items are ranked by",
     "change of prediction": "by how much the prediction would be lower (+) or higher (-) without it",
 }
