@@ -101,6 +101,19 @@ Newer = Annotated[
         help="Where the same tables are with newer rows: a folder, file or URL; default: those of the run.",
     ),
 ]
+Target = Annotated[
+    str | None,
+    typer.Option(
+        "--out",
+        "-o",
+        help="Write to a .parquet, .csv, .duckdb or .sqlite file or a postgresql:// URL; default: show the "
+        "first rows.",
+    ),
+]
+TargetTable = Annotated[str, typer.Option("--table", help="Table to write in a database.")]
+WriteMode = Annotated[
+    str, typer.Option("--mode", help="What to do with a table that is there: replace or append.")
+]
 Entities = Annotated[
     list[str] | None, typer.Option("--entity", "-e", help="Key of an entity, repeatable; default: all.")
 ]

@@ -214,8 +214,6 @@ def compile_answer(
         source: Newer tables to predict from, read as the fit read its own; ``None`` for those of the fit.
         resources: Limits.
     """
-    newer = () if source is None else _read_newer(fit, source, resources)
-    read = {"tables": "newer_tables", "labels": "newer_labels"} if newer else {}
     seeds = Node(
         "seeds",
         "weft.compile.programs:make_seeds",
@@ -225,11 +223,15 @@ def compile_answer(
         resources=resources,
     )
     answer = _answer(query, model, explain=explain, quantiles=quantiles, resources=resources)
-    asked = [
-        replace(node, inputs={name: read.get(of, of) for name, of in node.inputs.items()})
-        for node in (seeds, _seed_features(query, resources), answer)
-    ]
-    return Plan(fit.name, (*fit.nodes, *newer, *asked))
+    asked = (seeds, _seed_features(query, resources), answer)
+    newer = () if source is None else _read_newer(fit, source, resources)
+    return Plan(fit.name, (*fit.nodes, *newer, *(map(_of_newer, asked) if newer else asked)))
+
+
+def _of_newer(node: Node) -> Node:
+    """Let a node read the newer tables, and the labels on them, where it reads those of the fit."""
+    read = {"tables": "newer_tables", "labels": "newer_labels"}
+    return replace(node, inputs={name: read.get(of, of) for name, of in node.inputs.items()})
 
 
 def _read_newer(fit: Plan, source: TablesSpec, resources: Resources) -> tuple[Node, ...]:

@@ -134,14 +134,7 @@ class Query:
             UserError: ``DATA131`` for an option of no such value, ``DATA132`` for a statement that begins
                 with EXPLAIN, ``DATA002`` for a budget that is no duration.
         """
-        if self.is_explanation:
-            raise UserError(
-                "DATA132",
-                "the statement begins with EXPLAIN, which runs nothing.",
-                "call explain(), or leave EXPLAIN out.",
-            )
-        if not isinstance(seed, int) or seed < 0:
-            raise UserError("DATA131", f"seed is {seed!r}.", "give a whole number from 0 up.")
+        self._check_fit(seed)
         spec = self._spec(options, budget_s=parse_duration_s(budget), seed=seed)
         project = self.graph.project
         plan = compile_fit(self.graph.nodes, spec, project.resources)
@@ -164,6 +157,16 @@ class Query:
         except BaseException as error:
             project.hub.fail_run(record.id, error)
             raise
+
+    def _check_fit(self, seed: Any) -> None:
+        if self.is_explanation:
+            raise UserError(
+                "DATA132",
+                "the statement begins with EXPLAIN, which runs nothing.",
+                "call explain(), or leave EXPLAIN out.",
+            )
+        if not isinstance(seed, int) or seed < 0:
+            raise UserError("DATA131", f"seed is {seed!r}.", "give a whole number from 0 up.")
 
     def _spec(self, options: Mapping[str, Any], *, budget_s: float = 0.0, seed: int = 0) -> FitSpec:
         known = {**self.options, **options}

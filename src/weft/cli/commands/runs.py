@@ -41,19 +41,9 @@ def predict(
     entity: opt.Entities = None,
     quantiles: opt.Quantiles = None,
     source: opt.Newer = None,
-    out: Annotated[
-        str | None,
-        typer.Option(
-            "--out",
-            "-o",
-            help="Write to a .parquet, .csv, .duckdb or .sqlite file or a postgresql:// URL; default: show "
-            "the first rows.",
-        ),
-    ] = None,
-    table: Annotated[str, typer.Option("--table", help="Table to write in a database.")] = "predictions",
-    mode: Annotated[
-        str, typer.Option("--mode", help="What to do with a table that is there: replace or append.")
-    ] = "replace",
+    out: opt.Target = None,
+    table: opt.TargetTable = "predictions",
+    mode: opt.WriteMode = "replace",
     as_json: opt.Json = False,
     project: opt.Here = None,
     memory_limit: opt.MemoryLimit = None,
