@@ -126,9 +126,8 @@ class Query:
             seed: For everything random.
             **options: ``history`` (``"seed_time"`` or ``"frozen"``), ``val_start``, ``test_start``, ``step``,
                 ``eval_anchors``, ``models`` (rungs to try), ``metric`` (what models are chosen by, such as
-                ``"rmse"`` where totals matter), ``label_table`` (a frame or file of your own
-                instead of the query's labels), ``audit`` (``table.column`` → ``"drop"``, ``"keep"`` or
-                ``{"as_of": time}``).
+                ``"rmse"``), ``label_table`` (a frame or file of your own instead of the query's labels),
+                ``audit`` (``table.column`` → ``"drop"``, ``"keep"`` or ``{"as_of": time}``).
 
         Raises:
             UserError: ``DATA131`` for an option of no such value, ``DATA132`` for a statement that begins
