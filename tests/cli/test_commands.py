@@ -304,3 +304,19 @@ def test_what_the_reader_of_the_source_noticed_reaches_tables_and_report(weft, p
     _, out, _ = weft("tables", folder)
     assert "zero bytes" not in out
     assert "towns.csv" in out
+
+
+def test_values_that_a_run_could_not_read_are_counted_in_its_text_and_report(weft, place, tmp_path):
+    folder = tmp_path / "u"
+    generate_shop(folder, num_users=60, seed=1)
+    prices = ["free", "9,95", *(f"1.{i:03d},50" for i in range(58))]
+    users = pq.read_table(folder / "users.parquet")
+    pq.write_table(users.append_column("fee", [prices[: users.num_rows]]), folder / "users.parquet")
+    (place / "weft.yaml").write_text("tables: {users: {columns: {fee: numerical}}}\n")
+    try:
+        code, out, _ = weft("fit", folder, *QUICK, "--report", "u.html")
+    finally:
+        (place / "weft.yaml").unlink()
+    assert code == 0
+    assert "Data: users.fee: 1 of 60 values (1.7%) are not float64 and become null: row 1 'free'." in out
+    assert "1 of 60 values (1.7%)" in (place / "u.html").read_text()

@@ -18,7 +18,7 @@ from weft.learn import Evaluation, ExampleRow, LeaderboardRow, get_metric
 from weft.learn.targets import Targets
 from weft.project.explanation import UNITS, deletion_sentence
 from weft.project.reproduction import describe_reproduction
-from weft.project.tallies import decision_on
+from weft.project.tallies import decision_on, unread_findings
 from weft.version import __version__
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def fill_document(run: Run) -> report.ReportDocument:
         tables=report.table_facts(profile, run.task, notes=_notes(run)),
         links=report.link_facts(profile),
         audit=_audit(run),
-        quality=profile.findings,
+        quality=(*profile.findings, *unread_findings(results)),
         ladder=tuple(_rung(row) for row in made.leaderboard),
         importance=_importance(made),
         examples=_examples(run),

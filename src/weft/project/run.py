@@ -31,7 +31,7 @@ from weft.project.explanation import Explanation, GlobalExplanation
 from weft.project.folder import ProjectFolder
 from weft.project.guard import refuse_source
 from weft.project.newer import read_newer
-from weft.project.tallies import decision_on, show_table, split_sizes, stage_facts
+from weft.project.tallies import alarm_lines, decision_on, show_table, split_sizes, stage_facts, unread_values
 from weft.project.view import Findings, Leaderboard
 from weft.project.views import View
 
@@ -76,6 +76,7 @@ class Run:
             "verdict": made.verdict.sentence,
             "split_sizes": split_sizes(result.outputs["labels"].value["counts"]),
             "audit": result.outputs["audit"].value,
+            "unread": unread_values(result.outputs["tables"].value["findings"]),
             "layout": result.outputs["labels"].value["layout"],
             "counts": result.outputs["labels"].value["counts"],
             "models": list(spec.models),
@@ -264,10 +265,7 @@ class Run:
         """Return question, audit, leaderboard and verdict as text for a terminal."""
         parts = [f"Run {self.name}", f"  {self.query}", ""]
         alarms = [f for f in self.audit if f.severity.value == "alarm"]
-        for finding in alarms:
-            parts.append(
-                f"Audit: {finding.subject}: {finding.evidence} ({decision_on(self.record.results, finding)})"
-            )
+        parts += alarm_lines(self.record.results, alarms)
         sizes = ", ".join(f"{k} {v:,}" for k, v in self.record.results["split_sizes"].items())
         parts += [
             "" if alarms else "Audit: no alarms.",

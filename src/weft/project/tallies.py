@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from weft.core import Finding, InvariantError
+from weft.core import Finding, InvariantError, from_plain
 from weft.data import QUERY_READS_LATEST
 from weft.flow import Event
 from weft.project.view import text_table
@@ -27,6 +27,22 @@ def decision_on(results: Mapping[str, Any], finding: Finding) -> str:
     if columns & excluded:
         return "not used"
     return "kept by you" if finding.severity.value == "alarm" else "note"
+
+
+def unread_values(findings: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return those findings of preparing the tables that count values read as missing."""
+    return [f for f in findings if f["rule"] == "unreadable_values"]
+
+
+def unread_findings(results: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """Return what a run keeps of the values that it could not read; runs of earlier versions keep none."""
+    return tuple(from_plain(Finding, f) for f in results.get("unread", ()))
+
+
+def alarm_lines(results: Mapping[str, Any], alarms: Sequence[Finding]) -> list[str]:
+    """Return a line per column that a run could not read as a whole, then one per alarm of its audit."""
+    lines = [f"Data: {f.subject}: {f.evidence} {f.advice}" for f in unread_findings(results)]
+    return lines + [f"Audit: {f.subject}: {f.evidence} ({decision_on(results, f)})" for f in alarms]
 
 
 def split_sizes(counts: dict[str, int]) -> dict[str, int]:
