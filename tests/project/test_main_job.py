@@ -152,7 +152,8 @@ def test_a_run_that_does_not_exist_is_named(shop):
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table], ids=["pandas", "polars", "arrow"])
 def test_frames_come_back_in_the_callers_type(make, shop, tmp_path):
     tables = {n: make(pq.read_table(shop / "shop" / f"{n}.parquet").to_pydict()) for n in ("users", "orders")}
-    graph = weft.Graph.from_data(tables, project=tmp_path)
+    graph = weft.connect(tables, project=tmp_path).graph()
+    assert graph.place == weft.Graph.from_data(tables, project=tmp_path).place == "data frames"
     query = graph.query(CHURN)
     example = next(iter(tables.values()))
     assert isinstance(query.labels(), type(example))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from weft.pql import compile_query
 from weft.project.folder import ProjectFolder
 from weft.project.query import Query
 from weft.project.reproduction import FRAMES, public_place
-from weft.project.settings import resolve_source
+from weft.project.settings import resolve_source, state_more
 from weft.project.view import html_table, text_table
 
 
@@ -30,35 +30,43 @@ class Graph:
         project: Where results are kept.
         example: A frame whose type the results come back in; ``None`` gives Arrow tables.
         place: Where the tables are, in words without a password; shown with every run.
+        stated: What Python states about ``tables`` and ``links``, besides ``weft.yaml``.
     """
 
     def __init__(
-        self, source: Any, project: ProjectFolder, example: Any = None, *, place: str = FRAMES
+        self,
+        source: Any,
+        project: ProjectFolder,
+        example: Any = None,
+        *,
+        place: str = FRAMES,
+        stated: Mapping[str, Any] | None = None,
     ) -> None:
         self._source = source
         self.project = project
         self.example = example
         self.place = place
+        self.stated = {name: said for name, said in (stated or {}).items() if said}
+        self._settings = state_more(project.settings, self.stated.get("tables"), self.stated.get("links"))
 
     @classmethod
     def from_data(
         cls, tables: Mapping[str, Any], *, project: str | Path | ProjectFolder = ".", **limits: Any
     ) -> Graph:
-        """Make a graph of frames: pandas, polars, Arrow, DuckDB relations or Ibis tables.
+        """Make a graph of frames; the same as ``connect(tables).graph()``.
 
         Args:
-            tables: Name → frame. All results come back in the type of the first.
+            tables: Name → pandas, polars or Arrow table, DuckDB relation or Ibis table. All results
+                come back in the type of the first.
             project: Folder that keeps results in ``.weft``.
             **limits: ``memory_limit`` and ``threads``.
         """
-        folder = project if isinstance(project, ProjectFolder) else ProjectFolder(project, **limits)
-        example = next(iter(tables.values()), None)
-        return cls(connect_source(dict(tables)), folder, example)
+        return connect(tables, project=project, **limits).graph()
 
     @functools.cached_property
     def nodes(self) -> tuple[Node, ...]:
         """The nodes of a Plan that every query over these tables shares."""
-        settings = self.project.settings
+        settings = self._settings
         fingerprints = self._source.fingerprints(self.project.resources)
         spec = TablesSpec(
             source=hold_source(self._source, fingerprints),
@@ -152,25 +160,50 @@ class Graph:
 class Connection:
     """A source that is connected and not yet read; `graph` profiles it."""
 
-    def __init__(self, source: Any, project: ProjectFolder, *, place: str) -> None:
+    def __init__(self, source: Any, project: ProjectFolder, example: Any = None, *, place: str) -> None:
         self._source = source
         self.project = project
+        self.example = example
         self.place = place
 
-    def graph(self) -> Graph:
-        """Return the graph of all tables of the source."""
-        return Graph(self._source, self.project, place=self.place)
+    def graph(
+        self,
+        *,
+        tables: Mapping[str, Any] | None = None,
+        links: Mapping[str, Any] | Sequence[str] | None = None,
+    ) -> Graph:
+        """Return the graph of all tables of the source.
+
+        What is stated here has the shape of ``weft.yaml`` and beats it, which beats what is inferred.
+
+        Args:
+            tables: Table → ``primary_key``, ``time_column``, ``end_time_column``, ``columns``, ``sql``.
+            links: Links to add, such as ``["orders.user_id -> users"]``; or a mapping with ``add`` and
+                ``remove``.
+
+        Example:
+            ``weft.connect(frames).graph(tables={"users": {"primary_key": "uid"}})``
+
+        Raises:
+            UserError: ``DATA111`` when a field is of the wrong type.
+        """
+        stated = {"tables": tables, "links": links}
+        return Graph(self._source, self.project, self.example, place=self.place, stated=stated)
 
     def __repr__(self) -> str:
         return f"Connection({self.place!r})"
 
 
-def connect(source: str | Path, *, project: str | Path | ProjectFolder = ".", **limits: Any) -> Connection:
-    """Connect a folder, a file or a database.
+def connect(
+    source: str | Path | Mapping[str, Any], *, project: str | Path | ProjectFolder = ".", **limits: Any
+) -> Connection:
+    """Connect frames in memory, a folder, a file or a database.
 
     Args:
-        source: A folder of Parquet and CSV, a DuckDB or SQLite file, a RelBench folder, or a URL such as
-            ``postgresql://user@host/shop``, ``duckdb:///shop.db``, ``s3://bucket/shop``.
+        source: A mapping from names to pandas, polars, Arrow, DuckDB or Ibis tables, whose results come
+            back in the type of the first; a folder of Parquet and CSV, a DuckDB or SQLite file, a RelBench
+            folder, or a URL such as ``postgresql://user@host/shop``, ``duckdb:///shop.db`` or
+            ``s3://bucket/shop``.
         project: Folder that holds ``weft.yaml`` and keeps results in ``.weft``.
         **limits: ``memory_limit`` and ``threads``.
 
@@ -178,6 +211,9 @@ def connect(source: str | Path, *, project: str | Path | ProjectFolder = ".", **
         ``weft.connect("shop/").graph()``
     """
     folder = project if isinstance(project, ProjectFolder) else ProjectFolder(project, **limits)
+    if isinstance(source, Mapping):
+        example = next(iter(source.values()), None)
+        return Connection(connect_source(dict(source)), folder, example, place=FRAMES)
     return Connection(connect_source(source), folder, place=public_place(str(source)))
 
 

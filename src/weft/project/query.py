@@ -148,6 +148,7 @@ class Query:
                 "budget_s": spec.budget_s,
                 "models": list(spec.models),
                 "options": _printable({**self.options, **options}),
+                "stated": self.graph.stated,
             },
         )
         try:

@@ -54,8 +54,10 @@ def _commands(run: Run, parameters: dict[str, Any]) -> list[str]:
     options = dict(parameters.get("options", {}))
     budget = f"{parameters['budget_s']:g}s"
     source = run.record.results["source"]
-    if source == FRAMES or set(options) - set(_FLAGS):
-        graph = "graph" if source == FRAMES else f"weft.connect({source!r}).graph()"
+    stated = parameters.get("stated", {})
+    if source == FRAMES or stated or set(options) - set(_FLAGS):
+        said = ", ".join(f"{name}={value!r}" for name, value in stated.items())
+        graph = "graph" if source == FRAMES else f"weft.connect({source!r}).graph({said})"
         given = {"budget": budget, "seed": parameters["seed"], "models": tuple(parameters["models"])}
         given |= {"history": run.record.history} | options
         told = ", ".join(f"{name}={value!r}" for name, value in given.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,15 +78,48 @@ def read_settings(folder: Path) -> ProjectSettings:
         raise UserError(
             "DATA110", f"{path}{line} is not valid YAML.", "mend the line that is named."
         ) from error
+    return _validate(content, str(path), "the file")
+
+
+def state_more(
+    settings: ProjectSettings,
+    tables: Mapping[str, Any] | None,
+    links: Mapping[str, Any] | Sequence[str] | None,
+) -> ProjectSettings:
+    """Add what Python states about tables and links to what the file states; Python's word stands.
+
+    Args:
+        settings: Of the project.
+        tables: As ``tables`` in ``weft.yaml``.
+        links: As ``links`` in ``weft.yaml``; a list is what is added.
+
+    Raises:
+        UserError: ``DATA111`` when a field is of the wrong type.
+    """
+    if isinstance(links, Sequence) and not isinstance(links, str):
+        links = {"add": list(links)}
+    said = _validate({"tables": tables or {}, "links": links or {}}, "graph()", "what is stated")
+    merged = dict(settings.tables)
+    for name, fields in said.tables.items():
+        known = merged.get(name, {})
+        columns = {**(known.get("columns") or {}), **(fields.get("columns") or {})}
+        merged[name] = {**known, **fields, **({"columns": columns} if columns else {})}
+    lists = {kind: [*(known or [])] for kind, known in settings.links.items()}
+    for kind, added in said.links.items():
+        lists[kind] = [*lists.get(kind, []), *added]
+    return settings.model_copy(update={"tables": merged, "links": lists})
+
+
+def _validate(content: Any, place: str, whole: str) -> ProjectSettings:
     try:
         return ProjectSettings.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the file"
+        field = ".".join(str(part) for part in first["loc"]) or whole
         raise UserError(
             "DATA111",
-            f"{path}: {field}: {first['msg'].lower()}.",
-            f"fields of the file are {', '.join(ProjectSettings.model_fields)}.",
+            f"{place}: {field}: {first['msg'].lower()}.",
+            f"fields of {whole} are {', '.join(ProjectSettings.model_fields)}.",
         ) from error
 
 
