@@ -143,13 +143,7 @@ class Query:
             history=spec.history.value,
             project=project.settings.name or project.folder.name,
             plan_digest=digest_value(plan),
-            parameters={
-                "seed": seed,
-                "budget_s": spec.budget_s,
-                "models": list(spec.models),
-                "options": _printable({**self.options, **options}),
-                "stated": self.graph.stated,
-            },
+            parameters=self._parameters(spec, options),
         )
         try:
             result = project.run(plan, name=record.name)
@@ -167,6 +161,16 @@ class Query:
             )
         if not isinstance(seed, int) or seed < 0:
             raise UserError("DATA131", f"seed is {seed!r}.", "give a whole number from 0 up.")
+
+    def _parameters(self, spec: FitSpec, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the run is asked for, so that it can be repeated."""
+        return {
+            "seed": spec.seed,
+            "budget_s": spec.budget_s,
+            "models": list(spec.models),
+            "options": _printable({**self.options, **options}),
+            "stated": self.graph.stated,
+        }
 
     def _spec(self, options: Mapping[str, Any], *, budget_s: float = 0.0, seed: int = 0) -> FitSpec:
         known = {**self.options, **options}
