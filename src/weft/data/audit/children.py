@@ -1,4 +1,4 @@
-"""Aggregates of a parent's children over all time, for a sample of parents."""
+"""Aggregates of a parent's children over all time, for a sample of the rows that describe parents."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class Aggregate:
 
 @dataclass(frozen=True)
 class Children:
-    """Sampled parents with what their children add up to over all time.
+    """Sampled rows that describe parents, with what the children of these add up to over all time.
 
     Attributes:
         link: From the children to the parent.
-        columns: Parent column → its values.
+        columns: Column of the parent, or of the table beside it, → its values.
         number: Children per parent.
-        later: Children per parent that came after it; all of them where the parent has no time.
+        later: Children per parent that came after the row; all of them where it has no time.
         moments: Different times among the children of each parent.
         last_us: Time of the newest child, NaN without one.
         aggregates: What they add up to.
@@ -57,36 +57,60 @@ class Children:
     aggregates: tuple[Aggregate, ...]
 
 
-def gather_children(context: AuditContext, link: Link, columns: list[Column]) -> Children:
-    """Aggregate the children of a sample of parents, in one query."""
-    parents, children = context.sampled(link.parent), context.tables.table(link.table)
+def gather_children(
+    context: AuditContext, link: Link, columns: list[Column], side: Link | None = None
+) -> Children:
+    """Aggregate the children of a sample of parents, in one query.
+
+    Args:
+        context: The tables.
+        link: From the children to the parent.
+        columns: To compare, of the parent.
+        side: Where given, the columns are those of its table, which has one row for each parent.
+    """
+    children = context.tables.table(link.table)
     wanted, described = _wanted(context, link)
     keys = [f"__k{i}" for i in range(len(link.columns))]
-    left = parents.select(
-        **{"__parent": parents[ROW], "__from": epoch_us(parents[TIME])},
-        **{k: parents[c] for k, c in zip(keys, link.parent_columns, strict=True)},
-    )
+    own = _described_rows(context, link, columns, side)
     right = children.select(
         **{"__at": epoch_us(children[TIME])},
         **{k: children[c] for k, c in zip(keys, link.columns, strict=True)},
         **wanted,
     )
-    joined = right.join(left, keys).select("__parent", "__from", "__at", *wanted)
-    is_by_day = context.is_by_day(link.table) or context.is_by_day(link.parent)
+    joined = right.join(own, keys).select("__own", "__from", "__at", *wanted)
+    is_by_day = context.is_by_day(link.table) or context.is_by_day(side.table if side else link.parent)
     at, start = (by_day(joined[c]) if is_by_day else joined[c] for c in ("__at", "__from"))
-    grouped = joined.group_by("__parent").aggregate(
+    grouped = joined.group_by(__parent=joined["__own"]).aggregate(
         __number=joined.count(),
         __later=(start.isnull() | (at > start)).cast("int64").sum(),
         __moments=joined["__at"].nunique(),
         __last=joined["__at"].max(),
         **{name: joined[name].sum() for name in wanted},
     )
-    chosen = {f"__x{i}": _as_number(parents[c.name], c) for i, c in enumerate(columns)}
-    own = parents.select(**{"__own": parents[ROW]}, **chosen)
+    own = own.drop("__from", *keys)
     result = context.tables.fetch(
         own.left_join(grouped, own["__own"] == grouped["__parent"]).order_by("__own").drop("__parent")
     )
     return _read(link, columns, result, described)
+
+
+def _described_rows(context: AuditContext, link: Link, columns: list[Column], side: Link | None) -> Any:
+    """Return a sample of the rows that hold the columns: row, time, keys that children refer to, values."""
+    source = context.sampled(side.table if side else link.parent)
+    own = {"__own": source[ROW], "__from": epoch_us(source[TIME])}
+    values = {f"__x{i}": _as_number(source[c.name], c) for i, c in enumerate(columns)}
+    if side is None:
+        return source.select(
+            **own, **{f"__k{i}": source[c] for i, c in enumerate(link.parent_columns)}, **values
+        )
+    parents = context.tables.table(link.parent)
+    joints = [f"__j{i}" for i in range(len(side.columns))]
+    left = source.select(**own, **{j: source[c] for j, c in zip(joints, side.columns, strict=True)}, **values)
+    right = parents.select(
+        **{j: parents[c] for j, c in zip(joints, side.parent_columns, strict=True)},
+        **{f"__k{i}": parents[c] for i, c in enumerate(link.parent_columns)},
+    )
+    return left.join(right, joints).drop(*joints)
 
 
 def _as_number(column: Any, described: Column) -> Any:

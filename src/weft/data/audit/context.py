@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from weft.data.tables import ROW, TIME, Tables
 from weft.pql.query import Query
 
 SAMPLE_ROWS = 30_000
+_MIN_ALONE = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +108,33 @@ class AuditContext:
     def timed_links(self) -> list[Link]:
         """Return the links whose child rows have times."""
         return [link for link in self.schema.links if self.num_timed(link.table)]
+
+    def described_links(self) -> Iterator[tuple[Link, Table, Link | None]]:
+        """Pair every link with timed children with the tables that describe its parent.
+
+        These are the parent itself, and, with the link that leads from them to the parent, other tables
+        that have one row for each of its rows, such as a view of totals or a table of attributes.
+        """
+        for link in self.timed_links():
+            yield link, self.schema.table(link.parent), None
+            for side in self.schema.links_to(link.parent):
+                if side.table not in (link.table, link.parent) and self._is_one_to_one[side]:
+                    yield link, self.schema.table(side.table), side
+
+    @functools.cached_property
+    def _is_one_to_one(self) -> dict[Link, bool]:
+        """Whether nearly every row of a link's table is the only one that points to its parent."""
+        return {link: self._share_alone(link) >= _MIN_ALONE for link in self.schema.links}
+
+    def _share_alone(self, link: Link) -> float:
+        source = self.tables.table(link.table)
+        pointing = source.filter([source[c].notnull() for c in link.columns])
+        grouped = pointing.group_by(list(link.columns)).aggregate(__rows=pointing.count())
+        counted = grouped.aggregate(
+            rows=grouped["__rows"].sum(), alone=(grouped["__rows"] == 1).cast("int64").sum()
+        )
+        row = self.tables.fetch(counted).to_pylist()[0]
+        return (row["alone"] or 0) / row["rows"] if row["rows"] else 0.0
 
 
 def as_floats(table: pa.Table, column: str) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -1,4 +1,8 @@
-"""A stored score or counter: a parent's column that equals an aggregate of its children over all time."""
+"""A stored score or counter: a column that equals an aggregate of a parent's children over all time.
+
+The column is the parent's own, or that of a table beside it with one row for each parent, such as a view of
+totals.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from weft.core import Column, Dtype, Finding, Severity, Stype
+from weft.core import Column, Dtype, Finding, Severity, Stype, Table
 from weft.data.audit.children import Aggregate, Children, Floats, gather_children
 from weft.data.audit.context import AuditContext, is_number, rank_correlation
 
@@ -34,31 +38,30 @@ class _Match:
 
 
 def find(context: AuditContext) -> Iterator[Finding]:
-    """Compare every plain number of a parent with what its children add up to."""
+    """Compare every plain number of a parent, or beside it, with what its children add up to."""
     best: dict[tuple[str, str], _Match] = {}
-    for link in context.timed_links():
-        columns = _candidates(context, link.parent)
+    for link, table, side in context.described_links():
+        columns = _candidates(context, table)
         if not columns:
             continue
-        children = gather_children(context, link, columns)
+        children = gather_children(context, link, columns, side)
         if not children.later.any():
             continue
         for column in columns:
             match = _best_match(children, column)
-            known = best.get((link.parent, column.name))
+            known = best.get((table.name, column.name))
             if match and (known is None or match.equal > known.equal):
-                best[link.parent, column.name] = match
-    for (table, name), match in best.items():
-        yield _finding(table, name, match)
+                best[table.name, column.name] = match
+    for (name, column_name), match in best.items():
+        yield _finding(name, column_name, match)
 
 
-def _candidates(context: AuditContext, parent: str) -> list[Column]:
-    table = context.schema.table(parent)
+def _candidates(context: AuditContext, table: Table) -> list[Column]:
     has_time = table.time_column is not None
     return [
         c
         for c in context.plain_columns(table)
-        if not context.is_constant(parent, c.name)
+        if not context.is_constant(table.name, c.name)
         if (is_number(c) and c.stype in (Stype.NUMERICAL, Stype.CATEGORICAL))
         or (c.dtype is Dtype.TIMESTAMP and not has_time)
     ]

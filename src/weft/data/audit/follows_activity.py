@@ -26,14 +26,13 @@ _MIN_SOME = 20
 
 
 def find(context: AuditContext) -> Iterator[Finding]:
-    """Compare every tally of a parent with how many children came after it, all where it has no time."""
+    """Compare every tally of a parent, or beside it, with how many children came after its row."""
     best: dict[tuple[str, str], tuple[float, str, int]] = {}
-    for link in context.timed_links():
-        table = context.schema.table(link.parent)
+    for link, table, side in context.described_links():
         columns = [c for c in context.plain_columns(table) if _is_whole(c)]
         if not columns or link.table == link.parent:
             continue
-        children = gather_children(context, link, columns)
+        children = gather_children(context, link, columns, side)
         for column in columns:
             tie, rows = _tie(children.columns[column.name], children.later)
             if tie > max(_MIN_RANK, best.get((table.name, column.name), (0.0, "", 0))[0]):
