@@ -40,6 +40,7 @@ class ProjectFolder:
         self.settings: ProjectSettings = read_settings(self.folder)
         self.resources = _limits(self.settings, memory_limit, threads)
         self._on_event = on_event
+        self._told: set[str] = set()
         state = self.folder / STATE
         try:
             state.mkdir(parents=True, exist_ok=True)
@@ -72,7 +73,7 @@ class ProjectFolder:
         options: dict[str, Any] = {"targets": targets, "run": name}
         if self._on_event is not None:
             return run_plan(plan, self.store, resources=self.resources, on_event=self._on_event, **options)
-        with show_progress(len(plan.nodes)) as watch:
+        with show_progress(len(plan.nodes), self._told) as watch:
             return run_plan(plan, self.store, resources=self.resources, on_event=watch, **options)
 
 

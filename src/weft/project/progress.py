@@ -13,8 +13,13 @@ _SIGNS = {"cached": "·", "ran": "✓", "failed": "✗", "cancelled": "–"}
 
 
 @contextlib.contextmanager
-def show_progress(num_nodes: int) -> Iterator[Callable[[Event], None]]:
-    """Yield a receiver of events that draws on stderr when that is a terminal."""
+def show_progress(num_nodes: int, told: set[str]) -> Iterator[Callable[[Event], None]]:
+    """Yield a receiver of events that draws on stderr when that is a terminal.
+
+    Args:
+        num_nodes: Of the plan.
+        told: Keys of the nodes that were shown already; a cached one of them is not shown again.
+    """
     if not sys.stderr.isatty():
         yield lambda event: None
         return
@@ -31,14 +36,17 @@ def show_progress(num_nodes: int) -> Iterator[Callable[[Event], None]]:
         transient=True,
     )
     with bar:
-        yield _Watch(bar, num_nodes)
+        yield Watch(bar, num_nodes, told)
 
 
-class _Watch:
-    def __init__(self, bar: object, num_nodes: int) -> None:
+class Watch:
+    """Draws the events of one plan."""
+
+    def __init__(self, bar: object, num_nodes: int, told: set[str]) -> None:
         self._bar = bar
         self._tasks: dict[str, int] = {}
         self._total = num_nodes
+        self._told = told
         self._done = 0
         self._lock = threading.Lock()
 
@@ -65,6 +73,9 @@ class _Watch:
         if task is not None:
             self._bar.remove_task(task)  # type: ignore[attr-defined]
         self._done += 1
+        if event.state == "cached" and event.key in self._told:
+            return
+        self._told.add(event.key)
         sign = _SIGNS.get(event.state, " ")
         self._bar.console.print(  # type: ignore[attr-defined]
             f"{sign} [{self._done}/{self._total}] {describe_event(event)}", highlight=False, markup=False
