@@ -320,3 +320,24 @@ def test_values_that_a_run_could_not_read_are_counted_in_its_text_and_report(wef
     assert code == 0
     assert "Data: users.fee: 1 of 60 values (1.7%) are not float64 and become null: row 1 'free'." in out
     assert "1 of 60 values (1.7%)" in (place / "u.html").read_text()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["tables", "nowhere"],
+        ["links", "nowhere"],
+        ["fit", "nowhere", *QUICK],
+        ["quickstart", "nowhere", "--project", "new"],
+        ["init", "new", "--source", "nowhere"],
+        ["tables", "project"],
+    ],
+    ids=" ".join,
+)
+def test_a_source_that_cannot_be_opened_leaves_nothing_behind(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "weft.yaml").write_text("source: nowhere\n")
+    assert run_command(command) == 1
+    assert "DATA02" in capsys.readouterr().err
+    assert [str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")] == ["project", "project/weft.yaml"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from weft.project import SETTINGS_FILE, Graph, ProjectFolder, connect, open_project
+from weft.project import SETTINGS_FILE, Graph, connect, open_project
 
 
 def open_graph(
@@ -13,5 +13,4 @@ def open_graph(
     """Open ``folder`` as a project when it holds ``weft.yaml``, else as a source with a project beside it."""
     if project is None and (Path(folder) / SETTINGS_FILE).exists():
         return open_project(folder, memory_limit=memory_limit, threads=threads)
-    place = ProjectFolder(project or ".", memory_limit=memory_limit, threads=threads)
-    return connect(folder, project=place).graph()
+    return connect(folder, project=project or ".", memory_limit=memory_limit, threads=threads).graph()

@@ -16,7 +16,7 @@ from weft.pql import compile_query
 from weft.project.folder import ProjectFolder
 from weft.project.query import Query
 from weft.project.reproduction import FRAMES, public_place
-from weft.project.settings import resolve_source, state_more
+from weft.project.settings import read_settings, resolve_source, state_more
 from weft.project.view import html_table, text_table
 
 
@@ -210,19 +210,20 @@ def connect(
     Example:
         ``weft.connect("shop/").graph()``
     """
+    # Before the project, so that a source that cannot be opened leaves no folder behind.
+    opened = connect_source(dict(source) if isinstance(source, Mapping) else source)
     folder = project if isinstance(project, ProjectFolder) else ProjectFolder(project, **limits)
     if isinstance(source, Mapping):
-        example = next(iter(source.values()), None)
-        return Connection(connect_source(dict(source)), folder, example, place=FRAMES)
-    return Connection(connect_source(source), folder, place=public_place(str(source)))
+        return Connection(opened, folder, next(iter(source.values()), None), place=FRAMES)
+    return Connection(opened, folder, place=public_place(str(source)))
 
 
 def open_project(folder: str | Path = ".", **limits: Any) -> Graph:
     """Open the graph of a project folder: the source and the tables that its ``weft.yaml`` states."""
-    project = ProjectFolder(folder, **limits)
-    source = resolve_source(project.settings, project.folder)
+    place = Path(folder).resolve()
+    opened = connect_source(resolve_source(read_settings(place), place))
     # The folder as it was named: with it, and not with the source, the command is repeated.
-    return Connection(connect_source(source), project, place=str(folder)).graph()
+    return Connection(opened, ProjectFolder(folder, **limits), place=str(folder)).graph()
 
 
 def from_relbench(folder: str | Path, *, project: str | Path | ProjectFolder = ".", **limits: Any) -> Graph:

@@ -9,7 +9,6 @@ from typing import Any
 import yaml
 
 from weft.core import Stype, UserError
-from weft.project.folder import ProjectFolder
 from weft.project.graph import Graph, connect
 from weft.project.proposals import propose_queries
 from weft.project.settings import FILE_NAME
@@ -32,8 +31,7 @@ def init_project(folder: str | Path, source: str, **limits: Any) -> View:
     path = place / FILE_NAME
     if path.exists():
         raise UserError("DATA119", f"{path} is already there.", "change it by hand, or remove it first.")
-    place.mkdir(parents=True, exist_ok=True)
-    graph = connect(source, project=ProjectFolder(place, **limits)).graph()
+    graph = connect(source, project=place, **limits).graph()
     content = _settings(graph, _relative(source, place))
     path.write_text(_HEAD + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110), "utf-8")
     names = ", ".join(t.name for t in graph.tables)
