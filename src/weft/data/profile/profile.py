@@ -20,7 +20,7 @@ from weft.data.profile.quality import check_times, find_problems
 from weft.data.profile.raw import Kind, RawTables
 from weft.data.profile.statistics import measure_table
 from weft.data.profile.stypes import choose_stype, column_evidence, make_column
-from weft.data.profile.times import TimeChoice, choose_times
+from weft.data.profile.times import TimeChoice, add_moments, choose_times
 
 
 def profile_snapshot(
@@ -74,6 +74,8 @@ def _profile(
     keys = choose_keys(raw, facts, names, declared, overrides)
     times = choose_times(raw, facts, names, declared, overrides)
     links = choose_links(raw, facts, {t: k.columns for t, k in keys.items()}, names, declared, overrides)
+    parents = {c.link.parent for c in links}
+    times = add_moments(facts, names, times, {c.link.table for c in links} - parents)
     schema, meanings = _build_schema(facts, keys, times, links, overrides)
     check_times(raw, facts, schema)
     findings = find_problems(raw, facts, schema, links, now_us)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,6 +101,43 @@ def choose_times(
 ) -> dict[str, TimeChoice]:
     """Return the time column of every table: the user's word, else declared, else inferred."""
     return {t: _choose(raw, facts, names, declared, overrides, t) for t in raw.names}
+
+
+def add_moments(
+    facts: Facts, names: TableNames, times: Mapping[str, TimeChoice], describing: Set[str]
+) -> dict[str, TimeChoice]:
+    """Give tables that were written at one moment that moment as their time.
+
+    A time that is the same in all rows tells no row from another. But predictions, scores and totals that
+    were written about the rows of other tables were not known before it.
+
+    Args:
+        facts: Of all columns.
+        names: Of all tables.
+        times: As chosen; what the user or the source said stays.
+        describing: Tables that refer to others while none refers to them.
+    """
+    return {
+        t: (_moment(facts, names, t) or c) if t in describing and _is_open(c) else c for t, c in times.items()
+    }
+
+
+def _is_open(choice: TimeChoice) -> bool:
+    return choice.column is None and choice.source == "inferred"
+
+
+def _moment(facts: Facts, names: TableNames, table: str) -> TimeChoice | None:
+    same = [
+        f.name
+        for f in facts[table].values()
+        if f.is_time and f.statistics.distinct == 1 and f.statistics.count > 1 and not f.statistics.nulls
+    ]
+    rated = {c: name_score(names, table, c) for c in same}
+    best = max(rated, key=lambda c: rated[c][0], default=None)
+    if best is None or rated[best][0] < 0:
+        return None
+    reasons = (rated[best][1], "all rows have the same, so they were written then")
+    return TimeChoice(best, 0.6, reasons)
 
 
 def _choose(
