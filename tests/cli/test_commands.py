@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
 import duckdb
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -341,3 +343,31 @@ def test_a_source_that_cannot_be_opened_leaves_nothing_behind(command, tmp_path,
     assert run_command(command) == 1
     assert "DATA02" in capsys.readouterr().err
     assert [str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")] == ["project", "project/weft.yaml"]
+
+
+def test_labels_that_pandas_wrote_as_text_are_taken_back(weft, place):
+    code, out, _ = weft("labels", "shop", "--query", CHURN, "--out", "given.csv")
+    assert code == 0
+    counts = out[out.index("(") :]
+    again = weft("labels", "shop", "--query", CHURN, "--out", "given.csv")[1]
+    assert again == out
+    named = re.findall(r"(train|val|test)( positive)?", counts)
+    assert [split for split, _ in named] == ["train", "train", "val", "val", "test", "test"]
+    frame = pd.read_csv(place / "given.csv")
+    assert frame["label"].dtype == bool
+    for name, labels in (("words", frame["label"]), ("numbers", frame["label"].astype(int))):
+        folder = place / "own"
+        folder.mkdir(exist_ok=True)
+        frame.assign(label=labels).to_csv(folder / f"{name}.csv", index=False)
+        code, out, err = weft("fit", "shop", *QUICK, "--labels", folder / f"{name}.csv", "--json")
+        assert code == 0, err
+        assert sum(json.loads(out)["split_sizes"].values()) == len(frame)
+
+
+def test_one_row_is_written_as_one(weft, place):
+    weft("fit", "shop", *QUICK)
+    _, out, _ = weft("predict", "latest", "--out", "all.csv")
+    assert " rows to " in out
+    key = str(pd.read_csv(place / "all.csv")["user_id"][0])
+    _, out, _ = weft("predict", "latest", "-e", key, "--out", "one.csv")
+    assert out.startswith("Wrote 1 row to ")

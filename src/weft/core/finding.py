@@ -44,6 +44,15 @@ class Finding:
             return f"{self.table}.{self.columns[0]}"
         return f"{self.table}.[{', '.join(self.columns)}]"
 
+    @property
+    def sentences(self) -> str:
+        """Evidence and advice as sentences, each with its full stop."""
+        return " ".join(_sentence(text) for text in (self.evidence, self.advice) if text)
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+
 
 @dataclass(frozen=True)
 class Evidence:

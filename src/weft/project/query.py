@@ -12,7 +12,7 @@ import pyarrow as pa
 
 import weft.pql
 from weft.compile import FitSpec, compile_fit, compile_labels, read_labels
-from weft.core import History, Resources, Task, UserError, digest_value, parse_duration_s, to_plain
+from weft.core import History, Resources, Split, Task, UserError, digest_value, parse_duration_s, to_plain
 from weft.data import Labels, export_frame, like_input, plan_layout, to_arrow
 from weft.data import connect as connect_source
 from weft.flow import Plan
@@ -107,9 +107,10 @@ class Query:
         refuse_source(str(out), "labels", self.graph.place, (t.name for t in self.graph.schema.tables))
         labels = self.run_labels(**options)
         export_frame(self.label_table(**options), str(out), table_name="labels", mode="replace")
-        counts = ", ".join(f"{k} {v:,}" for k, v in labels.counts.items() if not k.endswith("_undefined"))
+        kept = (f"{split.value}{what}" for split in Split for what in ("", "_positive"))
+        counts = ", ".join(f"{k} {labels.counts[k]:,}" for k in kept if k in labels.counts)
         plain = {"file": str(out), "task": self.task.type.value, "counts": labels.counts}
-        findings = "\n".join(f"{f.subject}: {f.evidence} {f.advice}" for f in labels.findings)
+        findings = "\n".join(f"{f.subject}: {f.sentences}" for f in labels.findings)
         plain["findings"] = to_plain(labels.findings)
         text = f"Wrote {labels.table.num_rows:,} labels to {out} ({counts.replace('_', ' ')})."
         return View(

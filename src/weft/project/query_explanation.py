@@ -66,7 +66,7 @@ class QueryExplanation:
                 "their windows reach into the next split."
             )
         alarms = [f for f in self.findings if f.severity.value == "alarm"]
-        parts += [f"Alarm: {f.subject}: {f.evidence} {f.advice}" for f in alarms]
+        parts += [f"Alarm: {f.subject}: {f.sentences}" for f in alarms]
         return "\n".join(parts)
 
     def _repr_html_(self) -> str:

@@ -191,7 +191,8 @@ class Run:
             return show_table(predicted)
         written = export_frame(predicted, out, table_name=table, mode=mode)
         plain = {"rows": predicted.num_rows, "columns": predicted.column_names} | to_plain(written)
-        return View(f"Wrote {predicted.num_rows:,} rows to {written.target}.", plain)
+        num = predicted.num_rows
+        return View(f"Wrote {num:,} {'row' if num == 1 else 'rows'} to {written.target}.", plain)
 
     def explain(
         self, entity: Any, *, at: str | dt.datetime | None = None, source: Source | None = None

@@ -41,7 +41,7 @@ def unread_findings(results: Mapping[str, Any]) -> tuple[Finding, ...]:
 
 def alarm_lines(results: Mapping[str, Any], alarms: Sequence[Finding]) -> list[str]:
     """Return a line per column that a run could not read as a whole, then one per alarm of its audit."""
-    lines = [f"Data: {f.subject}: {f.evidence} {f.advice}" for f in unread_findings(results)]
+    lines = [f"Data: {f.subject}: {f.sentences}" for f in unread_findings(results)]
     return lines + [f"Audit: {f.subject}: {f.evidence} ({decision_on(results, f)})" for f in alarms]
 
 

@@ -167,7 +167,7 @@ def _remedy(fault: Fault) -> str:
 
 def finding_line(finding: Finding) -> str:
     """Write a finding in one line."""
-    return f"  {finding.severity.value:<5}  {finding.subject}: {finding.evidence} {finding.advice}"
+    return f"  {finding.severity.value:<5}  {finding.subject}: {finding.sentences}"
 
 
 def link_statistics(graph: Graph) -> list[LinkStatistics]:

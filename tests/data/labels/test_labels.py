@@ -200,8 +200,11 @@ def test_a_split_without_a_label_is_named(tmp_path):
     orders = [o for o in daily_orders(100) if o["at"] < day(80)] + [order(500, 9, 99)]
     with open_shop(tmp_path, orders=orders) as tables:
         query = compile_query(f"PREDICT AVG(orders.amount, 0, 7) {FOR}", tables.schema)
-        with pytest.raises(UserError, match="DATA071: the split val and test has no row"):
+        with pytest.raises(UserError, match="DATA071: the splits val and test have no row"):
             build_labels(tables, query)
+        nobody = f'PREDICT COUNT(orders.*, 0, 7) > 0 {FOR} WHERE users.country = "Nobody"'
+        with pytest.raises(UserError, match=r"DATA071: no split has a row[^!]*a value that they name"):
+            build_labels(tables, compile_query(nobody, tables.schema))
 
 
 def test_a_number_whose_square_no_double_holds_is_refused(tmp_path):

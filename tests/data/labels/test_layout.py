@@ -201,8 +201,11 @@ def test_too_little_data_says_how_much_is_missing(tmp_path):
 
 def test_data_shorter_than_one_window_is_refused(tmp_path):
     with open_shop(tmp_path, orders=[order(0, 1, 0), order(1, 1, 3)]) as tables:
-        with pytest.raises(UserError, match=r"DATA070.* 25 days are missing"):
+        with pytest.raises(UserError, match=r"DATA070.* 25 days are missing") as told:
             planned(tables)
+        assert "the first anchor may be 2020-01-08, and 2019-12-28 is the last whose window" in str(
+            told.value
+        )
         with pytest.raises(UserError, match=r"DATA070.*one anchor"):
             planned(tables, split_column="part")
 

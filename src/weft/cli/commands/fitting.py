@@ -123,7 +123,8 @@ def demo(
 
 def _first_proposal(graph: Graph) -> str:
     proposals = propose_queries(graph)
-    print_notice("No query was given. Three that these tables can answer:")
+    told = f"These {len(proposals)}" if len(proposals) > 1 else "This one"
+    print_notice(f"No query was given. {told} can be answered with these tables:")
     for text in proposals:
         print_notice(f"  {text}")
     print_notice("Running the first.")

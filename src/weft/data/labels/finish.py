@@ -61,8 +61,10 @@ def finish_labels(
     if empty:
         raise UserError(
             "DATA071",
-            f"the split {' and '.join(empty)} has no row: no entity has a label at its anchors.",
-            "check the target, WHERE and ASSUMING, or move the split times.",
+            _no_row(empty),
+            "check the target, WHERE and ASSUMING and the values they name, or move the split times."
+            if len(empty) < len(counts)
+            else "check the target, WHERE and ASSUMING: a value that they name may be in no row.",
         )
     _check_size(task, table)
     _check_classes(task, query, class_counts(table, task.type, Split.TRAIN))
@@ -73,6 +75,14 @@ def finish_labels(
             counts[f"{split.value}_positive"] = classes.get("TRUE", 0)
             found += _one_sided(task, split, classes)
     return Labels(table, layout, counts, tuple(found))
+
+
+def _no_row(empty: list[str]) -> str:
+    if len(empty) == len(Split):
+        return "no split has a row: no entity has a label at any anchor."
+    if len(empty) == 1:
+        return f"the split {empty[0]} has no row: no entity has a label at its anchors."
+    return f"the splits {' and '.join(empty)} have no row: no entity has a label at their anchors."
 
 
 def _check_size(task: Task, table: pa.Table) -> None:

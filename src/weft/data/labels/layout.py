@@ -239,11 +239,15 @@ def _too_little(horizon: Horizon, step: Offset, newest: int, oldest: int) -> Use
     for _ in range(2):
         anchor = _next_clear(anchor, step, horizon)
     missing = max(oldest - anchor, 1)
-    found = max(newest - oldest, 0)
+    found = (
+        f"anchors may lie between {format_time(oldest)} and {format_time(newest)}, {_span(newest - oldest)}"
+        if newest >= oldest
+        else f"the first anchor may be {format_time(oldest)}, and {format_time(newest)} is the last whose "
+        "window ends within the data"
+    )
     return UserError(
         "DATA070",
-        f"the data is too short for three splits: anchors may lie between {format_time(oldest)} and "
-        f"{format_time(newest)}, {_span(found)}, and train, val and test with windows that do not "
+        f"the data is too short for three splits: {found}, and train, val and test with windows that do not "
         f"overlap need {_span(newest - anchor)}; {_span(missing)} are missing.",
         f"shorten the target's window ({horizon.window}), give val and test times of your own, "
         "or add older or newer rows.",

@@ -87,6 +87,7 @@ def _instants(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _labels(tables: Tables, task: Task, column: pa.ChunkedArray) -> pa.ChunkedArray:
     if task.type is TaskType.BINARY:
+        column = _spelt_out(column)
         _check_truth(column)
         return _cast(column, pa.bool_(), "label")
     if task.type in (TaskType.REGRESSION, TaskType.FORECASTING):
@@ -98,6 +99,16 @@ def _labels(tables: Tables, task: Task, column: pa.ChunkedArray) -> pa.ChunkedAr
     if task.item_table is not None and task.item_column is not None:
         item = KEY_TYPES[tables.schema.table(task.item_table).column(task.item_column).dtype]
     return _cast(column, pa.list_(item), "label")
+
+
+def _spelt_out(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Read ``True``, ``False``, ``0`` and ``1`` of a text file as what they say; other text stays."""
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return column
+    lower = pc.utf8_lower(column)
+    spelt = pc.is_in(lower, pa.array(["true", "false", "0", "1"], lower.type))
+    is_all = pc.all(pc.or_(spelt, pc.is_null(column))).as_py()
+    return lower.cast(pa.bool_()) if is_all else column
 
 
 def _check_truth(column: pa.ChunkedArray) -> None:

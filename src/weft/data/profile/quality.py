@@ -97,7 +97,8 @@ def _key_problems(raw: RawTables, facts: Facts, table: Table) -> Iterator[Findin
             "duplicate_keys",
             table.name,
             columns,
-            f"{repeated:,} rows repeat the key of an earlier row, such as {_repeated_example(raw, table)}",
+            f"{repeated:,} {'row repeats' if repeated == 1 else 'rows repeat'} the key of an earlier row, "
+            f"such as {_repeated_example(raw, table)}",
             "the first row of each key stays; remove the others in the source, or choose another key",
         )
 
