@@ -68,7 +68,12 @@ AGGREGATES = {
 @pytest.mark.parametrize("name", sorted(AGGREGATES))
 def test_an_aggregate_in_a_table_beside_is_found(prepare, name, is_timed):
     made = shop(AGGREGATES[name], is_timed=is_timed, only_active=not is_timed)
-    assert alarms(prepare, made) == {("totals.x", "equals_aggregate")}
+    found = alarms(prepare, made)
+    assert ("totals.x", "equals_aggregate") in found
+    # Rows that are there only for users with orders tell as much as the count.
+    assert found - {("totals.x", "equals_aggregate")} == (
+        set() if is_timed else {("totals.user_id", "equals_aggregate")}
+    )
 
 
 def test_it_is_told_and_left_out_as_if_it_were_the_parents_own(prepare):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from weft.core import Column, Dtype, Finding, Severity, Stype, Table
+from weft.core import Column, Dtype, Finding, Link, Severity, Stype, Table
 from weft.data.audit.children import Aggregate, Children, Floats, gather_children
 from weft.data.audit.context import AuditContext, is_number, rank_correlation
 
@@ -26,6 +26,7 @@ _MIN_VALUES = 3
 # Agreement beyond chance (Cohen 1960): columns that are nearly constant agree without meaning.
 _MIN_KAPPA = 0.8
 _MIN_LATER = 0.2
+_MIN_WITH_CHILDREN = 0.99
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class _Match:
 def find(context: AuditContext) -> Iterator[Finding]:
     """Compare every plain number of a parent, or beside it, with what its children add up to."""
     best: dict[tuple[str, str], _Match] = {}
+    grouped: dict[Link, str] = {}
     for link, table, side in context.described_links():
         columns = _candidates(context, table)
         if not columns:
@@ -52,8 +54,33 @@ def find(context: AuditContext) -> Iterator[Finding]:
             known = best.get((table.name, column.name))
             if match and (known is None or match.equal > known.equal):
                 best[table.name, column.name] = match
+            if match and side and _is_grouped(context, children, table, side):
+                grouped[side] = link.table
+    for side, child in grouped.items():
+        yield _finding_of_rows(context, side, child)
     for (name, column_name), match in best.items():
         yield _finding(name, column_name, match)
+
+
+def _is_grouped(context: AuditContext, children: Children, table: Table, side: Link) -> bool:
+    """Say whether rows of a table without a time are there only for parents that ever have children."""
+    has_children = float(np.mean(children.number > 0))
+    has_row = context.num_rows(table.name) / max(context.num_rows(side.parent), 1)
+    return table.time_column is None and has_children >= _MIN_WITH_CHILDREN and has_row < _MIN_WITH_CHILDREN
+
+
+def _finding_of_rows(context: AuditContext, side: Link, child: str) -> Finding:
+    rows, parents = context.num_rows(side.table), context.num_rows(side.parent)
+    return Finding(
+        RULE,
+        Severity.ALARM,
+        side.table,
+        side.columns,
+        f"its {rows:,} rows add up {child} over all time and are there only for those of the {parents:,} "
+        f"rows of {side.parent} that ever have any",
+        "that a row is there tells what came later: drop it, or give the time from which it may be used",
+        1.0,
+    )
 
 
 def _candidates(context: AuditContext, table: Table) -> list[Column]:
