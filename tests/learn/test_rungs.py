@@ -219,18 +219,6 @@ def test_train_rows_seen_from_earlier_cutoffs_are_learned_from_as_well(tmp_path)
         assert found.num_train == 2 * len(data.train)
 
 
-def test_quantiles_rise_and_hold_about_what_they_say():
-    data = make_data(TaskType.REGRESSION)
-    model = fit_model(data, "lightgbm", quantiles=[0.9, 0.1])
-    levels, values = model.predict_quantiles(data.test.matrix)
-    assert levels == (0.1, 0.9)
-    assert (np.diff(values, axis=1) >= 0).all()
-    inside = (data.test.targets.values >= values[:, 0]) & (data.test.targets.values <= values[:, 1])
-    assert 0.6 < inside.mean() < 0.95
-    with pytest.raises(UserError, match="LEARN012"):
-        fit_model(data, "lightgbm").predict_quantiles(data.test.matrix)
-
-
 def test_a_passed_deadline_ends_with_what_there_is():
     data = make_data(TaskType.BINARY, n=600)
     kind = get_rung("lightgbm")

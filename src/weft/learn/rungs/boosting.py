@@ -49,8 +49,7 @@ class LightGBMRung:
     ) -> Model:
         """Search, then fit the best few configurations with several seeds each.
 
-        Config: ``budget_s`` (CPU seconds to plan for), ``train_cutoffs`` (which train rows), ``quantiles``
-        (levels to predict beside the value, for regression).
+        Config: ``budget_s`` (CPU seconds to plan for), ``train_cutoffs`` (which train rows).
 
         Raises:
             UserError: ``LEARN010`` when there is no feature; ``LEARN012`` for unknown train rows.
@@ -71,9 +70,7 @@ class LightGBMRung:
         boosting = _boosting_data(data, rows.matrix, rows.targets)
         plan = plan_search(len(boosting.matrix), budget_s, len(data.train))
         search = Search(boosting, plan, **limits)
-        members = search.ensemble()
-        quantiles = {str(float(q)): search.quantile(float(q)) for q in config.get("quantiles", ())}
-        return BoostedModel(header, members, np.zeros(max(1, len(data.classes))), quantiles)
+        return BoostedModel(header, search.ensemble(), np.zeros(max(1, len(data.classes))))
 
 
 def _boosting_data(data: TrainingData, matrix: np.ndarray, targets: Targets) -> BoostingData:

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from weft.core import TaskType, UserError
+from weft.core import TaskType
 from weft.learn.rung import Header, Model, sigmoid
 from weft.learn.targets import MULTILABEL
 
@@ -60,23 +60,17 @@ class BoostedModel(Model):
 
     rung = "lightgbm"
 
-    def __init__(
-        self,
-        header: Header,
-        members: tuple[Member, ...],
-        base: np.ndarray,
-        quantiles: dict[str, tuple[Member, ...]] | None = None,
-    ) -> None:
+    def __init__(self, header: Header, members: tuple[Member, ...], base: np.ndarray) -> None:
         super().__init__(header)
         self.members = members
         self.base = base
-        self.quantiles = quantiles or {}
 
     @property
     def words(self) -> str:
         """Say how large the model is."""
         read = len({c for m in self.members for c in m.columns})
-        return f"{len(self.members)} boosted tree models over {read} features"
+        models = "model" if len(self.members) == 1 else "models"
+        return f"{len(self.members)} boosted tree {models} over {read} features"
 
     def raw(self, matrix: np.ndarray) -> np.ndarray:
         """Add the raw scores of the members, ``(n,)`` or ``(n, classes)``."""
@@ -97,26 +91,6 @@ class BoostedModel(Model):
         if kind is TaskType.BINARY or kind in MULTILABEL:
             return sigmoid(raw)
         return raw
-
-    def predict_quantiles(self, matrix: np.ndarray) -> tuple[tuple[float, ...], np.ndarray]:
-        """Return the levels and, per row, their values in ascending order, ``(n, levels)``.
-
-        Raises:
-            UserError: ``LEARN012`` when the model was not asked for quantiles as it was fitted.
-        """
-        if not self.quantiles:
-            raise UserError(
-                "LEARN012",
-                "this model was fitted without quantiles.",
-                "fit it with quantiles, such as [0.1, 0.9].",
-            )
-        levels = sorted(float(level) for level in self.quantiles)
-        columns = [
-            sum((m.weight * m.predict(matrix) for m in self.quantiles[str(level)]), np.zeros(len(matrix)))
-            for level in levels
-        ]
-        # Sorting what was fitted apart never makes a quantile worse (Chernozhukov et al., 2010).
-        return tuple(levels), np.sort(np.column_stack(columns), axis=1)
 
     def contribution_matrix(self, matrix: np.ndarray, class_index: int | None = None) -> np.ndarray | None:
         """Divide the raw score by TreeSHAP (Lundberg et al., 2020), additive over the members."""
@@ -145,41 +119,31 @@ class BoostedModel(Model):
 
     def save_files(self, directory: Path) -> None:
         """Write each booster as LightGBM's own text."""
-        for name, member in self._named():
-            (directory / name).write_text(member.text, encoding="utf-8")
+        for number, member in enumerate(self.members):
+            (directory / _file(number)).write_text(member.text, encoding="utf-8")
 
     def state(self) -> dict[str, Any]:
         """Return everything but the boosters."""
-        files = {id(member): name for name, member in self._named()}
-
-        def plain(member: Member) -> dict[str, Any]:
-            return {
-                "file": files[id(member)],
-                "columns": list(member.columns),
-                "output": member.output,
-                "weight": member.weight,
-            }
-
-        return {
-            "base": self.base.tolist(),
-            "members": [plain(m) for m in self.members],
-            "quantiles": {q: [plain(m) for m in ms] for q, ms in self.quantiles.items()},
-        }
+        members = [
+            {"file": _file(i), "columns": list(m.columns), "output": m.output, "weight": m.weight}
+            for i, m in enumerate(self.members)
+        ]
+        return {"base": self.base.tolist(), "members": members}
 
     @classmethod
     def from_state(cls, header: Header, state: dict[str, Any], directory: Path) -> Self:
         """Read the boosters back."""
+        members = tuple(
+            Member(
+                (directory / said["file"]).read_text(encoding="utf-8"),
+                tuple(said["columns"]),
+                said["output"],
+                said["weight"],
+            )
+            for said in state["members"]
+        )
+        return cls(header, members, np.asarray(state["base"], dtype=np.float64))
 
-        def member(plain: dict[str, Any]) -> Member:
-            text = (directory / plain["file"]).read_text(encoding="utf-8")
-            return Member(text, tuple(plain["columns"]), plain["output"], plain["weight"])
 
-        quantiles = {q: tuple(member(p) for p in plains) for q, plains in state["quantiles"].items()}
-        members = tuple(member(p) for p in state["members"])
-        return cls(header, members, np.asarray(state["base"], dtype=np.float64), quantiles)
-
-    def _named(self) -> list[tuple[str, Member]]:
-        named = [(f"booster_{i}.txt", m) for i, m in enumerate(self.members)]
-        for level, members in sorted(self.quantiles.items()):
-            named += [(f"quantile_{level}_{i}.txt", m) for i, m in enumerate(members)]
-        return named
+def _file(number: int) -> str:
+    return f"booster_{number}.txt"

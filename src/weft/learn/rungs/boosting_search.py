@@ -114,14 +114,6 @@ class Search:
         kept = as_good_as_the_best(self.trials)[: self.plan.max_kept]
         return tuple(Member(t.text, t.columns, None, 1 / len(kept)) for t in kept)
 
-    def quantile(self, level: float) -> tuple[Member, ...]:
-        """Grow the quantile of the given level in the best configuration found."""
-        best = max(self.trials, key=lambda t: t.score.value)
-        parameters = {**best.parameters, "objective": "quantile", "alpha": level}
-        sets = self._datasets(best.columns)
-        booster = self._grow(parameters, sets, self.seed, threads=1, stopping="quantile")
-        return (Member(_text(booster), best.columns, None, 1.0),)
-
     def per_class(
         self, classes: Sequence[tuple[int, BoostingData]], budget_s: float
     ) -> list[tuple[int, str, tuple[int, ...]]]:
@@ -229,12 +221,11 @@ class Search:
         *,
         threads: int,
         rounds: int | None = None,
-        stopping: str | None = None,
     ) -> Any:
         import lightgbm
 
         parameters = full_parameters(
-            trial, sets[0].num_data(), self.plan.tree_share, stopping or self.data.stopping, seed, threads
+            trial, sets[0].num_data(), self.plan.tree_share, self.data.stopping, seed, threads
         )
         if self.data.num_outputs > 1:
             parameters["num_class"] = self.data.num_outputs

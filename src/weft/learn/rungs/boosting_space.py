@@ -14,7 +14,7 @@ from weft.learn.targets import MULTILABEL
 _S_PER_CELL = 3.5e-9
 _S_PER_HISTOGRAM = 2.5e-6
 _S_PER_TREE = 7e-4
-# Objectives whose leaf values are medians or quantiles sort their rows.
+# An objective whose leaf values are medians sorts its rows.
 _S_PER_SORTED_ROW = 2.5e-7
 _S_PER_WATCHED_ROW = 1.2e-7
 # Drawing the rows of a tree, and adding its values to the scores of all rows.
@@ -75,7 +75,7 @@ class SearchPlan:
         depth = np.log2(trial["num_leaves"] + 1) / 4
         drawn = self.rows * self.tree_share
         work = _S_PER_CELL * drawn * read * depth + _S_PER_HISTOGRAM * read * trial["num_leaves"]
-        is_sorted = trial["objective"] in ("regression_l1", "quantile")
+        is_sorted = trial["objective"] == "regression_l1"
         work += _S_PER_TREE + _S_PER_ROW * self.rows + _S_PER_WATCHED_ROW * num_watched
         return float(work + (_S_PER_SORTED_ROW * drawn if is_sorted else 0.0))
 
