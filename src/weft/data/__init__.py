@@ -23,7 +23,7 @@ from weft.data.profile import (
 from weft.data.relbench import RelbenchFolder, RelbenchLabels, read_relbench, write_relbench
 from weft.data.shop import generate_shop
 from weft.data.snapshot import SnapshotInfo, read_snapshot, take_snapshot
-from weft.data.sources import Source, connect, url_path
+from weft.data.sources import Source, connect, is_table_file, url_path
 from weft.data.tables import Tables
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "entity_rows",
     "export_frame",
     "generate_shop",
+    "is_table_file",
     "like_input",
     "measure_pace",
     "parse_overrides",

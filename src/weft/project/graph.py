@@ -14,6 +14,7 @@ from weft.data import connect as connect_source
 from weft.flow import Node, Output, Plan
 from weft.pql import compile_query
 from weft.project.folder import ProjectFolder
+from weft.project.guard import absolute_place
 from weft.project.query import Query
 from weft.project.reproduction import FRAMES, public_place
 from weft.project.settings import read_settings, resolve_source, state_more
@@ -46,6 +47,7 @@ class Graph:
         self.project = project
         self.example = example
         self.place = place
+        self.place_at = absolute_place(place)
         self.stated = {name: said for name, said in (stated or {}).items() if said}
         self._settings = state_more(project.settings, self.stated.get("tables"), self.stated.get("links"))
 

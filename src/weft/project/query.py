@@ -104,7 +104,7 @@ class Query:
 
     def write_labels(self, out: str | Path, **options: Any) -> View:
         """Write the label table to a Parquet or CSV file; say how many rows each split has."""
-        refuse_source(str(out), "labels", self.graph.place, (t.name for t in self.graph.schema.tables))
+        refuse_source(str(out), "labels", [self.graph.place_at], (t.name for t in self.graph.schema.tables))
         labels = self.run_labels(**options)
         export_frame(self.label_table(**options), str(out), table_name="labels", mode="replace")
         kept = (f"{split.value}{what}" for split in Split for what in ("", "_positive"))

@@ -83,6 +83,7 @@ class Run:
             "stages": [stage_facts(e) for e in result.events],
             "seconds": result.seconds,
             "source": query.graph.place,
+            "source_at": query.graph.place_at,
         }
         project.hub.finish_run(record.id, results=results)
         run = cls(project, project.hub.get_run(record.id), query.graph.example)
@@ -182,9 +183,9 @@ class Run:
     ) -> View:
         """Predict and write the result to a file or database, all or nothing; without ``out`` show it."""
         if out is not None:
-            tables = [t.name for t in self.schema.tables]
-            for place in (str(self.record.results["source"]), *([source] if source else [])):
-                refuse_source(out, table, place, tables)
+            read = self.record.results.get("source_at", self.record.results["source"])
+            places = [read, source] if source else [read]
+            refuse_source(out, table, places, (t.name for t in self.schema.tables))
         keys = self._keys(entities)
         predicted = self.predictions(at=at, entities=keys, quantiles=quantiles, source=source)
         if out is None:

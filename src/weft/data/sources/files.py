@@ -77,6 +77,11 @@ def is_data_file(name: str) -> bool:
     return _suffix(name) is not None
 
 
+def is_hidden(name: str) -> bool:
+    """Say whether a file or folder of this name is passed over."""
+    return name.startswith((".", "_"))
+
+
 def is_local(filesystem: Any) -> bool:
     """Say whether the files are on this machine's own file system."""
     protocol = filesystem.protocol
@@ -126,7 +131,7 @@ def _walk(filesystem: Any, root: str, folder: str) -> Iterator[DataFile]:
     for entry in entries:
         path = entry["name"].rstrip("/")
         name = PurePosixPath(path).name
-        if name.startswith((".", "_")) or path == folder:
+        if is_hidden(name) or path == folder:
             continue
         if entry["type"] == "directory":
             yield from _walk(filesystem, root, path)

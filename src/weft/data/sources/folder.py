@@ -13,7 +13,7 @@ from weft.core import Finding, Resources, Severity, UserError, digest_value
 from weft.data.declared import Declared
 from weft.data.sources.batches import UNTYPED
 from weft.data.sources.delimited import TextFile, TextOptions, open_text_file, read_text
-from weft.data.sources.files import DataFile, open_folder, walk
+from weft.data.sources.files import DataFile, is_data_file, is_hidden, open_folder, walk
 from weft.data.sources.parquet import read_columns, read_parquet
 from weft.data.sources.source import check_names, choose
 
@@ -105,9 +105,7 @@ class FolderSource:
 
     def _table_of(self, file: DataFile, root: str) -> str | None:
         parts = PurePosixPath(file.relative).parts
-        if parts[0] == "tasks" and len(parts) > 1:
-            return None
-        if file.stem.casefold() in _NOT_DATA and file.format == "text":
+        if _is_aside(file):
             return None
         if len(parts) == 1:
             return None if self._is_prose(file) else file.stem
@@ -150,6 +148,30 @@ class FolderSource:
         if file.format == "parquet":
             return read_columns(file)
         return list(self._text(file).dialect.header)
+
+
+def is_table_file(relative: str) -> bool:
+    """Say whether a file of rows would be read as a table, or as a part of one.
+
+    Args:
+        relative: Path below the folder of the tables.
+
+    Example:
+        >>> is_table_file("orders/2025/part.parquet"), is_table_file("tasks/churn/test.parquet")
+        (True, False)
+    """
+    parts = PurePosixPath(relative).parts
+    if not parts or any(is_hidden(p) for p in parts) or not is_data_file(parts[-1]):
+        return False
+    return not _is_aside(DataFile(None, relative, relative, 0))
+
+
+def _is_aside(file: DataFile) -> bool:
+    """Say whether a data file is left out for its name or its place."""
+    parts = PurePosixPath(file.relative).parts
+    if parts[0] == "tasks" and len(parts) > 1:
+        return True
+    return file.stem.casefold() in _NOT_DATA and file.format == "text"
 
 
 def _check_single(groups: dict[str, list[DataFile]]) -> None:
