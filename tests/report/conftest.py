@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from report_browser import Browser, find_chromium
 
 from weft.core import Finding, History, Offset, Severity, Task, TaskType
 from weft.report import (
@@ -38,6 +39,16 @@ VERDICT = (
     "LightGBM on relational aggregates wins with an AUROC of 0.829 on test, 0.031 above the best single rule "
     "(days since the last order); the difference is more than noise (95 % interval 0.017 to 0.046)."
 )
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    program = find_chromium()
+    if not program:
+        pytest.skip("Chromium is not installed")
+    browser = Browser(program, tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
 
 
 def anchors(mean):

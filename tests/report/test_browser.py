@@ -3,7 +3,6 @@
 from itertools import pairwise
 
 import pytest
-from report_browser import Browser, find_chromium
 
 from weft.report import render_report
 
@@ -41,16 +40,6 @@ TEXT_OUTSIDE = """(() => {
   }
   return outside;
 })()"""
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    program = find_chromium()
-    if not program:
-        pytest.skip("Chromium is not installed")
-    browser = Browser(program, tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """The report of a real run of every kind of task, opened in a real browser."""
 
 import pytest
-from report_browser import Browser, find_chromium
 
 import weft
 from weft.core import TaskType
@@ -41,16 +40,6 @@ def graph(tmp_path_factory):
     folder = tmp_path_factory.mktemp("every")
     generate_shop(folder / "shop", num_users=200, seed=0)
     return weft.connect(str(folder / "shop"), project=folder).graph()
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    program = find_chromium()
-    if not program:
-        pytest.skip("Chromium is not installed")
-    browser = Browser(program, tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
 
 
 def texts(browser, selector):

@@ -8,19 +8,10 @@ import pytest
 
 from weft.core import Column, Dtype, Link, Resources, Schema, Stype, Table
 from weft.data.prepare import prepare_tables
+from weft.data.prepare.casts import source_dtype
 from weft.data.tables import Tables
 
 RESOURCES = Resources(1_000_000_000, 2)
-
-
-def dtype_of(kind: pa.DataType) -> Dtype:
-    if pa.types.is_boolean(kind):
-        return Dtype.BOOL
-    if pa.types.is_integer(kind):
-        return Dtype.INT
-    if pa.types.is_floating(kind):
-        return Dtype.FLOAT
-    return Dtype.TIMESTAMP if pa.types.is_timestamp(kind) else Dtype.STRING
 
 
 def stype_of(dtype: Dtype, is_key: bool) -> Stype:
@@ -49,7 +40,7 @@ def prepare(tmp_path):
             for name, (_, _, time) in tables.items():
                 columns = []
                 for field in made[name].schema:
-                    dtype = dtype_of(field.type)
+                    dtype = source_dtype(field.type)
                     is_key = field.name in keys[name] or (name, field.name) in linked
                     stype = stype_of(dtype, is_key)
                     if (name, field.name) in categories:

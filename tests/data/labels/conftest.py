@@ -10,20 +10,11 @@ import pytest
 import yaml
 
 from weft.core import Column, Dtype, Link, Schema, Stype, Table
+from weft.data.prepare.casts import source_dtype
 from weft.data.tables import ROW, TIME
 from weft.testing.tiny import ARROW_TYPES, open_frames
 
 CODES = re.compile(r"(TypeId|statusId)$")
-
-
-def dtype_of(kind: pa.DataType) -> Dtype:
-    if pa.types.is_boolean(kind):
-        return Dtype.BOOL
-    if pa.types.is_integer(kind):
-        return Dtype.INT
-    if pa.types.is_floating(kind):
-        return Dtype.FLOAT
-    return Dtype.TIMESTAMP if pa.types.is_temporal(kind) else Dtype.STRING
 
 
 def stype_of(name: str, dtype: Dtype, is_key: bool) -> Stype:
@@ -45,8 +36,8 @@ def open_real(folder: Path, directory: Path, keys: dict, times: dict, links: lis
         columns = tuple(
             Column(
                 f.name,
-                dtype_of(f.type),
-                stype_of(f.name, dtype_of(f.type), f.name in in_links or f.name in keys.get(name, ())),
+                source_dtype(f.type),
+                stype_of(f.name, source_dtype(f.type), f.name in in_links or f.name in keys.get(name, ())),
             )
             for f in raw.schema
         )
