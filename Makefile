@@ -11,7 +11,9 @@ JSON ?=
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 22
 
-$(READY): pyproject.toml constraints.txt
+NATIVE := $(shell find native -name '*.[ch]pp' -o -name CMakeLists.txt 2>/dev/null)
+
+$(READY): pyproject.toml constraints.txt $(NATIVE)
 	@$(PYTHON) -c 'import sys; sys.exit("Weft needs Python 3.11 or newer; set PYTHON=/path/to/python3.11") if sys.version_info < (3, 11) else None'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
@@ -26,14 +28,21 @@ test: $(READY)  ## run all tests; what cannot run here is named
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
 check: $(READY)  ## format, lint, types, room levels
-	$(BIN)/ruff format --check src tests bench docs/build.py
-	$(BIN)/ruff check src tests bench docs/build.py
+	$(BIN)/ruff format --check src tests bench docs/build.py native/tests
+	$(BIN)/ruff check src tests bench docs/build.py native/tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+check-native: $(READY)  ## the C++ tests under the address, undefined-behavior and thread sanitizers
+	$(BIN)/python native/tests/run.py
+
+stubs: $(READY)  ## write the type stubs of the native module
+	$(BIN)/python -m nanobind.stubgen -q -m weft.graph._native -o src/weft/graph/_native.pyi
+	$(BIN)/ruff format -q src/weft/graph/_native.pyi
+
 format: $(READY)  ## format and fix what can be fixed
-	$(BIN)/ruff format src tests bench docs/build.py
-	$(BIN)/ruff check --fix src tests bench docs/build.py
+	$(BIN)/ruff format src tests bench docs/build.py native/tests
+	$(BIN)/ruff check --fix src tests bench docs/build.py native/tests
 
 docs: $(READY)  ## build the documentation into site/
 	$(BIN)/python docs/build.py
@@ -48,6 +57,6 @@ wheel: $(READY)  ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --outdir dist .
 
 clean:  ## remove what the other commands made
-	rm -rf $(VENV) dist site demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help install demo test check format docs bench bench-accuracy wheel clean
+.PHONY: help install demo test check check-native stubs format docs bench bench-accuracy wheel clean

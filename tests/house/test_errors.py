@@ -14,6 +14,8 @@ def codes_in_source() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and CODE.match(node.value):
                 found.add(node.value)
+    for path in (ROOT / "native" / "src").glob("*.[ch]pp"):
+        found |= set(re.findall(r'"(GRAPH\d{3})"', path.read_text()))
     return found
 
 
@@ -35,5 +37,6 @@ def test_every_code_is_triggered_by_a_test():
     texts = [
         p.read_text() for p in (ROOT / "tests").rglob("*") if p.suffix in {".py", ".txt", ".json", ".md"}
     ]
+    texts += [p.read_text() for p in (ROOT / "native" / "tests").glob("*.cpp")]
     joined = "\n".join(texts)
     assert [c for c in sorted(codes_in_source()) if c not in joined] == []

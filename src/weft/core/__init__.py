@@ -1,11 +1,13 @@
 """The words every room shares: schema, time, task, features, findings, errors, digests."""
 
+from weft.core.batch import NO_AGE, Batch, BatchEdges, BatchRows, Scope, Toward
 from weft.core.codec import from_json, from_plain, to_json, to_plain
 from weft.core.digest import digest_bytes, digest_file, digest_table, digest_value
 from weft.core.errors import InvariantError, UnavailableError, UserError, WeftError, missing_extra
 from weft.core.feature import Feature, FeatureKind
 from weft.core.finding import Evidence, Finding, Severity
 from weft.core.progress import Progress, Silent
+from weft.core.reader import FINGERPRINT_ROWS, ROW, TIME, TableReader
 from weft.core.resources import (
     Resources,
     machine_memory_bytes,
@@ -28,8 +30,15 @@ from weft.core.time import (
 )
 
 __all__ = [
+    "FINGERPRINT_ROWS",
     "METRICS",
     "MICROSECONDS_PER_DAY",
+    "NO_AGE",
+    "ROW",
+    "TIME",
+    "Batch",
+    "BatchEdges",
+    "BatchRows",
     "Column",
     "Dtype",
     "Evidence",
@@ -43,14 +52,17 @@ __all__ = [
     "Progress",
     "Resources",
     "Schema",
+    "Scope",
     "Severity",
     "Silent",
     "Split",
     "SplitOptions",
     "Stype",
     "Table",
+    "TableReader",
     "Task",
     "TaskType",
+    "Toward",
     "UnavailableError",
     "Unit",
     "UserError",

@@ -1,0 +1,6 @@
+// One function per part of the module.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+void bind_files(nanobind::module_& m);
