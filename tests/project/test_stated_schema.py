@@ -57,6 +57,26 @@ def test_a_statement_of_the_wrong_shape_is_refused(stated, frames, tmp_path):
         weft.connect(frames, project=tmp_path).graph(**stated)
 
 
+@pytest.mark.parametrize(("column", "time_column"), [("at", "at"), ("seen", "at")])
+def test_unreadable_times_stop_weft_until_their_format_is_named(column, time_column, frames, tmp_path):
+    orders, keyed = frames["orders"], {"users": {"primary_key": "uid"}}
+    orders[column] = [*(str(day.date()) for day in orders[column][:-2]), "unknown", "0000-00-00"]
+    with pytest.raises(
+        UserError, match=r"row 159 'unknown'(?s:.*)columns\.\w+\.time_format; what does not fit"
+    ):
+        _ = weft.connect(frames, project=tmp_path).graph(tables=keyed, links=LINKS).outputs
+    stated = keyed | {"orders": {"time_column": time_column, "columns": {column: {"time_format": "iso"}}}}
+    graph = weft.connect(frames, project=tmp_path).graph(tables=stated, links=LINKS)
+    said = [f.evidence for f in graph.findings if f.subject == f"orders.{column}"]
+    assert said[0].startswith("2 of 160 values (1.2%) are no times in format 'iso' and become null")
+    assert said[1:] == (["2 of 160 rows have no time and are dropped."] if column == time_column else [])
+    run = graph.query(ASK).fit(models=("constant",), budget="1s")
+    assert f"Data: orders.{column}: 2 of 160 values" in run.text()
+    frames["orders"].loc[157, column] = "also unknown"
+    newer = run.predict(source=frames)
+    assert len(newer) == 40
+
+
 def test_the_lines_that_repeat_a_run_state_what_was_stated(frames, tmp_path):
     folder = tmp_path / "tables"
     folder.mkdir()

@@ -27,11 +27,11 @@ def column(name, dtype, **options):
 
 @pytest.fixture
 def prepare(tmp_path):
-    def run(frames, schema):
+    def run(frames, schema, **stated):
         resources = Resources(10**8, 2)
         snapshot = take_snapshot(connect(frames), tmp_path / "snapshot", resources=resources)
         info = prepare_tables(
-            snapshot.paths(tmp_path / "snapshot"), schema, tmp_path / "out", resources=resources
+            snapshot.paths(tmp_path / "snapshot"), schema, tmp_path / "out", resources=resources, **stated
         )
         return {n: pq.read_table(p) for n, p in info.paths(tmp_path / "out").items()}, info
 
@@ -126,6 +126,43 @@ def test_stored_times_take_the_zone_only_where_they_have_none(prepare):
 def test_what_is_no_time_is_refused_with_its_rows(values, options, message, prepare):
     with pytest.raises(UserError, match=message):
         prepare(*one(values, **options))
+
+
+STATED = {"stated_times": [("t", "v")]}
+
+
+def test_what_does_not_fit_a_format_that_the_user_named_is_missing_and_counted(prepare):
+    values = ["31.01.2020", "2020-01-31", "", "01.02.2020"]
+    tables, info = prepare(*one(values, time_format="%d.%m.%Y"), **STATED)
+    assert tables["t"]["v"].to_pylist() == [at(2020, 1, 31), None, None, at(2020, 2, 1)]
+    assert [(f.rule, f.severity) for f in info.findings] == [("unreadable_values", Severity.ALARM)]
+    assert info.findings[0].evidence == (
+        "1 of 3 values (33.3%) are no times in format '%d.%m.%Y' and become null: row 2 '2020-01-31'."
+    )
+
+
+def test_rows_whose_time_does_not_fit_the_named_format_are_dropped_and_counted(prepare):
+    frames, schema = one(["2020-01-31", "unknown", "2020-02-01"], time_format="iso")
+    schema = Schema((Table("t", schema.tables[0].columns, (), "v"),))
+    tables, info = prepare(frames, schema, **STATED)
+    assert tables["t"].num_rows == 2
+    assert info.counts["t"].null_time == 1
+    assert [f.rule for f in info.findings] == ["unreadable_values", "null_time"]
+
+
+def test_a_named_format_that_most_values_do_not_fit_is_refused(prepare):
+    with pytest.raises(UserError, match=r"DATA037: 2 of 3 values of t\.v are no times in format 'iso'"):
+        prepare(*one(["2020-01-31", "x", "y"], time_format="iso"), **STATED)
+    with pytest.raises(UserError, match=r"DATA039.*%Q"):
+        prepare(*one(["2020-01-31"], time_format="%Q"), **STATED)
+
+
+def test_a_named_format_settles_the_zone_of_times_that_name_none(prepare):
+    values = ["2020-07-01 10:00:00+02:00", "2020-07-01 10:00:00"]
+    tables, _ = prepare(*one(values, time_format="iso"), **STATED)
+    assert tables["t"]["v"].to_pylist() == [at(2020, 7, 1, 8), at(2020, 7, 1, 10)]
+    tables, _ = prepare(*one(values, time_format="iso", time_zone="Europe/Berlin"), **STATED)
+    assert tables["t"]["v"].to_pylist() == [at(2020, 7, 1, 8), at(2020, 7, 1, 8)]
 
 
 @pytest.mark.parametrize(

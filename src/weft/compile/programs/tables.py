@@ -71,6 +71,7 @@ def prepare_tables(context: Context) -> dict[str, Any]:
         profile.schema,
         context.directory,
         resources=context.resources,
+        stated_times=profile.stated_times,
         progress=context.progress,
     )
     context.report(rows=sum(c.rows_read for c in info.counts.values()))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,15 +82,18 @@ class _Job:
     views: dict[str, str]
     sources: dict[tuple[str, str], Dtype]
     utc: set[tuple[str, str]]
+    stated: frozenset[tuple[str, str]] = frozenset()
     counts: dict[str, TableCounts] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
     def casts(self, table: str) -> dict[str, Cast]:
         """Return how each column of a table is read."""
-        return {
-            c.name: make_cast(table, c, self.sources[table, c.name], is_utc=(table, c.name) in self.utc)
-            for c in self.schema.table(table).columns
-        }
+        casts = {}
+        for c in self.schema.table(table).columns:
+            subject = table, c.name
+            made = make_cast(table, c, self.sources[subject], is_utc=subject in self.utc)
+            casts[c.name] = replace(made, is_stated=subject in self.stated)
+        return casts
 
 
 def prepare_tables(
@@ -99,6 +102,7 @@ def prepare_tables(
     directory: Path,
     *,
     resources: Resources,
+    stated_times: Collection[tuple[str, str]] = (),
     progress: Progress | None = None,
 ) -> PreparedInfo:
     """Write the prepared tables: see `weft.data.tables` for what they are.
@@ -110,6 +114,8 @@ def prepare_tables(
         schema: What the columns mean; tables and columns it leaves out are not prepared.
         directory: Folder to write; made when missing.
         resources: Memory limit and threads.
+        stated_times: Table and column of the times whose format the user named: values that do not fit
+            it become null and are counted; times that name no zone are of the column's zone, or UTC.
         progress: Told tables done of all.
 
     Raises:
@@ -119,7 +125,7 @@ def prepare_tables(
     """
     directory.mkdir(parents=True, exist_ok=True)
     with engine_errors("preparing the tables"), _engine(resources, directory / SCRATCH) as engine:
-        job = _open(engine, paths, schema, directory)
+        job = replace(_open(engine, paths, schema, directory), stated=frozenset(stated_times))
         _prepare_all(job, progress or Silent())
         links = count_links(engine, job.schema, _prepared_paths(job))
     findings = (

@@ -35,6 +35,7 @@ class Cast:
         given: Expression that is true where there is a value to read, for casts that may fail on
             one; ``None`` for casts that cannot fail.
         zoned: For times in text, an expression that is true where the text names its zone.
+        is_stated: The user named the format of the times: what does not fit it is missing.
     """
 
     column: Column
@@ -42,6 +43,7 @@ class Cast:
     sql: str
     given: str | None = None
     zoned: str | None = None
+    is_stated: bool = False
 
     @property
     def failed(self) -> str | None:

@@ -17,6 +17,8 @@ _NUM_SHOWN = 5
 def check_times(engine: Any, view: str, table: str, casts: Iterable[Cast]) -> None:
     """Refuse columns of times with values that are no times, or with a zone in some rows only.
 
+    A column whose format the user named has its unreadable values counted by `count_unread` instead.
+
     Raises:
         UserError: ``DATA037`` or ``DATA038`` names rows, ``DATA039`` an unknown zone or format.
     """
@@ -24,13 +26,15 @@ def check_times(engine: Any, view: str, table: str, casts: Iterable[Cast]) -> No
         if cast.column.dtype is not Dtype.TIMESTAMP:
             continue
         num_failed = _count_failed(engine, view, table, cast)
+        if cast.is_stated:
+            continue
         if num_failed:
-            shown = _shown(engine, view, cast, str(cast.failed))
+            place = f"tables.{table}.columns.{cast.column.name}"
             raise UserError(
                 "DATA037",
-                f"{num_failed:,} values of {table}.{cast.column.name} are no times"
-                f"{_format_words(cast)}: {shown}.",
-                "mend the rows, or set the column's time_format.",
+                f"{num_failed:,} values of {table}.{cast.column.name} are {_no_times(cast)}: "
+                f"{_shown(engine, view, cast, str(cast.failed))}.",
+                f"mend the rows, or set {place}.time_format; what does not fit it is then missing.",
             )
         _check_zones(engine, view, table, cast)
 
@@ -48,6 +52,10 @@ def _count_failed(engine: Any, view: str, table: str, cast: Cast) -> int:
             f"{first_line(error)}",
             "name a zone such as 'Europe/Berlin', and a format such as iso, epoch_s or '%d.%m.%Y %H:%M'.",
         ) from error
+
+
+def _no_times(cast: Cast) -> str:
+    return f"no times{_format_words(cast)}"
 
 
 def _format_words(cast: Cast) -> str:
@@ -108,12 +116,12 @@ def count_unread(engine: Any, view: str, table: str, casts: Iterable[Cast]) -> l
     """Return a finding per column with values that cannot be read and become null.
 
     Raises:
-        UserError: ``DATA064`` where most values of a column cannot be read, ``DATA040`` for vectors of
-            different lengths.
+        UserError: ``DATA064`` where most values of a column cannot be read, ``DATA037`` where they are
+            to be times, ``DATA040`` for vectors of different lengths.
     """
     casts = list(casts)
     findings = []
-    checked = [c for c in casts if c.failed is not None and c.column.dtype is not Dtype.TIMESTAMP]
+    checked = [c for c in casts if c.failed and (c.is_stated or c.column.dtype is not Dtype.TIMESTAMP)]
     for start in range(0, len(checked), 200):
         part = checked[start : start + 200]
         counts = ", ".join(f"count(*) FILTER ({c.failed}), count(*) FILTER ({c.given})" for c in part)
@@ -131,16 +139,24 @@ def count_unread(engine: Any, view: str, table: str, casts: Iterable[Cast]) -> l
 
 def _unread(engine: Any, view: str, table: str, cast: Cast, number: int, given: int) -> Finding:
     """Return what is said about a few unreadable values; most of a column is a mistake about the column."""
-    words = f"{number:,} of {given:,} values", f"not {cast.column.dtype.value}"
+    is_time = cast.column.dtype is Dtype.TIMESTAMP
+    words = (
+        f"{number:,} of {given:,} values",
+        _no_times(cast) if is_time else f"not {cast.column.dtype.value}",
+    )
     shown = _shown(engine, view, cast, str(cast.failed))
     place = f"tables.{table}.columns.{cast.column.name}"
     is_number = cast.source is Dtype.STRING and cast.column.dtype in (Dtype.INT, Dtype.FLOAT)
     advice = "mend the rows, or choose another type for the column."
     if is_number:
         advice = f"mend the rows, set {place}.number_format, or choose another type for the column."
+    if is_time:
+        advice = f"mend the rows, or set another {place}.time_format."
     if 2 * number > given:
         raise UserError(
-            "DATA064", f"{words[0]} of {table}.{cast.column.name} are {words[1]}: {shown}.", advice
+            "DATA037" if is_time else "DATA064",
+            f"{words[0]} of {table}.{cast.column.name} are {words[1]}: {shown}.",
+            advice,
         )
     return Finding(
         "unreadable_values",

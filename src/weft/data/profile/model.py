@@ -134,13 +134,23 @@ class TableStatistics:
 
 @dataclass(frozen=True)
 class Profile:
-    """Everything that was read out of a snapshot before any question is asked."""
+    """Everything that was read out of a snapshot before any question is asked.
+
+    Attributes:
+        schema: Tables, columns, keys, times and links.
+        evidence: Why they are so.
+        statistics: Of every table.
+        findings: What is wrong or noteworthy.
+        end_time_proposals: Table → column that may be its end time.
+        stated_times: Table and column of the times whose format the user named.
+    """
 
     schema: Schema
     evidence: tuple[Evidence, ...]
     statistics: tuple[TableStatistics, ...]
     findings: tuple[Finding, ...]
     end_time_proposals: dict[str, str]
+    stated_times: tuple[tuple[str, str], ...] = ()
 
     def table(self, name: str) -> TableStatistics:
         """Return the statistics of a table."""

@@ -86,6 +86,7 @@ def _profile(
         tuple(_table_statistics(raw, facts, links, t) for t in raw.names),
         findings,
         {t: c.proposed_end for t, c in times.items() if c.proposed_end},
+        tuple((t, c.name) for t, columns in facts.items() for c in columns.values() if c.reading.is_given),
     )
 
 

@@ -153,8 +153,6 @@ def _column_problems(raw: RawTables, table: Table, column: ColumnFacts, now_us: 
         )
     if column.is_time and not column.reading.is_given:
         yield from _time_problems(raw, table, column, now_us)
-    elif column.is_time and column.unreadable:
-        yield _unreadable(raw, table, column, Severity.NOTE)
 
 
 def _time_problems(raw: RawTables, table: Table, column: ColumnFacts, now_us: int) -> Iterator[Finding]:
@@ -177,7 +175,15 @@ def _time_problems(raw: RawTables, table: Table, column: ColumnFacts, now_us: in
             f"set tables.{table.name}.columns.{column.name}.time_format or time_zone",
         )
     if column.unreadable:
-        yield _unreadable(raw, table, column, Severity.ALARM)
+        yield Finding(
+            "unparseable_times",
+            Severity.ALARM,
+            table.name,
+            (column.name,),
+            f"{column.unreadable:,} of {column.statistics.count:,} values are not times written as "
+            f"'{column.reading.time_format}': {_unreadable_rows(raw, table.name, column)}",
+            f"set tables.{table.name}.columns.{column.name}.time_format, or correct them in the source",
+        )
     if column.reading.rival:
         yield _note(
             "ambiguous_dates",
@@ -186,18 +192,6 @@ def _time_problems(raw: RawTables, table: Table, column: ColumnFacts, now_us: in
             f"'{column.reading.time_format}' and '{column.reading.rival}' both fit every value",
             f"set tables.{table.name}.columns.{column.name}.time_format if the first is wrong",
         )
-
-
-def _unreadable(raw: RawTables, table: Table, column: ColumnFacts, severity: Severity) -> Finding:
-    return Finding(
-        "unparseable_times",
-        severity,
-        table.name,
-        (column.name,),
-        f"{column.unreadable:,} of {column.statistics.count:,} values are not times written as "
-        f"'{column.reading.time_format}': {_unreadable_rows(raw, table.name, column)}",
-        f"set tables.{table.name}.columns.{column.name}.time_format, or correct them in the source",
-    )
 
 
 def _link_problems(choice: LinkChoice) -> Iterator[Finding]:
