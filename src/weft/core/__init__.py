@@ -6,6 +6,7 @@ from weft.core.digest import digest_bytes, digest_file, digest_table, digest_val
 from weft.core.errors import InvariantError, UnavailableError, UserError, WeftError, missing_extra
 from weft.core.feature import Feature, FeatureKind
 from weft.core.finding import Evidence, Finding, Severity
+from weft.core.fingerprint import fingerprint_batches
 from weft.core.progress import Progress, Silent
 from weft.core.reader import FINGERPRINT_ROWS, ROW, TIME, TableReader
 from weft.core.resources import (
@@ -71,6 +72,7 @@ __all__ = [
     "digest_file",
     "digest_table",
     "digest_value",
+    "fingerprint_batches",
     "format_time",
     "from_json",
     "from_plain",
