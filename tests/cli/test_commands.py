@@ -17,6 +17,7 @@ from weft.cli.app import run_command
 from weft.core import UserError
 from weft.data import generate_shop
 
+LACKING = {"x", "predict", "explain", "report"}
 CHURN = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH users.user_id"
 QUICK = ["--query", CHURN, "--budget", "1s", "--models", "constant,entity,heuristic"]
 
@@ -166,6 +167,7 @@ def test_quantiles_are_columns_beside_a_predicted_number(weft):
 
 
 def test_store_gc_says_what_it_did(weft):
+    assert weft("tables", "shop")[0] == 0
     code, out, _ = weft("store", "gc", "--dry-run")
     assert code == 0
     assert "would be removed" in out
@@ -278,7 +280,17 @@ def test_a_place_without_runs_is_named(weft, place):
         assert (code, "FLOW053" in err, str(place / "bare") in err) == (1, True, True)
     code, out, _ = weft("runs", "--project", "bare")
     assert str(place / "bare") in out
-    assert "Nothing is kept" in weft("store", "verify", "--project", "bare2")[1]
+    for command in ("verify", "gc"):
+        assert "Nothing is kept" in weft("store", command, "--project", "bare")[1]
+        assert json.loads(weft("store", command, "--project", "bare", "--json")[1])["num_blobs"] == 0
+
+
+def test_looking_leaves_no_folder_behind(weft, place):
+    (place / "looked").mkdir()
+    for words in ("runs", "runs x", "predict", "explain", "report", "store verify", "store gc", "version"):
+        where = () if words == "version" else ("--project", "looked")
+        assert weft(*words.split(), *where)[0] == (1 if words.split()[-1] in LACKING else 0)
+    assert list((place / "looked").iterdir()) == []
 
 
 def test_the_console_script_answers_and_interrupting_is_resumable(place):

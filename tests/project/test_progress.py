@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pyarrow as pa
 
 import weft
+from weft.flow import Plan
 
 
 def test_cached_steps_are_shown_once_and_not_again_by_every_answer(tmp_path, monkeypatch):
@@ -21,6 +22,9 @@ def test_cached_steps_are_shown_once_and_not_again_by_every_answer(tmp_path, mon
             graph.__dict__.pop("outputs", None)
             assert graph.outputs["tables"], plan
         text = "".join(printed)
+        project, nodes = weft.project.ProjectFolder(tmp_path), graph.nodes
+        project.run(Plan("tables", nodes), targets=("snapshot",))
+        assert "[1/1] snapshot" in "".join(printed)
         assert text.count("[1/3] snapshot") == 1, text
         assert ("cached" in text) == bool(again), text
         printed.clear()

@@ -1,12 +1,13 @@
 """The Python face: connect, Graph, Query, Run, and the project folder that keeps what they make."""
 
 from weft.project.explanation import Explanation, GlobalExplanation
+from weft.project.finished import open_run
 from weft.project.folder import ProjectFolder
 from weft.project.graph import Connection, Graph, connect, from_relbench, open_project
 from weft.project.proposals import propose_queries
 from weft.project.query import DEFAULT_BUDGET, Query
 from weft.project.query_explanation import QueryExplanation
-from weft.project.run import Run, open_run
+from weft.project.run import Run
 from weft.project.settings import FILE_NAME as SETTINGS_FILE
 from weft.project.settings import ProjectSettings, QuerySettings
 from weft.project.showcase import Showcase, make_demo

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ class ProjectFolder:
     """Where a project keeps what it was told and what it made.
 
     Args:
-        folder: Holds ``weft.yaml`` (optional) and ``.weft``, made when missing.
+        folder: Holds ``weft.yaml`` (optional) and ``.weft``, made when something is to be kept.
         memory_limit: Such as ``"4GB"``; overrides ``weft.yaml``. Default: six tenths of the machine's memory.
         threads: Overrides ``weft.yaml``. Default: every core.
         on_event: Called with every event of a plan; ``None`` shows progress on a terminal's stderr.
@@ -41,6 +42,23 @@ class ProjectFolder:
         self.resources = _limits(self.settings, memory_limit, threads)
         self._on_event = on_event
         self._told: set[str] = set()
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether nothing was ever kept here; asking makes no ``.weft``."""
+        return not (self.folder / STATE).exists()
+
+    @functools.cached_property
+    def store(self) -> Store:
+        """What was computed, by digest."""
+        return Store(self._state())
+
+    @functools.cached_property
+    def hub(self) -> Hub:
+        """Runs and models, by name."""
+        return Hub(self._state() / "weft.db")
+
+    def _state(self) -> Path:
         state = self.folder / STATE
         try:
             state.mkdir(parents=True, exist_ok=True)
@@ -50,8 +68,7 @@ class ProjectFolder:
                 f"the folder {state} cannot be made: {error.strerror}.",
                 "choose another with --project, or free the place.",
             ) from error
-        self.store = Store(state)
-        self.hub = Hub(state / "weft.db")
+        return state
 
     def keep_table(self, table: pa.Table) -> str:
         """Put a table of the user's own into the store; return the digest of its Parquet file."""
@@ -73,7 +90,8 @@ class ProjectFolder:
         options: dict[str, Any] = {"targets": targets, "run": name}
         if self._on_event is not None:
             return run_plan(plan, self.store, resources=self.resources, on_event=self._on_event, **options)
-        with show_progress(len(plan.nodes), self._told) as watch:
+        num_nodes = len(plan.nodes if targets is None else plan.needed_for(targets))
+        with show_progress(num_nodes, self._told) as watch:
             return run_plan(plan, self.store, resources=self.resources, on_event=watch, **options)
 
 

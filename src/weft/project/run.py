@@ -369,32 +369,3 @@ class Run:
     def words(self) -> str:
         """The question in words."""
         return weft.pql.describe(weft.pql.compile_query(self.query, self.schema))
-
-
-def open_run(name: str = "latest", *, project: str | Path | ProjectFolder = ".") -> Run:
-    """Reopen a finished run by its name, its start, or ``latest``.
-
-    Raises:
-        UserError: ``FLOW053`` when there is none, ``DATA127`` when it did not finish.
-    """
-    folder = project if isinstance(project, ProjectFolder) else ProjectFolder(project)
-    record = _finished(folder) if name == "latest" else folder.hub.get_run(name)
-    if "evaluation" not in record.results:
-        raise UserError(
-            "DATA127",
-            f"the run {record.name} is {record.state.value} and has no result.",
-            "repeat the query: what is finished is not computed again.",
-        )
-    return Run(folder, record)
-
-
-def _finished(folder: ProjectFolder) -> RunRecord:
-    """Return the newest run that finished, else the newest of all."""
-    done = folder.hub.list_runs(state="succeeded", limit=1) or folder.hub.list_runs(limit=1)
-    if not done:
-        raise UserError(
-            "FLOW053",
-            f"there is no run in {folder.folder} yet.",
-            "run a query first, or name the project's folder with --project.",
-        )
-    return done[0]

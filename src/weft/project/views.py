@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from weft.core import Finding, Stype, format_time, to_plain
 from weft.data import ColumnStatistics, LinkStatistics, TableStatistics
-from weft.flow import Fault, examine_store
+from weft.flow import Examined, Fault, Swept, examine_store
 from weft.project.view import text_table
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def links_view(graph: Graph) -> View:
 
 def runs_view(folder: ProjectFolder) -> View:
     """List the runs of a project, newest first."""
-    records = folder.hub.list_runs()
+    records = () if folder.is_unused else folder.hub.list_runs()
     rows = []
     for record in records:
         best = record.results.get("winner", {})
@@ -114,6 +114,8 @@ def _no_runs(folder: ProjectFolder) -> str:
 
 def collect_garbage(folder: ProjectFolder, *, dry_run: bool = False) -> View:
     """Remove from the store what nothing reaches, or say what would be removed."""
+    if folder.is_unused:
+        return _nothing(folder, to_plain(Swept(0, 0, 0, 0, 0, dry_run)))
     swept = folder.store.gc(dry_run=dry_run)
     verb = "would be removed" if dry_run else "removed"
     text = (
@@ -125,7 +127,7 @@ def collect_garbage(folder: ProjectFolder, *, dry_run: bool = False) -> View:
 
 def verify_store(folder: ProjectFolder) -> View:
     """Compare everything in the store with its checksums; name what is damaged, who needs it, what to do."""
-    found = examine_store(folder.store)
+    found = Examined(0, 0, ()) if folder.is_unused else examine_store(folder.store)
     plain = {
         "num_blobs": found.num_blobs,
         "num_refs": found.num_refs,
@@ -134,7 +136,7 @@ def verify_store(folder: ProjectFolder) -> View:
     }
     head = f"{found.num_blobs:,} pieces of content and {found.num_refs:,} names were checked"
     if not found.num_blobs + found.num_refs:
-        return View(f"Nothing is kept in {folder.folder} yet.", plain)
+        return _nothing(folder, plain)
     if not found.faults:
         return View(f"{head}: all are sound.", plain)
     lines = [f"{head}: {len(found.faults):,} cannot be used."]
@@ -142,6 +144,10 @@ def verify_store(folder: ProjectFolder) -> View:
         lines += ["", f"{fault.fault}: {fault.place}", f"  needed by: {_needed_by(fault)}"]
         lines.append(f"  what to do: {_remedy(fault)}")
     return View("\n".join(lines), plain)
+
+
+def _nothing(folder: ProjectFolder, plain: Any) -> View:
+    return View(f"Nothing is kept in {folder.folder} yet.", plain)
 
 
 _REMADE = ("nodes/", "runs/", "plans/")
