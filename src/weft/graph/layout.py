@@ -137,14 +137,14 @@ class TableSegment:
 class Keys:
     """The files of a table's keys; which of them there are follows from the kind.
 
-    ``DIRECT`` has ``direct`` (the row of integer ``first + i`` at ``i``) and ``values``; ``INTEGER`` and ``UUID``
-    have ``slots`` and ``values``; ``BYTES`` has ``slots``, ``offsets`` and ``bytes``. Hashes and slots are those of
-    ``native/src/keyformat.hpp``: of the integer, or of the bytes.
+    ``DIRECT`` has ``direct`` (the row of integer ``first + i`` at ``i``) and ``values``; ``INTEGER`` and
+    ``UUID`` have ``slots`` and ``values``; ``BYTES`` has ``slots``, ``offsets`` and ``bytes``. Hashes, slots
+    are those of ``native/src/keyformat.hpp``: of the integer, or of the bytes.
 
     A key of one column of integers, timestamps (microseconds) or booleans is an integer. One of text is its
-    UTF-8 bytes, or a UUID where every key is one in canonical lower-case text. Any other key is the bytes of its
-    columns one after another in order of ``columns``: 8 bytes little-endian of an integer, a timestamp or a
-    number (negative zero as zero), 1 of a boolean, and of a text its length in 4 bytes and then its UTF-8.
+    UTF-8 bytes, or a UUID where every key is one in canonical lower-case text. Any other key is the bytes of
+    its columns one after another in order of ``columns``: 8 bytes little-endian of an integer, a timestamp or
+    a number (negative zero as zero), 1 of a boolean, and of a text its length in 4 bytes and then its UTF-8.
     """
 
     kind: KeyKind = KeyKind.NONE
