@@ -29,6 +29,7 @@ from weft.learn.bootstrap import Interval
 from weft.learn.importance import measure_importance
 from weft.learn.output import explain_matrix
 from weft.learn.rung import sigmoid
+from weft.learn.rungs import entity
 from weft.learn.rungs.blend import blend
 from weft.learn.verdict import compare, judge
 
@@ -118,7 +119,7 @@ SENTENCES = [
     (
         Comparison("heuristic", 0.031, 0.012, 0.05),
         "lightgbm is best on val and reaches auroc 0.842 [0.81, 0.87] on test, significantly better than "
-        "anything simpler (next is heuristic: +0.031 [+0.012, +0.05]).",
+        "anything simpler; heuristic comes closest, 0.031 [0.012, 0.05] behind.",
     ),
     (
         Comparison("heuristic", 0.011, -0.004, 0.03),
@@ -141,8 +142,36 @@ def test_a_winner_that_is_the_simplest_says_so():
     alone = candidate("constant", 0, 0.5)
     found = judge(get_metric("auroc"), [alone], alone, None, None, [], "test")
     assert found.sentence == (
-        "constant is best on val; its auroc is undefined on test, and nothing simpler was tried."
+        "constant is best on val; its auroc is undefined on test, and nothing is simpler."
     )
+    alone = candidate("linear", 30, 0.7)
+    found = judge(get_metric("auroc"), [alone], alone, 0.7, None, [], "test")
+    assert found.sentence == (
+        "linear is best on val and reaches auroc 0.7 on test, and nothing simpler was tried."
+    )
+
+
+@pytest.mark.parametrize(
+    ("strength", "words"),
+    [
+        (0.0, ""),
+        (0.5, ", weighed with half an average label"),
+        (1.0, ", weighed with one average label"),
+        (32.0, ", weighed with 32 average labels"),
+    ],
+)
+def test_a_rule_of_past_labels_says_what_they_are_weighed_with(strength, words):
+    assert entity._shrunk(strength) == words
+
+
+def test_a_winner_that_cannot_be_compared_is_not_said_to_stand_alone():
+    both = [candidate("constant", 0, 0.5), candidate("linear", 30, 0.7)]
+    found = judge(get_metric("auroc"), both, both[1], None, None, [], "test")
+    assert found.sentence == (
+        "linear is best on val; its auroc is undefined on test, "
+        "and the simpler models cannot be compared with it there."
+    )
+    assert not found.is_significant
 
 
 def test_a_verdict_says_what_a_constant_and_the_best_rule_on_val_reach():

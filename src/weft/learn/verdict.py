@@ -115,10 +115,19 @@ def judge(
         sentence = f"{head}; the simpler {close.model} {how} ({_gap(against)}), so it may do."
         return Verdict(sentence, winner.model, close.model, against, False)
     if not ordered:
-        return Verdict(f"{head}, and nothing simpler was tried.", winner.model, winner.model, None, True)
+        is_alone = not any(c.cost < winner.cost for c in candidates)
+        return Verdict(f"{head}, {_alone(winner, is_alone)}.", winner.model, winner.model, None, is_alone)
     best = min((by_name[c.model] for c in ordered), key=lambda c: c.difference)
-    sentence = f"{head}, significantly better than anything simpler (next is {best.model}: {_gap(best)})."
+    behind = f"{best.difference:.4g} [{best.low:.4g}, {best.high:.4g}] behind"
+    sentence = f"{head}, significantly better than anything simpler; {best.model} comes closest, {behind}."
     return Verdict(sentence, winner.model, winner.model, best, True)
+
+
+def _alone(winner: Candidate, is_alone: bool) -> str:
+    """Say why the winner is compared with nothing simpler."""
+    if not is_alone:
+        return "and the simpler models cannot be compared with it there"
+    return "and nothing is simpler" if winner.cost == 0 else "and nothing simpler was tried"
 
 
 def _head(

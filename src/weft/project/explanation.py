@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from weft.core import format_time, from_plain, to_plain
 from weft.learn import Importance, RowExplanation
-from weft.project.view import html_table, text_table
+from weft.project.view import count_text, html_table, text_table
 
 if TYPE_CHECKING:
     from weft.project.run import Run
@@ -117,7 +117,8 @@ class Explanation:
         parts += ["", text_table(["amount", "value", "feature"], self._cells())]
         rest = self.told.amounts[_MOST:]
         if rest:
-            parts.append(f"… and {len(rest)} more features, together {sum(a.amount for a in rest):+.4f}")
+            total = sum(a.amount for a in rest)
+            parts.append(f"… and {count_text(len(rest), 'more feature')}, together {total:+.4f}")
         return "\n".join([*parts, *self._row_lines()])
 
     def _row_lines(self) -> list[str]:
@@ -129,7 +130,7 @@ class Explanation:
         seen = ", ".join(f"{link} {num:,}" for link, num in sorted(self._rows_by_link().items()))
         return [
             *lines,
-            f"The newest {_per_link(self.rows)} rows per link were tried one at a time, of {seen}.",
+            f"{_tried(self.rows)} per link, one at a time; there were {seen}.",
         ]
 
     def _rows_by_link(self) -> dict[str, int]:
@@ -208,12 +209,15 @@ def deletion_sentence(importance: Importance) -> str:
     return f"{told}: without {named} predictions move by {important:.3g}, without {others} by {random:.3g}."
 
 
-def _per_link(rows: tuple[dict[str, Any], ...]) -> int:
+def _tried(rows: tuple[dict[str, Any], ...]) -> str:
+    """Say how many rows of a link were left out to see what that changes."""
     counts: dict[str, int] = {}
     for row in rows:
         counts[row["link"]] = counts.get(row["link"], 0) + 1
-    return max(counts.values())
+    most = max(counts.values())
+    return "The newest row was left out" if most == 1 else f"Up to {most} newest rows were left out"
 
 
 def _row_text(row: dict[str, Any]) -> str:
-    return ", ".join(f"{k} {v}" for k, v in row.items() if v is not None)[:160]
+    told = (f"{k} {f'{v:.8g}' if isinstance(v, float) else v}" for k, v in row.items() if v is not None)
+    return ", ".join(told)[:160]

@@ -20,6 +20,9 @@ from weft.project.reproduction import FRAMES, public_place
 from weft.project.settings import read_settings, resolve_source, state_more
 from weft.project.view import html_table, text_table
 
+# What preparing the tables says again that their profile says with examples.
+_SAME = {"dangling_keys": "dangling_references", "null_key": "null_keys", "duplicate_key": "duplicate_keys"}
+
 
 class Graph:
     """The tables of one source, profiled: schema with evidence, statistics, findings.
@@ -107,8 +110,11 @@ class Graph:
     @functools.cached_property
     def findings(self) -> tuple[Finding, ...]:
         """What is wrong or noteworthy in the data, from the profile and from preparing the tables."""
-        prepared = self.outputs["tables"].value["findings"]
-        return (*self.profile.findings, *(from_plain(Finding, f) for f in prepared))
+        found = self.profile.findings
+        said = {(f.rule, f.table, f.columns, f.severity) for f in found}
+        prepared = (from_plain(Finding, f) for f in self.outputs["tables"].value["findings"])
+        more = (f for f in prepared if (_SAME.get(f.rule), f.table, f.columns, f.severity) not in said)
+        return (*found, *more)
 
     def query(self, text: str) -> Query:
         """Ask: parse, bind and check a predictive query against these tables.

@@ -23,6 +23,7 @@ from weft.project.options import split_options
 from weft.project.query_explanation import QueryExplanation
 from weft.project.run import Run
 from weft.project.tallies import undefined_text
+from weft.project.view import count_text
 from weft.project.views import View
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Query:
         plain = {"file": str(out), "task": self.task.type.value, "counts": labels.counts}
         findings = "\n".join(f"{f.subject}: {f.sentences}" for f in labels.findings)
         plain["findings"] = to_plain(labels.findings)
-        text = f"Wrote {labels.table.num_rows:,} labels to {out} ({counts.replace('_', ' ')})."
+        text = f"Wrote {count_text(labels.table.num_rows, 'label')} to {out} ({counts.replace('_', ' ')})."
         return View(
             "\n".join(part for part in (text, undefined_text(labels.counts), findings) if part), plain
         )

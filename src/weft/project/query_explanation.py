@@ -8,7 +8,7 @@ from typing import Any
 
 from weft.core import Finding, Split, Task, format_time, to_plain
 from weft.data import Layout
-from weft.project.view import html_table, text_table
+from weft.project.view import count_text, html_table, text_table
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,14 @@ class QueryExplanation:
             text_table(["split", "anchors", "first", "last", "labels until"], self._splits()),
             "",
             f"Candidates: {', '.join(self.models)}.",
-            f"Reads {sum(self.rows.values()):,} rows of {len(self.rows)} tables. No model was fitted.",
+            f"Reads {count_text(sum(self.rows.values()), 'row')} of {count_text(len(self.rows), 'table')}. "
+            "No model was fitted.",
         ]
         if self.layout.straddling:
+            is_one = len(self.layout.straddling) == 1
             parts.append(
-                f"{len(self.layout.straddling)} anchors are left out: "
-                "their windows reach into the next split."
+                f"{count_text(len(self.layout.straddling), 'anchor')} {'is' if is_one else 'are'} left out: "
+                f"{'its window reaches' if is_one else 'their windows reach'} into the next split."
             )
         alarms = [f for f in self.findings if f.severity.value == "alarm"]
         parts += [f"Alarm: {f.subject}: {f.sentences}" for f in alarms]

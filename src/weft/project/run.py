@@ -32,7 +32,7 @@ from weft.project.folder import ProjectFolder
 from weft.project.guard import refuse_source
 from weft.project.newer import read_newer
 from weft.project.tallies import alarm_lines, decision_on, show_table, split_sizes, stage_facts, unread_values
-from weft.project.view import Findings, Leaderboard
+from weft.project.view import Findings, Leaderboard, count_text
 from weft.project.views import View
 
 if TYPE_CHECKING:
@@ -192,8 +192,7 @@ class Run:
             return show_table(predicted)
         written = export_frame(predicted, out, table_name=table, mode=mode)
         plain = {"rows": predicted.num_rows, "columns": predicted.column_names} | to_plain(written)
-        num = predicted.num_rows
-        return View(f"Wrote {num:,} {'row' if num == 1 else 'rows'} to {written.target}.", plain)
+        return View(f"Wrote {count_text(predicted.num_rows, 'row')} to {written.target}.", plain)
 
     def explain(
         self, entity: Any, *, at: str | dt.datetime | None = None, source: Source | None = None

@@ -12,6 +12,7 @@ from weft.core import Stype, UserError
 from weft.project.graph import Graph, connect
 from weft.project.proposals import propose_queries
 from weft.project.settings import FILE_NAME
+from weft.project.view import count_text
 from weft.project.views import View
 
 _HEAD = """\
@@ -35,7 +36,8 @@ def init_project(folder: str | Path, source: str, **limits: Any) -> View:
     content = _settings(graph, _relative(source, place))
     path.write_text(_HEAD + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110), "utf-8")
     names = ", ".join(t.name for t in graph.tables)
-    text = f"Wrote {path}: {len(graph.tables)} tables ({names}), {len(graph.links)} links."
+    tables, links = count_text(len(graph.tables), "table"), count_text(len(graph.links), "link")
+    text = f"Wrote {path}: {tables} ({names}), {links}."
     return View(text, {"file": str(path)} | content)
 
 

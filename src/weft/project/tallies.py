@@ -10,7 +10,7 @@ import pyarrow as pa
 from weft.core import Finding, InvariantError, from_plain
 from weft.data import QUERY_READS_LATEST
 from weft.flow import Event
-from weft.project.view import text_table
+from weft.project.view import cell_text, count_text, text_table
 from weft.project.views import View
 
 
@@ -78,8 +78,8 @@ def stage_facts(event: Event) -> dict[str, Any]:
 
 def show_table(table: pa.Table, most: int = 20) -> View:
     """Show the first rows of a table."""
-    rows = [[str(v) for v in row.values()] for row in table.slice(0, most).to_pylist()]
+    rows = [[cell_text(v) for v in row.values()] for row in table.slice(0, most).to_pylist()]
     text = text_table(table.column_names, rows)
     if table.num_rows > most:
-        text += f"\n… {table.num_rows - most:,} more rows; write them all with --out."
+        text += f"\n… {count_text(table.num_rows - most, 'more row')}; write them all with --out."
     return View(text, {"rows": table.num_rows, "predictions": table.to_pylist()})

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import html
+import math
+import re
 from collections.abc import Sequence
 from textwrap import shorten
 from typing import Any
 
-from weft.core import Finding
+from weft.core import Finding, format_time, to_micros
 
 
 class Leaderboard(list[dict[str, Any]]):
@@ -36,6 +39,7 @@ class Findings(tuple[Finding, ...]):
 
 LEADERBOARD = ("model", "metric", "val", "test", "95 % interval", "fit s", "rows/s", "what it does")
 _MOST_WORDS = 70
+_NUMBER = re.compile(r"–|[+-]?[\d,]*\.?\d+(e[+-]\d+)?\s?%?")
 
 
 def leaderboard_cells(row: dict[str, Any]) -> list[str]:
@@ -92,6 +96,41 @@ def html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"<div style='overflow-x:auto;margin:.4em 0 1em'>{table}</div>"
 
 
+def cell_text(value: Any) -> str:
+    """Write a value as a person reads it: numbers to four decimals, midnight as a day, nothing as a dash.
+
+    Example:
+        >>> cell_text(0.8359203253927723), cell_text(0.0000123), cell_text(7.0), cell_text(None)
+        ('0.8359', '1.23e-05', '7', '–')
+    """
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return _number(value)
+    if isinstance(value, dt.datetime):
+        return format_time(to_micros(value))
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(cell_text, value))}]"
+    return str(value)
+
+
+def count_text(number: int, thing: str) -> str:
+    """Write a number of things.
+
+    Example:
+        >>> count_text(1, "row"), count_text(2000, "row")
+        ('1 row', '2,000 rows')
+    """
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value) or abs(value) >= 1e15:
+        return f"{value:g}"
+    if value.is_integer():
+        return f"{value:.0f}"
+    return f"{value:.4f}" if abs(value) >= 0.001 else f"{value:.3g}"
+
+
 def _is_number(text: str) -> bool:
-    bare = text.removesuffix("%").strip().lstrip("+-")
-    return bare.replace(".", "", 1).replace(",", "").replace("–", "0").isdigit()
+    return _NUMBER.fullmatch(text) is not None

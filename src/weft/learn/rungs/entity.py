@@ -84,8 +84,16 @@ class EntityModel(RuleModel):
         """Say which past labels are used."""
         what = self.header.encoder.features[self.rule.feature].words
         if isinstance(self.rule, Shrinkage):
-            return f"{what}, shrunk as if {self.rule.strength:g} more labels had been average"
+            return f"{what}{_shrunk(self.rule.strength)}"
         return f"what followed {what} in train"
+
+
+def _shrunk(strength: float) -> str:
+    """Say how far past labels are drawn to what is usual."""
+    if not strength:
+        return ""
+    words = {0.5: "half an average label", 1.0: "one average label"}
+    return f", weighed with {words.get(strength, f'{strength:g} average labels')}"
 
 
 class EntityRung:
