@@ -202,9 +202,25 @@ def test_a_split_without_a_label_is_named(tmp_path):
         query = compile_query(f"PREDICT AVG(orders.amount, 0, 7) {FOR}", tables.schema)
         with pytest.raises(UserError, match="DATA071: the splits val and test have no row"):
             build_labels(tables, query)
-        nobody = f'PREDICT COUNT(orders.*, 0, 7) > 0 {FOR} WHERE users.country = "Nobody"'
-        with pytest.raises(UserError, match=r"DATA071: no split has a row[^!]*a value that they name"):
-            build_labels(tables, compile_query(nobody, tables.schema))
+
+
+ABSENT = [
+    ("users.country = 'Nobody'", "no row of users has 'Nobody' in country"),
+    ("users.country IN ('Nobody', 'None')", "no row of users has 'Nobody' or 'None' in country"),
+    ("users.age = 1.5", "no row of users has 1.5 in age"),
+    ("users.joined = 1999-01-01", "no row of users has 1999-01-01 in joined"),
+    ("COUNT(orders.* WHERE orders.amount = 12345, -7, 0) > 0", "no row of orders has 12345 in amount"),
+    ("users.country = 'de' AND NOT users.country = 'de'", "nobody may meet all that they ask"),
+]
+
+
+@pytest.mark.parametrize(("where", "words"), ABSENT)
+def test_a_value_that_leaves_no_row_is_named(where, words, tmp_path):
+    with open_shop(tmp_path, orders=daily_orders(100)) as tables:
+        query = compile_query(f"PREDICT COUNT(orders.*, 0, 7) > 0 {FOR} WHERE {where}", tables.schema)
+        with pytest.raises(UserError, match="DATA071: no split has a row") as caught:
+            build_labels(tables, query)
+    assert caught.value.hint.endswith(f": {words}.")
 
 
 def test_a_number_whose_square_no_double_holds_is_refused(tmp_path):

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from weft.core import Finding, Severity, Split, SplitOptions, Task, TaskType, UserError, format_time
+from weft.data.labels.absent import absent_value
 from weft.data.labels.condition import evaluate
 from weft.data.labels.layout import Layout
 from weft.data.labels.seeds import EntityScope
@@ -40,7 +41,13 @@ class Labels:
 
 
 def finish_labels(
-    task: Task, layout: Layout, table: pa.Table, query: Query | None, findings: tuple[Finding, ...] = ()
+    task: Task,
+    layout: Layout,
+    table: pa.Table,
+    query: Query | None,
+    findings: tuple[Finding, ...] = (),
+    *,
+    tables: Tables | None = None,
 ) -> Labels:
     """Count the rows of a finished table and check that it can be learned from.
 
@@ -50,6 +57,7 @@ def finish_labels(
         table: The rows.
         query: Whose target an error points at, where there is one.
         findings: What is known already.
+        tables: Where to look for the values that the query names, when a split has no row.
 
     Raises:
         UserError: ``DATA071`` when a split has no row; ``DATA097`` when a number is too large; ``PQL070``
@@ -59,13 +67,8 @@ def finish_labels(
     counts = {split.value: int(sizes.get(split.value, 0)) for split in Split}
     empty = [name for name, count in counts.items() if not count]
     if empty:
-        raise UserError(
-            "DATA071",
-            _no_row(empty),
-            "check the target, WHERE and ASSUMING and the values they name, or move the split times."
-            if len(empty) < len(counts)
-            else "check the target, WHERE and ASSUMING: a value that they name may be in no row.",
-        )
+        absent = absent_value(tables, query) if tables is not None and query is not None else ""
+        raise UserError("DATA071", _no_row(empty), _advice(empty, absent))
     _check_size(task, table)
     _check_classes(task, query, class_counts(table, task.type, Split.TRAIN))
     found = [*findings, *_straddling(task, layout)]
@@ -83,6 +86,14 @@ def _no_row(empty: list[str]) -> str:
     if len(empty) == 1:
         return f"the split {empty[0]} has no row: no entity has a label at its anchors."
     return f"the splits {' and '.join(empty)} have no row: no entity has a label at their anchors."
+
+
+def _advice(empty: list[str], absent: str) -> str:
+    if absent:
+        return f"check the target, WHERE and ASSUMING: {absent}."
+    if len(empty) == len(Split):
+        return "check the target, WHERE and ASSUMING: nobody may meet all that they ask."
+    return "check the target, WHERE and ASSUMING and the values they name, or move the split times."
 
 
 def _check_size(task: Task, table: pa.Table) -> None:

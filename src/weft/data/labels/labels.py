@@ -54,7 +54,7 @@ def build_labels(
         check_split_column(tables, query, options)
     seeds: Counter[str] = Counter()
     table = _compute(tables, query, layout, options, progress or Silent(), seeds)
-    labels = finish_labels(query.task, layout, table, query)
+    labels = finish_labels(query.task, layout, table, query, tables=tables)
     undefined = {f"{s.value}_undefined": seeds[s.value] - labels.counts[s.value] for s in Split}
     known = seeds and any(undefined.values())
     return replace(labels, counts=labels.counts | undefined) if known else labels
