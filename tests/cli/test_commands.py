@@ -285,9 +285,40 @@ def test_a_place_without_runs_is_named(weft, place):
         assert json.loads(weft("store", command, "--project", "bare", "--json")[1])["num_blobs"] == 0
 
 
+def test_the_models_of_all_runs_are_listed_with_the_run_that_made_each(weft, place):
+    assert "No models yet in" in weft("models", "--project", "modelled")[1]
+    assert json.loads(weft("models", "--project", "modelled", "--json")[1]) == {"models": []}
+    assert not (place / "modelled").exists()
+    for seed in (0, 1):
+        assert weft("fit", "shop", *QUICK, "--seed", seed, "--project", "modelled")[0] == 0
+    runs = json.loads(weft("runs", "--project", "modelled", "--json")[1])["runs"]
+    code, out, _ = weft("models", "--project", "modelled", "--json")
+    models = json.loads(out)["models"]
+    assert code == 0
+    assert [(m["name"], m["version"], m["run"]) for m in models] == [
+        ("users", 2, runs[0]["name"]),
+        ("users", 1, runs[1]["name"]),
+    ]
+    assert models[0]["metrics"] == {"auroc": runs[0]["results"]["winner"]["test"]}
+    code, out, _ = weft("models", "--project", "modelled")
+    lines = out.splitlines()
+    assert lines[0].split() == ["model", "version", "run", "test", "created"]
+    assert lines[1].split()[:4] == ["users", "2", runs[0]["name"], "auroc"]
+
+
 def test_looking_leaves_no_folder_behind(weft, place):
     (place / "looked").mkdir()
-    for words in ("runs", "runs x", "predict", "explain", "report", "store verify", "store gc", "version"):
+    for words in (
+        "runs",
+        "runs x",
+        "models",
+        "predict",
+        "explain",
+        "report",
+        "store verify",
+        "store gc",
+        "version",
+    ):
         where = () if words == "version" else ("--project", "looked")
         assert weft(*words.split(), *where)[0] == (1 if words.split()[-1] in LACKING else 0)
     assert list((place / "looked").iterdir()) == []

@@ -12,7 +12,15 @@ from weft.project.settings import FILE_NAME as SETTINGS_FILE
 from weft.project.settings import ProjectSettings, QuerySettings
 from weft.project.showcase import Showcase, make_demo
 from weft.project.start import init_project
-from weft.project.views import View, collect_garbage, links_view, runs_view, tables_view, verify_store
+from weft.project.views import (
+    View,
+    collect_garbage,
+    links_view,
+    models_view,
+    runs_view,
+    tables_view,
+    verify_store,
+)
 
 __all__ = [
     "DEFAULT_BUDGET",
@@ -35,6 +43,7 @@ __all__ = [
     "init_project",
     "links_view",
     "make_demo",
+    "models_view",
     "open_project",
     "open_run",
     "propose_queries",

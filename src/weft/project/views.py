@@ -94,20 +94,40 @@ def runs_view(folder: ProjectFolder) -> View:
             [
                 record.name,
                 record.state.value,
-                format_time(record.created_us - record.created_us % 1_000_000),
+                _second(record.created_us),
                 best.get("model", "–"),
                 f"{best['metric']} {score:.4f}" if score is not None else "–",
                 record.query,
             ]
         )
     header = ["run", "state", "created", "best", "test", "query"]
-    text = text_table(header, rows) if rows else _no_runs(folder)
+    text = text_table(header, rows) if rows else _none(folder, "runs")
     return View(text, {"runs": [to_plain(r) for r in records]})
 
 
-def _no_runs(folder: ProjectFolder) -> str:
+def models_view(folder: ProjectFolder) -> View:
+    """List the models that the runs of a project registered, by name and newest version first."""
+    models = () if folder.is_unused else folder.hub.list_models()
+    names = {} if folder.is_unused else {record.id: record.name for record in folder.hub.list_runs()}
+    rows, plain = [], []
+    for model in models:
+        run = names.get(model.run_id, "")
+        scores = ", ".join(f"{metric} {score:.4f}" for metric, score in model.metrics.items())
+        rows.append([model.name, str(model.version), run or "–", scores or "–", _second(model.created_us)])
+        plain.append({**to_plain(model), "run": run or None})
+    text = (
+        text_table(["model", "version", "run", "test", "created"], rows) if rows else _none(folder, "models")
+    )
+    return View(text, {"models": plain})
+
+
+def _second(time_us: int) -> str:
+    return format_time(time_us - time_us % 1_000_000)
+
+
+def _none(folder: ProjectFolder, things: str) -> str:
     return (
-        f"No runs yet in {folder.folder}. Start one with weft quickstart FOLDER, or name the project's "
+        f"No {things} yet in {folder.folder}. Start a run with weft quickstart FOLDER, or name the project's "
         "folder with --project."
     )
 

@@ -1,4 +1,4 @@
-"""``weft runs``, ``predict``, ``explain`` and ``report``: what a finished run can do."""
+"""``weft runs``, ``models``, ``predict``, ``explain`` and ``report``: what runs made and can do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 from weft.cli import options as opt
 from weft.cli.app import app
 from weft.cli.output import print_json, print_result
-from weft.project import ProjectFolder, open_run, runs_view
+from weft.project import ProjectFolder, models_view, open_run, runs_view
 
 
 @app.command()
@@ -31,6 +31,18 @@ def runs(
         print_json(run.to_json()) if as_json else print_result(run.text())
         return
     view = runs_view(folder)
+    print_json(view.plain) if as_json else print_result(view.text)
+
+
+@app.command()
+def models(as_json: opt.Json = False, project: opt.Here = None) -> None:
+    """List the models: each finished run registers its winner.
+
+    A model has the name of the project, or of the entity's table, and a version that is never given twice.
+
+    Example: weft models
+    """
+    view = models_view(ProjectFolder(project or "."))
     print_json(view.plain) if as_json else print_result(view.text)
 
 
