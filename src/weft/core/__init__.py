@@ -18,6 +18,7 @@ from weft.core.resources import (
 )
 from weft.core.schema import Column, Dtype, Link, Schema, Stype, Table
 from weft.core.task import METRICS, History, Split, SplitOptions, Task, TaskType
+from weft.core.threads import one_blas_thread
 from weft.core.time import (
     MICROSECONDS_PER_DAY,
     Offset,
@@ -78,6 +79,7 @@ __all__ = [
     "from_plain",
     "machine_memory_bytes",
     "missing_extra",
+    "one_blas_thread",
     "parse_duration_s",
     "parse_offset",
     "parse_size",

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from weft.core import one_blas_thread
 from weft.learn.metrics import Metric
 from weft.learn.targets import Targets
-from weft.learn.threads import one_blas_thread
 
 NUM_RESAMPLES = 1000
 _LEAST_RESAMPLES = 200

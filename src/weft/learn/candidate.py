@@ -20,13 +20,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from weft.core import InvariantError, Progress, Resources, Silent, Split, Task, UserError, from_json, to_json
+from weft.core import (
+    InvariantError,
+    Progress,
+    Resources,
+    Silent,
+    Split,
+    Task,
+    UserError,
+    from_json,
+    one_blas_thread,
+    to_json,
+)
 from weft.learn.calibration import Calibration, calibrate
 from weft.learn.metrics import get_metric
 from weft.learn.registry import get_rung, load_model
 from weft.learn.rung import Model
 from weft.learn.scoring import fallback_metric
-from weft.learn.threads import one_blas_thread
 
 CANDIDATE_FILE = "candidate.json"
 MODEL_FOLDER = "model"

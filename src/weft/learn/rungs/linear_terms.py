@@ -9,9 +9,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from weft.core import Feature, FeatureKind
+from weft.core import Feature, FeatureKind, one_blas_thread
 from weft.learn.encoder import UNKNOWN_CODE
-from weft.learn.threads import one_blas_thread
 
 _NUM_KNOTS = 33
 _MOST_CODES = 12
