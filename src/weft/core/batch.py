@@ -113,3 +113,11 @@ class Batch:
     def num_edges(self) -> int:
         """Return the number of edges of all links."""
         return sum(len(e) for e in self.edges)
+
+    @property
+    def num_bytes(self) -> int:
+        """Return the bytes that the arrays of the batch take."""
+        own = (self.seeds, self.anchors_us, self.seed_scopes, self.scope_anchors_us)
+        tables = (a for t in self.tables.values() for a in (t.rows, t.scope, t.age_us, *t.blocks.values()))
+        edges = (a for e in self.edges for a in (e.source, e.target))
+        return sum(a.nbytes for part in (own, tables, edges) for a in part)

@@ -1,3 +1,5 @@
 """The graph engine: prepared tables as a graph on disk, and time-correct neighborhoods from it."""
 
-__all__: list[str] = []
+from weft.graph.loader import Loader
+
+__all__ = ["Loader"]
