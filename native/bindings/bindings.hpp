@@ -4,3 +4,4 @@
 #include <nanobind/nanobind.h>
 
 void bind_files(nanobind::module_& m);
+void bind_topk(nanobind::module_& m);
