@@ -363,7 +363,7 @@ def test_values_that_a_run_could_not_read_are_counted_in_its_text_and_report(wef
     finally:
         (place / "weft.yaml").unlink()
     assert code == 0
-    assert "Data: users.fee: 1 of 60 values (1.7%) are not float64 and become null: row 1 'free'." in out
+    assert "Data: users.fee: 1 of 60 values (1.7%) is not float64 and becomes null: row 1 'free'." in out
     assert "1 of 60 values (1.7%)" in (place / "u.html").read_text()
 
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 import weft
-from weft.project.explanation import _tried
+from weft.project.explanation import Explanation, _tried
 from weft.project.tallies import show_table
 from weft.project.view import text_table
 
@@ -41,6 +41,22 @@ def test_an_explanation_says_how_many_rows_it_left_out():
     rows = ({"link": "a"}, {"link": "b"})
     assert _tried(rows) == "The newest row was left out"
     assert _tried((*rows, {"link": "b"})) == "Up to 2 newest rows were left out"
+
+
+def test_rows_that_move_nothing_are_not_listed():
+    def lines(*effects):
+        rows = tuple(
+            {"effect": e, "table": "t", "link": "k", "num_rows": 2, "row": {"x": 1.5}} for e in effects
+        )
+        told = Explanation("run", "users", 1, 0, "linear", None, rows)
+        return told._row_lines()
+
+    assert [line.split() for line in lines(0.25, -2e-6, 0.0)[2:4]] == [
+        ["+0.2500", "t:", "x", "1.5"],
+        ["-2e-06", "t:", "x", "1.5"],
+    ]
+    assert len(lines(0.25, -2e-6, 0.0)) == 5
+    assert lines(0.0, 1e-17)[1] == "No single row of those tried moves it."
 
 
 def test_keys_without_a_parent_are_told_once(tmp_path):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _MOST = 12
 _MOST_GROUPS = 6
+_NOISE = 1e-12
 
 
 UNITS = {
@@ -125,8 +126,11 @@ class Explanation:
         """Write the rows whose absence would change the prediction."""
         if not self.rows:
             return []
+        moved = [r for r in self.rows if abs(r["effect"]) > _NOISE]
         lines = ["", "Rows that moved it (the prediction with the row minus without it):"]
-        lines += [f"  {r['effect']:+.4f}  {r['table']}: {_row_text(r['row'])}" for r in self.rows[:_MOST]]
+        if not moved:
+            lines = ["", "No single row of those tried moves it."]
+        lines += [f"  {_signed(r['effect'])}  {r['table']}: {_row_text(r['row'])}" for r in moved[:_MOST]]
         seen = ", ".join(f"{link} {num:,}" for link, num in sorted(self._rows_by_link().items()))
         return [
             *lines,
@@ -140,7 +144,8 @@ class Explanation:
         tables = [[f"{amount:+.4f}", name] for name, amount in self.by_table().items()]
         parts = [f"<p>{html.escape(self.words)}</p>", html_table(["amount", "table"], tables)]
         parts.append(html_table(["amount", "value", "feature"], self._cells()))
-        rows = [[f"{r['effect']:+.4f}", r["table"], _row_text(r["row"])] for r in self.rows[:_MOST]]
+        moved = [r for r in self.rows if abs(r["effect"]) > _NOISE]
+        rows = [[f"{_signed(r['effect'])}", r["table"], _row_text(r["row"])] for r in moved[:_MOST]]
         if rows:
             parts.append(html_table(["effect", "table", "row"], rows))
         return "".join(parts)
@@ -216,6 +221,10 @@ def _tried(rows: tuple[dict[str, Any], ...]) -> str:
         counts[row["link"]] = counts.get(row["link"], 0) + 1
     most = max(counts.values())
     return "The newest row was left out" if most == 1 else f"Up to {most} newest rows were left out"
+
+
+def _signed(effect: float) -> str:
+    return f"{effect:+.4f}" if abs(effect) >= 0.001 else f"{effect:+.2g}"
 
 
 def _row_text(row: dict[str, Any]) -> str:

@@ -137,7 +137,7 @@ def test_what_does_not_fit_a_format_that_the_user_named_is_missing_and_counted(p
     assert tables["t"]["v"].to_pylist() == [at(2020, 1, 31), None, None, at(2020, 2, 1)]
     assert [(f.rule, f.severity) for f in info.findings] == [("unreadable_values", Severity.ALARM)]
     assert info.findings[0].evidence == (
-        "1 of 3 values (33.3%) are no times in format '%d.%m.%Y' and become null: row 2 '2020-01-31'."
+        "1 of 3 values (33.3%) is no time in format '%d.%m.%Y' and becomes null: row 2 '2020-01-31'."
     )
 
 
@@ -195,7 +195,7 @@ def test_values_are_cast_and_what_cannot_be_read_is_counted(values, dtype, expec
         (
             ["12,5", "NA", None],
             Dtype.FLOAT,
-            r"DATA064: 1 of 1 values .*(?s:.*)tables\.t\.columns\.v\.number_f",
+            r"DATA064: 1 of 1 value of t\.v is not float64.*(?s:.*)tables\.t\.columns\.v\.number_f",
         ),
         ([2, 3, 1], Dtype.BOOL, r"DATA064: 2 of 3 values of t\.v are not bool: row 1 '2'"),
         ([0.5, 1.5, 2.0], Dtype.INT, r"DATA064: 2 of 3 values of t\.v are not int64: row 1 '0\.5'"),
@@ -238,9 +238,7 @@ def test_lists_that_are_no_json_are_counted_and_stay_as_they_are(prepare):
     tables, info = prepare({"t": pa.table({"v": values})}, schema)
     assert tables["t"]["v"].to_pylist() == values
     found = [f for f in info.findings if f.rule == "unreadable_values"]
-    assert [f.evidence for f in found] == [
-        "1 values are no JSON, so whether they hold an item is not known: row 2 '[a'."
-    ]
+    assert [f.evidence for f in found] == ["1 value is no JSON, so that its items are not known: row 2 '[a'."]
 
 
 def test_vectors_of_different_lengths_are_refused(prepare):

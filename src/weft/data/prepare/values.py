@@ -32,7 +32,7 @@ def check_times(engine: Any, view: str, table: str, casts: Iterable[Cast]) -> No
             place = f"tables.{table}.columns.{cast.column.name}"
             raise UserError(
                 "DATA037",
-                f"{num_failed:,} values of {table}.{cast.column.name} are {_no_times(cast)}: "
+                f"{_values(num_failed)} of {table}.{cast.column.name} {_no_times(cast, num_failed)}: "
                 f"{_shown(engine, view, cast, str(cast.failed))}.",
                 f"mend the rows, or set {place}.time_format; what does not fit it is then missing.",
             )
@@ -54,8 +54,12 @@ def _count_failed(engine: Any, view: str, table: str, cast: Cast) -> int:
         ) from error
 
 
-def _no_times(cast: Cast) -> str:
-    return f"no times{_format_words(cast)}"
+def _values(number: int) -> str:
+    return "1 value" if number == 1 else f"{number:,} values"
+
+
+def _no_times(cast: Cast, number: int) -> str:
+    return f"{'is no time' if number == 1 else 'are no times'}{_format_words(cast)}"
 
 
 def _format_words(cast: Cast) -> str:
@@ -140,9 +144,10 @@ def count_unread(engine: Any, view: str, table: str, casts: Iterable[Cast]) -> l
 def _unread(engine: Any, view: str, table: str, cast: Cast, number: int, given: int) -> Finding:
     """Return what is said about a few unreadable values; most of a column is a mistake about the column."""
     is_time = cast.column.dtype is Dtype.TIMESTAMP
+    verb, becomes = ("is", "becomes") if number == 1 else ("are", "become")
     words = (
-        f"{number:,} of {given:,} values",
-        _no_times(cast) if is_time else f"not {cast.column.dtype.value}",
+        f"{number:,} of {_values(given)}",
+        _no_times(cast, number) if is_time else f"{verb} not {cast.column.dtype.value}",
     )
     shown = _shown(engine, view, cast, str(cast.failed))
     place = f"tables.{table}.columns.{cast.column.name}"
@@ -155,7 +160,7 @@ def _unread(engine: Any, view: str, table: str, cast: Cast, number: int, given: 
     if 2 * number > given:
         raise UserError(
             "DATA037" if is_time else "DATA064",
-            f"{words[0]} of {table}.{cast.column.name} are {words[1]}: {shown}.",
+            f"{words[0]} of {table}.{cast.column.name} {words[1]}: {shown}.",
             advice,
         )
     return Finding(
@@ -163,7 +168,7 @@ def _unread(engine: Any, view: str, table: str, cast: Cast, number: int, given: 
         Severity.ALARM,
         table,
         (cast.column.name,),
-        f"{words[0]} ({number / given:.1%}) are {words[1]} and become null: {shown}.",
+        f"{words[0]} ({number / given:.1%}) {words[1]} and {becomes} null: {shown}.",
         advice,
     )
 
@@ -179,7 +184,8 @@ def _unread_lists(engine: Any, view: str, table: str, cast: Cast) -> list[Findin
             Severity.ALARM,
             table,
             (cast.column.name,),
-            f"{number:,} values are no JSON, so whether they hold an item is not known: "
+            f"{_values(number)} {'is no JSON, so that its' if number == 1 else 'are no JSON, so that their'} "
+            "items are not known: "
             f"{_shown(engine, view, cast, unread)}.",
             "mend the rows, or set another separator for the column.",
         )
