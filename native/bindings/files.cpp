@@ -30,16 +30,17 @@ void bind_files(nb::module_& m) {
 
   m.def(
       "write_file",
-      [](const std::string& path, weft::Kind kind, std::uint64_t item_bytes, weft_bindings::In<std::uint8_t> data) {
+      [](const std::string& path, weft::Kind kind, std::uint64_t item_bytes, weft_bindings::In<std::uint8_t> data,
+         bool through) {
         const std::uint8_t* bytes = data.data();
         const std::size_t size = data.size();
         nb::gil_scoped_release released;
         weft::FileWriter writer(path, kind, item_bytes);
         writer.append(bytes, size);
-        return writer.finish();
+        return writer.finish(through);
       },
-      "path"_a, "kind"_a, "item_bytes"_a, "data"_a,
-      "Write the bytes of an array as one file of a graph; return its root checksum.");
+      "path"_a, "kind"_a, "item_bytes"_a, "data"_a, "through"_a = true,
+      "Write the bytes of an array as one file of a graph, through to the device; return its root checksum.");
   m.def(
       "check_file",
       [](const std::string& path, weft::Kind kind, std::uint64_t item_bytes, std::uint32_t root) {

@@ -32,4 +32,6 @@ NB_MODULE(_native, m) {
   });
   bind_files(m);
   bind_topk(m);
+  bind_graph(m);
+  bind_sampler(m);
 }

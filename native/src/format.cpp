@@ -92,7 +92,7 @@ void FileWriter::append(const void* data, std::size_t size) {
   }
 }
 
-std::uint32_t FileWriter::finish() {
+std::uint32_t FileWriter::finish(bool through) {
   if (block_filled_ > 0) seal_block();
   const std::uint64_t zero = 0;
   write(&zero, align8(payload_bytes_) - payload_bytes_);
@@ -108,7 +108,7 @@ std::uint32_t FileWriter::finish() {
   header.checksums_crc = crc32c(checksums_.data(), checksums_.size() * sizeof(std::uint32_t));
   header.root = root_of(header);
   // What the header vouches for is on the device before the header is.
-  if (std::fflush(file_) != 0 || ::fdatasync(::fileno(file_)) != 0) fail_write(path_);
+  if (std::fflush(file_) != 0 || (through && ::fdatasync(::fileno(file_)) != 0)) fail_write(path_);
   if (std::fseek(file_, 0, SEEK_SET) != 0) fail_write(path_);
   write(&header, sizeof(header));
   if (std::fflush(file_) != 0) fail_write(path_);

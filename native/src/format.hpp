@@ -57,8 +57,8 @@ class FileWriter {
 
   // Appends `size` bytes; any number of calls, any sizes.
   void append(const void* data, std::size_t size);
-  // Writes checksums and header and flushes to the device; returns the root checksum.
-  std::uint32_t finish();
+  // Writes checksums and header, through to the device where `through` says so; returns the root checksum.
+  std::uint32_t finish(bool through = true);
   std::uint64_t payload_bytes() const noexcept { return payload_bytes_; }
 
  private:

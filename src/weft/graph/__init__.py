@@ -1,6 +1,25 @@
 """The graph engine: prepared tables as a graph on disk, and time-correct neighborhoods from it."""
 
 from weft.graph.loader import Loader
+from weft.graph.options import ALL, Choice, SampleOptions, Strategy
+from weft.graph.sampling import Exclusion, Sampler
+from weft.graph.store import Residency, Store
 from weft.graph.topk import Seen, Similarity, TopKBlock, TopKOptions, top_k, top_k_blocks
 
-__all__ = ["Loader", "Seen", "Similarity", "TopKBlock", "TopKOptions", "top_k", "top_k_blocks"]
+__all__ = [
+    "ALL",
+    "Choice",
+    "Exclusion",
+    "Loader",
+    "Residency",
+    "SampleOptions",
+    "Sampler",
+    "Seen",
+    "Similarity",
+    "Store",
+    "Strategy",
+    "TopKBlock",
+    "TopKOptions",
+    "top_k",
+    "top_k_blocks",
+]

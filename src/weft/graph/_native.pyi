@@ -1,5 +1,6 @@
 """Kernels of the graph engine. Use weft.graph, which says what they do."""
 
+from collections.abc import Sequence
 import enum
 from typing import Annotated
 
@@ -44,9 +45,10 @@ def write_file(
     kind: Kind,
     item_bytes: int,
     data: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    through: bool = True,
 ) -> int:
     """
-    Write the bytes of an array as one file of a graph; return its root checksum.
+    Write the bytes of an array as one file of a graph, through to the device; return its root checksum.
     """
 
 def check_file(path: str, kind: Kind, item_bytes: int, root: int) -> int:
@@ -98,3 +100,106 @@ def normalize_rows(
     out: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu")],
 ) -> None:
     """Write each row divided by its Euclidean length; zeros stay."""
+
+class Graph:
+    """
+    Tables and links of a materialized graph, mapped. See weft.graph.Store.
+    """
+
+    def __init__(self) -> None: ...
+    def add_table(self, name: str, stride: int, sections: Sequence[tuple[int, int]], null_row: bytes) -> None:
+        """Add a table; sections are (offset, bytes) within a row."""
+
+    def add_table_segment(
+        self,
+        num_rows: int,
+        first_source: int,
+        origin_us: int,
+        unit_us: int,
+        rows: tuple[str, int] | None,
+        time: tuple[str, int] | None,
+        low: tuple[str, int] | None,
+        source: tuple[str, int] | None,
+    ) -> None:
+        """Add rows to the last table; files are (path, root checksum)."""
+
+    def add_link(self, name: str, child: int, parent: int) -> None:
+        """Add a link between two tables, by index."""
+
+    def add_link_segment(
+        self,
+        parent: tuple[str, int],
+        offsets: tuple[str, int],
+        children: tuple[str, int] | None,
+        parents: tuple[str, int] | None,
+    ) -> None:
+        """Add the edges of the next segment of the last link's child table."""
+
+    def finish(self) -> None:
+        """Make the graph ready for sampling."""
+
+    def make_resident(self) -> None:
+        """Copy every file into memory with huge pages."""
+
+    def gather(
+        self,
+        table: int,
+        rows: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        threads: int,
+    ) -> list[object]:
+        """Copy the values of rows; one (rows, bytes) uint8 array per section."""
+
+    def times(
+        self,
+        table: int,
+        rows: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    ) -> NDArray[numpy.int64]:
+        """Times of rows in microseconds, the least integer where there is none."""
+
+    def source_rows(
+        self,
+        table: int,
+        rows: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    ) -> NDArray[numpy.uint64]:
+        """Numbers of rows in the prepared table."""
+
+ALL: int = 4294967295
+
+class Plan:
+    """
+    The steps of a sampling, compiled for one graph. See weft.graph.SampleOptions.
+    """
+
+def make_plan(
+    graph: Graph,
+    hops: Sequence[Sequence[tuple[int, bool, int, int, int]]],
+    crossed: Sequence[int],
+    gathered: Sequence[int],
+    is_shared: bool,
+) -> Plan:
+    """
+    Make a plan of steps (link, toward_parent, choice, fanout, span_us) per hop.
+    """
+
+def sample(
+    graph: Graph,
+    plan: Plan,
+    table: int,
+    rows: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    anchors_us: Annotated[NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    excluded_links: Annotated[
+        NDArray[numpy.uint32], dict(shape=(None,), order="C", device="cpu", writable=False)
+    ],
+    excluded_rows: Annotated[
+        NDArray[numpy.uint32], dict(shape=(None,), order="C", device="cpu", writable=False)
+    ],
+    excluded_seeds: Annotated[
+        NDArray[numpy.uint32], dict(shape=(None,), order="C", device="cpu", writable=False)
+    ],
+    seed: int,
+    epoch: int,
+    threads: int,
+) -> tuple[object, object, object, object, object]:
+    """
+    Draw the neighborhoods of seeds; returns (seeds, seed_scopes, scope_anchors_us, tables, edges).
+    """

@@ -1,0 +1,66 @@
+#include <algorithm>
+#include <cstring>
+
+#include "tasks.hpp"
+#include "sampler.hpp"
+
+namespace weft {
+namespace {
+
+constexpr std::size_t kAhead = 24;          // rows in flight
+constexpr std::size_t kRowsPerTask = 4096;  // the unit that threads share
+constexpr std::size_t kLine = 64;
+
+const std::byte* find_row(const Table& table, std::uint32_t row, const TableSegment*& segment) {
+  segment = &table.segments[table.segment_of(row)];
+  return segment->rows.data() + std::uint64_t{row - segment->first_row} * table.stride;
+}
+
+void prefetch_row(const Table& table, std::uint32_t row) {
+  const TableSegment* segment;
+  const std::byte* bytes = find_row(table, row, segment);
+  for (std::size_t at = 0; at < table.stride; at += kLine) __builtin_prefetch(bytes + at);
+}
+
+// Copies of a size known to the compiler are a few instructions.
+inline void copy(std::byte* to, const std::byte* from, std::size_t size) {
+  switch (size) {
+    case 1: std::memcpy(to, from, 1); return;
+    case 4: std::memcpy(to, from, 4); return;
+    case 8: std::memcpy(to, from, 8); return;
+    case 12: std::memcpy(to, from, 12); return;
+    case 16: std::memcpy(to, from, 16); return;
+    case 32: std::memcpy(to, from, 32); return;
+    case 64: std::memcpy(to, from, 64); return;
+    case 128: std::memcpy(to, from, 128); return;
+    case 256: std::memcpy(to, from, 256); return;
+    default: std::memcpy(to, from, size);
+  }
+}
+
+}  // namespace
+
+std::vector<Buffer<std::byte>> gather(const Table& table, std::span<const std::uint32_t> rows, std::size_t threads) {
+  std::vector<Buffer<std::byte>> out;
+  for (const Section& section : table.sections) out.emplace_back(rows.size() * section.bytes);
+  if (table.sections.empty()) return out;
+  const std::size_t num_tasks = (rows.size() + kRowsPerTask - 1) / kRowsPerTask;
+  for_each_task(num_tasks, threads, [&](std::size_t task) {
+    const std::size_t first = task * kRowsPerTask;
+    const std::size_t end = std::min(rows.size(), first + kRowsPerTask);
+    for (std::size_t i = first; i < std::min(end, first + kAhead); ++i) prefetch_row(table, rows[i]);
+    for (std::size_t i = first; i < end; ++i) {
+      if (i + kAhead < end) prefetch_row(table, rows[i + kAhead]);
+      const TableSegment* segment;
+      const std::byte* bytes = find_row(table, rows[i], segment);
+      segment->rows.need(static_cast<std::uint64_t>(bytes - segment->rows.data()), table.stride);
+      for (std::size_t s = 0; s < out.size(); ++s) {
+        const Section& section = table.sections[s];
+        copy(out[s].data() + i * section.bytes, bytes + section.offset, section.bytes);
+      }
+    }
+  });
+  return out;
+}
+
+}  // namespace weft

@@ -1,0 +1,127 @@
+#include "neighborhood.hpp"
+
+#include <bit>
+
+#include "random.hpp"
+
+namespace weft {
+namespace {
+
+constexpr std::size_t kFirstEntries = std::size_t{1} << 14;
+
+}  // namespace
+
+void Neighborhood::start(ChunkResult& result, std::size_t num_scopes) {
+  result_ = &result;
+  slots_.assign(num_scopes, 0);
+  used_ = 0;
+  if (entries_.empty()) {
+    entries_.resize(kFirstEntries);
+    shift_ = 64 - static_cast<unsigned>(std::countr_zero(kFirstEntries));
+  }
+  if (++chunk_ == 0) {  // after 2^32 chunks old entries would look new
+    entries_.assign(entries_.size(), Entry{});
+    chunk_ = 1;
+  }
+}
+
+std::uint64_t Neighborhood::key_of(std::uint32_t table, std::uint32_t scope, std::uint32_t row) noexcept {
+  // Scopes of a chunk and tables of a schema are few: 2^14 and 2^18 at most, which Sampler checks.
+  return std::uint64_t{row} | std::uint64_t{table} << 32 | std::uint64_t{scope} << 50;
+}
+
+std::size_t Neighborhood::home(std::uint64_t key) const noexcept {
+  return static_cast<std::size_t>(mix(key) >> shift_);
+}
+
+void Neighborhood::reserve(std::size_t more) {
+  if ((used_ + more) * 2 <= entries_.size()) return;
+  const std::size_t wanted = std::bit_ceil((used_ + more) * 2 + 1);
+  std::vector<Entry> old(wanted);
+  old.swap(entries_);
+  shift_ = 64 - static_cast<unsigned>(std::countr_zero(wanted));
+  for (const Entry& entry : old) {
+    if (entry.chunk != chunk_) continue;
+    std::size_t at = home(entry.key);
+    while (entries_[at].chunk == chunk_) at = (at + 1) & (wanted - 1);
+    entries_[at] = entry;
+  }
+}
+
+std::uint32_t Neighborhood::insert(std::uint32_t table, std::uint32_t scope, std::uint32_t row, std::int64_t age_us) {
+  reserve(1);
+  const std::uint64_t key = key_of(table, scope, row);
+  std::size_t at = home(key);
+  for (;; at = (at + 1) & (entries_.size() - 1)) {
+    if (entries_[at].chunk != chunk_) break;
+    if (entries_[at].key == key) return entries_[at].position;
+  }
+  ChunkRows& rows = result_->tables[table];
+  const auto position = static_cast<std::uint32_t>(rows.row.size());
+  entries_[at] = {key, position, chunk_};
+  ++used_;
+  rows.row.push_back(row);
+  rows.scope.push_back(scope);
+  rows.slot.push_back(slots_[scope]++);
+  rows.age_us.push_back(age_us);
+  return position;
+}
+
+void Neighborhood::add(std::uint32_t table, std::uint32_t edge_kind, std::uint32_t first_target,
+                       std::span<const Ask> asks, const Scopes& scopes, const Reached& reached) {
+  const std::size_t total = reached.row.size();
+  reserve(total);
+  const std::size_t mask = entries_.size() - 1;
+  homes_.resize(total);
+  for (std::size_t i = 0, j = 0; i < asks.size(); ++i) {
+    for (std::uint32_t k = 0; k < reached.count[i]; ++k, ++j) {
+      homes_[j] = &entries_[home(key_of(table, asks[i].scope, reached.row[j]))];
+      __builtin_prefetch(homes_[j], 1);
+    }
+  }
+  ChunkRows& rows = result_->tables[table];
+  ChunkEdges& edges = result_->kinds[edge_kind];
+  const std::size_t before = rows.row.size();
+  std::uint32_t* row = rows.row.grow(total);
+  std::uint32_t* scope_of = rows.scope.grow(total);
+  std::uint32_t* slot = rows.slot.grow(total);
+  std::int64_t* age = rows.age_us.grow(total);
+  std::uint32_t* source = edges.source.grow(total);
+  std::uint32_t* target = edges.target.grow(total);
+  std::size_t added = 0;
+  for (std::size_t i = 0, j = 0; i < asks.size(); ++i) {
+    const std::uint32_t scope = asks[i].scope;
+    const std::int64_t anchor = scopes.anchor_us(scope);
+    for (std::uint32_t k = 0; k < reached.count[i]; ++k, ++j) {
+      const std::uint64_t key = key_of(table, scope, reached.row[j]);
+      Entry* entry = homes_[j];
+      while (entry->chunk == chunk_ && entry->key != key) {
+        entry = entry == &entries_[mask] ? entries_.data() : entry + 1;
+      }
+      if (entry->chunk != chunk_) {
+        *entry = {key, static_cast<std::uint32_t>(before + added), chunk_};
+        row[added] = reached.row[j];
+        scope_of[added] = scope;
+        slot[added] = slots_[scope]++;
+        age[added] = reached.time_us[j] == kNoTime ? kNoTime : anchor - reached.time_us[j];
+        ++added;
+      }
+      source[j] = entry->position;
+      target[j] = first_target + static_cast<std::uint32_t>(i);
+    }
+  }
+  used_ += added;
+  rows.row.commit(added);
+  rows.scope.commit(added);
+  rows.slot.commit(added);
+  rows.age_us.commit(added);
+  edges.source.commit(total);
+  edges.target.commit(total);
+}
+
+void Neighborhood::end_hop() {
+  for (ChunkRows& rows : result_->tables) rows.end.push_back(static_cast<std::uint32_t>(rows.row.size()));
+  for (ChunkEdges& edges : result_->kinds) edges.end.push_back(static_cast<std::uint32_t>(edges.source.size()));
+}
+
+}  // namespace weft

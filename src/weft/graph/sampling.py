@@ -1,0 +1,198 @@
+"""Time-correct neighborhoods of seeds, as batches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from weft.core import Batch, BatchEdges, BatchRows, Scope, Toward, UserError
+from weft.graph import _native
+from weft.graph.layout import Layout
+from weft.graph.options import ALL, Choice, SampleOptions
+from weft.graph.store import Store, blocks_of
+
+Array = np.ndarray[Any, Any]
+_CHOICES = {Choice.LAST: 0, Choice.UNIFORM: 1, Choice.WINDOW: 2, Choice.RECENT_WEIGHTED: 3}
+_Step = tuple[int, bool, int, int, int]
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Edges that must not be walked, in neither direction: those that are being predicted.
+
+    Attributes:
+        link: Name of the link.
+        child_rows: The child rows of the edges, shape ``(n,)``.
+        seeds: Index of the seed that must not walk each edge, shape ``(n,)``; ``None``: no seed may.
+    """
+
+    link: str
+    child_rows: Sequence[int] | Array
+    seeds: Sequence[int] | Array | None = None
+
+
+class Sampler:
+    """Draws the neighborhoods of seeds from a store, as its options say.
+
+    The same store, options, seeds and epoch give the same bytes whatever the number of threads. Unless
+    seeds share (`Scope.SHARED`) they do not influence each other: the neighborhood of a seed depends on its
+    row, its anchor, the options and the epoch. May be used from several threads at once.
+
+    Args:
+        store: The graph.
+        options: Hops, fanouts, strategies.
+        threads: For one call of `sample`; all cores by default.
+
+    Raises:
+        UserError: ``GRAPH042`` when options name tables or links that the graph lacks.
+    """
+
+    def __init__(self, store: Store, options: SampleOptions, *, threads: int | None = None) -> None:
+        self.store = store
+        self.options = options
+        self.threads = threads or len(os.sched_getaffinity(0))
+        layout = store.layout
+        _check_names(layout, options)
+        steps = [list(_steps(layout, options, hop)) for hop in range(len(options.fanouts))]
+        gathered = [
+            i for i, t in enumerate(layout.tables) if options.columns is None or t.name in options.columns
+        ]
+        crossed = [store.index(name) for name in options.crossed]
+        self._plan = _native.make_plan(store.native, steps, crossed, gathered, options.scope is Scope.SHARED)
+        self._gathered = frozenset(gathered)
+
+    def sample(
+        self,
+        table: str,
+        rows: Sequence[int] | Array,
+        anchors_us: Sequence[int] | Array,
+        *,
+        epoch: int = 0,
+        exclude: Sequence[Exclusion] = (),
+    ) -> Batch:
+        """Draw the neighborhoods of seeds.
+
+        Args:
+            table: Table of the seeds.
+            rows: Their row numbers, shape ``(n,)``.
+            anchors_us: Their anchor times, microseconds UTC, shape ``(n,)``. A row at exactly its anchor is
+                visible; a seed that is itself later is in the batch without values and without age.
+            epoch: Other epochs draw other neighbors where chance decides.
+            exclude: Edges not to walk.
+
+        Raises:
+            UserError: ``GRAPH040`` for rows that the table lacks, ``GRAPH041`` for a sample too large for one
+                batch, ``GRAPH042`` for seeds that do not fit, ``GRAPH004`` for a damaged block.
+        """
+        seeds = self.store._checked(rows)
+        anchors = np.ascontiguousarray(anchors_us, np.int64)
+        if seeds.shape != anchors.shape or seeds.ndim != 1:
+            raise UserError(
+                "GRAPH042",
+                f"there are {seeds.size} seeds and {anchors.size} anchor times.",
+                "give one anchor time per seed.",
+            )
+        links, child_rows, of_seeds = _excluded(self.store.layout, exclude, len(seeds))
+        drawn = _native.sample(
+            self.store.native,
+            self._plan,
+            self.store.index(table),
+            seeds,
+            anchors,
+            links,
+            child_rows,
+            of_seeds,
+            self.options.seed,
+            epoch,
+            self.threads,
+        )
+        return self._batch(table, anchors, drawn)
+
+    def _batch(self, table: str, anchors: Array, drawn: Any) -> Batch:
+        positions, seed_scopes, scope_anchors, tables, edges = drawn
+        layout = self.store.layout
+        return Batch(
+            seed_table=table,
+            seeds=positions,
+            anchors_us=anchors,
+            seed_scopes=seed_scopes,
+            scope_anchors_us=scope_anchors,
+            scope=self.options.scope,
+            tables=dict(self._rows(tables)),
+            edges=tuple(
+                BatchEdges(
+                    layout.links[link].name,
+                    Toward.PARENT if toward_parent else Toward.CHILDREN,
+                    source,
+                    target,
+                    tuple(per_hop),
+                )
+                for link, toward_parent, source, target, per_hop in edges
+            ),
+        )
+
+    def _rows(self, tables: Sequence[Any]) -> Iterator[tuple[str, BatchRows]]:
+        for index, (layout, drawn) in enumerate(zip(self.store.layout.tables, tables, strict=True)):
+            if drawn is not None:
+                rows, scopes, age_us, per_hop, sections = drawn
+                blocks = blocks_of(layout, sections) if index in self._gathered else {}
+                yield layout.name, BatchRows(rows, scopes, age_us, blocks, tuple(per_hop))
+
+
+def _check_names(layout: Layout, options: SampleOptions) -> None:
+    links = [k.name for k in layout.links]
+    named: list[Any] = [k for hop in options.fanouts if isinstance(hop, Mapping) for k in hop]
+    for key in [*named, *options.strategies]:
+        name = key[0] if isinstance(key, tuple) else key
+        if name != "*" and name not in links:
+            raise UserError("GRAPH042", f"there is no link '{name}'.", f"choose one of {', '.join(links)}.")
+    tables = [t.name for t in layout.tables]
+    for name in (*options.crossed, *(options.columns or ())):
+        if name not in tables:
+            raise UserError("GRAPH042", f"there is no table '{name}'.", f"choose one of {', '.join(tables)}.")
+
+
+def _steps(layout: Layout, options: SampleOptions, hop: int) -> Iterator[_Step]:
+    """Yield the steps of a hop: toward parents first, links in the order of the layout."""
+    for toward in (Toward.PARENT, Toward.CHILDREN):
+        for index, link in enumerate(layout.links):
+            fanout = options.fanout(hop, link.name, toward)
+            if fanout == 0:
+                continue
+            strategy = options.strategies.get(link.name, options.strategy)
+            kept = _native.ALL if fanout == ALL else fanout
+            yield index, toward is Toward.PARENT, _CHOICES[strategy.choice], kept, strategy.span_us
+
+
+def _excluded(layout: Layout, exclude: Sequence[Exclusion], num_seeds: int) -> tuple[Array, Array, Array]:
+    links, rows, seeds = [], [], []
+    names = [k.name for k in layout.links]
+    for one in exclude:
+        if one.link not in names:
+            raise UserError(
+                "GRAPH042", f"there is no link '{one.link}'.", f"choose one of {', '.join(names)}."
+            )
+        child_rows = Store._checked(one.child_rows)
+        of_seeds = np.full(len(child_rows), _native.ALL, np.uint32)
+        if one.seeds is not None:
+            of_seeds = Store._checked(one.seeds)
+        if len(of_seeds) != len(child_rows) or (one.seeds is not None and np.any(of_seeds >= num_seeds)):
+            raise UserError(
+                "GRAPH042",
+                f"the exclusion of '{one.link}' names {len(child_rows)} rows and {len(of_seeds)} seeds, "
+                f"of {num_seeds}.",
+                "give the index of one seed per row, or none at all.",
+            )
+        links.append(np.full(len(child_rows), names.index(one.link), np.uint32))
+        rows.append(child_rows)
+        seeds.append(of_seeds)
+    empty = np.empty(0, np.uint32)
+    return (
+        np.concatenate(links) if links else empty,
+        np.concatenate(rows) if rows else empty,
+        np.concatenate(seeds) if seeds else empty,
+    )

@@ -1,0 +1,225 @@
+"""An opened graph: rows, their values and times, and what sampling walks on."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from weft.core import Progress, Silent, UserError
+from weft.graph import _native
+from weft.graph.files import files_of
+from weft.graph.layout import File, Layout, LinkLayout, Storage, TableLayout, TableSegment
+from weft.graph.manifest import graph_digest, read_manifest
+
+Array = np.ndarray[Any, Any]
+NULLS: Mapping[Storage, Any] = {
+    Storage.INT64: np.int64(np.iinfo(np.int64).min),
+    Storage.FLOAT64: np.float64("nan"),
+    Storage.FLOAT32: np.float32("nan"),
+    Storage.INT32: np.int32(-1),
+    Storage.UINT8: np.uint8(255),
+}
+
+
+class Residency(enum.StrEnum):
+    """Where the pages of an opened graph are.
+
+    ``MAPPED``: in the system's cache, shared by all processes, read when first touched; a graph may be larger
+    than memory. ``RESIDENT``: copied into memory of this process, in huge pages where the system has them.
+    """
+
+    MAPPED = "mapped"
+    RESIDENT = "resident"
+
+
+class Store:
+    """A materialized graph, open for reading by any number of threads.
+
+    Opening maps files and reads their headers; nothing else is read. Blocks are checked when they are first
+    needed, so damage may show up in a later call as ``GRAPH004``.
+
+    Args:
+        directory: What `materialize` wrote.
+        residency: Mapped, or copied into memory.
+
+    Raises:
+        UserError: ``GRAPH001`` … ``GRAPH008`` for a folder that is no graph, is damaged or newer.
+        UnavailableError: ``GRAPH011`` when there is no memory for a resident copy.
+
+    Example:
+        >>> store = Store(directory)                                        # doctest: +SKIP
+        >>> store.values("users", [0, 1])["age"]                            # doctest: +SKIP
+        array([31., 48.], dtype=float32)
+    """
+
+    def __init__(self, directory: Path | str, *, residency: Residency = Residency.MAPPED) -> None:
+        self.directory = Path(directory)
+        self.layout: Layout = read_manifest(self.directory)
+        self.digest = graph_digest(self.directory)
+        self.native = _open(self.directory, self.layout)
+        if residency is Residency.RESIDENT:
+            self.native.make_resident()
+        self._table_index = {t.name: i for i, t in enumerate(self.layout.tables)}
+        self._dictionaries: dict[tuple[str, str], pa.Array] = {}
+
+    def table(self, name: str) -> TableLayout:
+        """Return the layout of a table.
+
+        Raises:
+            UserError: ``GRAPH042`` when there is none of this name.
+        """
+        return self.layout.tables[self.index(name)]
+
+    def index(self, table: str) -> int:
+        """Return the position of a table in the layout."""
+        if table not in self._table_index:
+            names = ", ".join(self._table_index)
+            raise UserError("GRAPH042", f"there is no table '{table}'.", f"choose one of {names}.")
+        return self._table_index[table]
+
+    def values(self, table: str, rows: Sequence[int] | Array, *, threads: int = 1) -> dict[str, Array]:
+        """Return the packed values of rows, column by column.
+
+        Returns:
+            Column → array ``(n,)``, or ``(n, dimension)`` for vectors, in the storage of the column.
+        """
+        layout = self.table(table)
+        sections = self.native.gather(self.index(table), self._checked(rows), threads)
+        blocks = blocks_of(layout, sections)
+        return {c.name: column_of(layout, blocks, c.name) for c in layout.columns}
+
+    def times_us(self, table: str, rows: Sequence[int] | Array) -> Array:
+        """Return the times of rows in microseconds UTC, the least integer for a row without time."""
+        return self.native.times(self.index(table), self._checked(rows))
+
+    def source_rows(self, table: str, rows: Sequence[int] | Array) -> Array:
+        """Return the numbers that rows have in the prepared table, shape ``(n,)``, uint64."""
+        return self.native.source_rows(self.index(table), self._checked(rows))
+
+    def dictionary(self, table: str, column: str) -> pa.Array:
+        """Return the distinct values of a column of codes, by code."""
+        packed = self.table(table).column(column)
+        if packed is None or packed.dictionary is None:
+            raise UserError(
+                "GRAPH042",
+                f"column '{column}' of '{table}' is not stored as codes.",
+                "ask for its values instead.",
+            )
+        if (table, column) not in self._dictionaries:
+            self._dictionaries[table, column] = _read_dictionary(self.directory / packed.dictionary)
+        return self._dictionaries[table, column]
+
+    def verify(self, progress: Progress | None = None) -> int:
+        """Read every file and check every block; return the number of bytes checked.
+
+        Raises:
+            UserError: ``GRAPH004`` that names the first damaged file and block.
+        """
+        files = list(files_of(self.layout))
+        total = 0
+        for done, (file, kind, item_bytes) in enumerate(files):
+            (progress or Silent()).update(done, len(files), file.path)
+            total += _native.check_file(str(self.directory / file.path), kind, item_bytes, file.root)
+        (progress or Silent()).update(len(files), len(files))
+        return total
+
+    @staticmethod
+    def _checked(rows: Sequence[int] | Array) -> Array:
+        given = np.asarray(rows)
+        if given.size and (given.dtype.kind not in "iu" or given.min() < 0 or given.max() > 0xFFFFFFFF):
+            raise UserError("GRAPH040", "row numbers are integers from 0 on.", "look rows up by their keys.")
+        return np.ascontiguousarray(given, np.uint32)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+
+def blocks_of(layout: TableLayout, sections: Sequence[Any]) -> dict[str, Array]:
+    """View gathered sections, uint8 ``(n, bytes)``, as arrays ``(n, width)`` of their storage."""
+    return {
+        s.storage.value: raw.view(s.storage.value) for s, raw in zip(layout.sections, sections, strict=True)
+    }
+
+
+def column_of(layout: TableLayout, blocks: Mapping[str, Array], name: str) -> Array:
+    """Return a view of one column of gathered blocks: ``(n,)``, or ``(n, dimension)`` for a vector."""
+    packed = layout.column(name)
+    if packed is None:
+        raise UserError(
+            "GRAPH042",
+            f"column '{name}' of '{layout.name}' is not packed.",
+            f"choose one of {', '.join(c.name for c in layout.columns)}.",
+        )
+    block = blocks[packed.storage.value]
+    if packed.width == 1 and packed.dtype.value != "list<float32>":
+        return block[:, packed.position]
+    return block[:, packed.position : packed.position + packed.width]
+
+
+def _open(directory: Path, layout: Layout) -> _native.Graph:
+    graph = _native.Graph()
+    for table in layout.tables:
+        sections = [(s.offset, s.width * NULLS[s.storage].itemsize) for s in table.sections]
+        graph.add_table(table.name, table.stride, sections, _null_row(table))
+        for segment in table.segments:
+            _add_segment(graph, directory, segment)
+    index = {t.name: i for i, t in enumerate(layout.tables)}
+    for link in layout.links:
+        graph.add_link(link.name, index[link.child], index[link.parent])
+        _add_edges(graph, directory, link)
+    graph.finish()
+    return graph
+
+
+def _null_row(table: TableLayout) -> bytes:
+    row = bytearray(table.stride)
+    for section in table.sections:
+        values = np.full(section.width, NULLS[section.storage]).tobytes()
+        row[section.offset : section.offset + len(values)] = values
+    return bytes(row)
+
+
+def _add_segment(graph: _native.Graph, directory: Path, segment: TableSegment) -> None:
+    codes = segment.codes
+    graph.add_table_segment(
+        num_rows=segment.num_rows,
+        first_source=segment.first_source,
+        origin_us=codes.origin_us if codes else 0,
+        unit_us=codes.unit_us if codes else 1,
+        rows=_named(directory, segment.rows),
+        time=_named(directory, segment.time),
+        low=_named(directory, segment.low),
+        source=_named(directory, segment.source),
+    )
+
+
+def _add_edges(graph: _native.Graph, directory: Path, link: LinkLayout) -> None:
+    for segment in link.segments:
+        graph.add_link_segment(
+            parent=_named(directory, segment.parent),
+            offsets=_named(directory, segment.offsets),
+            children=_named(directory, segment.children),
+            parents=_named(directory, segment.parents),
+        )
+
+
+def _named(directory: Path, file: File | None) -> Any:
+    return None if file is None else (str(directory / file.path), file.root)
+
+
+def _read_dictionary(path: Path) -> pa.Array:
+    with pa.memory_map(str(path)) as source:
+        table = pa.ipc.open_file(source).read_all()
+    column = table.column("value").combine_chunks()
+    return column if isinstance(column, pa.Array) else pa.concat_arrays(column.chunks)
