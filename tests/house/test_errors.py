@@ -14,7 +14,7 @@ def codes_in_source() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and CODE.match(node.value):
                 found.add(node.value)
-    for path in (ROOT / "native" / "src").glob("*.[ch]pp"):
+    for path in (ROOT / "native").glob("[sb]*/*.[ch]pp"):
         found |= set(re.findall(r'"(GRAPH\d{3})"', path.read_text()))
     return found
 
