@@ -3,6 +3,7 @@
 
 #include <nanobind/nanobind.h>
 
+void bind_checksum(nanobind::module_& m);
 void bind_files(nanobind::module_& m);
 void bind_topk(nanobind::module_& m);
 void bind_graph(nanobind::module_& m);

@@ -30,6 +30,7 @@ NB_MODULE(_native, m) {
       raise(error);
     }
   });
+  bind_checksum(m);
   bind_files(m);
   bind_topk(m);
   bind_graph(m);

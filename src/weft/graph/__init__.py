@@ -5,6 +5,7 @@ from weft.graph.options import ALL, Choice, SampleOptions, Strategy
 from weft.graph.sampling import Exclusion, Sampler
 from weft.graph.store import Residency, Store
 from weft.graph.topk import Seen, Similarity, TopKBlock, TopKOptions, top_k, top_k_blocks
+from weft.graph.wire import decode_batch, encode_batch
 
 __all__ = [
     "ALL",
@@ -20,6 +21,8 @@ __all__ = [
     "Strategy",
     "TopKBlock",
     "TopKOptions",
+    "decode_batch",
+    "encode_batch",
     "top_k",
     "top_k_blocks",
 ]

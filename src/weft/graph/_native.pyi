@@ -7,6 +7,14 @@ from typing import Annotated
 import numpy
 from numpy.typing import NDArray
 
+def crc32c(
+    data: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    seed: int = 0,
+) -> int:
+    """
+    Return the CRC-32C of the bytes of an array; seed continues an earlier one.
+    """
+
 class Kind(enum.Enum):
     """What a file of a graph holds."""
 
