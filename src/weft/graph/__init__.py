@@ -1,5 +1,6 @@
 """The graph engine: prepared tables as a graph on disk, and time-correct neighborhoods from it."""
 
+from weft.graph.cache import BatchCache, batch_key
 from weft.graph.loader import Loader
 from weft.graph.options import ALL, Choice, SampleOptions, Strategy
 from weft.graph.sampling import Exclusion, Sampler
@@ -9,6 +10,7 @@ from weft.graph.wire import decode_batch, encode_batch
 
 __all__ = [
     "ALL",
+    "BatchCache",
     "Choice",
     "Exclusion",
     "Loader",
@@ -21,6 +23,7 @@ __all__ = [
     "Strategy",
     "TopKBlock",
     "TopKOptions",
+    "batch_key",
     "decode_batch",
     "encode_batch",
     "top_k",
