@@ -70,7 +70,7 @@ class Growing {
  private:
   void reserve_for(std::size_t count) {
     if (size_ + count <= buffer_.size()) return;
-    std::size_t wanted = buffer_.size() < 64 ? 64 : buffer_.size() * 2;
+    std::size_t wanted = buffer_.size() < 1024 ? 1024 : buffer_.size() * 2;
     if (wanted < size_ + count) wanted = size_ + count;
     Buffer<T> larger(wanted);
     for (std::size_t i = 0; i < size_; ++i) larger[i] = buffer_[i];

@@ -169,6 +169,9 @@ MappedFile::MappedFile(const std::string& path, Kind kind, std::uint64_t item_by
     const std::size_t num_words = num_blocks / 64 + 1;
     checked_ = std::make_unique<std::atomic<std::uint64_t>[]>(num_words);
     ::madvise(mapping, size, MADV_RANDOM);
+#ifdef MADV_HUGEPAGE
+    ::madvise(mapping, size, MADV_HUGEPAGE);  // heeded where the file system can
+#endif
   } catch (...) {
     release();
     throw;

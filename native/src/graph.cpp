@@ -8,7 +8,7 @@ namespace weft {
 
 Limit TableSegment::limit(std::int64_t anchor_us) const noexcept {
   constexpr std::uint32_t kLast = std::numeric_limits<std::uint32_t>::max();
-  if (anchor_us < origin_us) return {0, 0};
+  if (!time || anchor_us < origin_us) return {0, 0};
   // Anchor and origin may lie further apart than a signed difference holds.
   const std::uint64_t distance = static_cast<std::uint64_t>(anchor_us) - static_cast<std::uint64_t>(origin_us);
   const std::uint64_t steps = distance / static_cast<std::uint64_t>(unit_us);

@@ -1,5 +1,6 @@
 #include "neighborhood.hpp"
 
+#include <algorithm>
 #include <bit>
 
 #include "random.hpp"
@@ -7,18 +8,19 @@
 namespace weft {
 namespace {
 
-constexpr std::size_t kFirstEntries = std::size_t{1} << 14;
+// A table that fits the first cache is worth growing now and then.
+constexpr std::size_t kFirstEntries = std::size_t{1} << 11;
 
 }  // namespace
 
 void Neighborhood::start(ChunkResult& result, std::size_t num_scopes) {
   result_ = &result;
   slots_.assign(num_scopes, 0);
+  if (entries_.empty()) entries_.resize(kFirstEntries);
+  // Chunks of one sampling are alike: start with room for what the last one held.
+  capacity_ = std::min(entries_.size(), std::max(kFirstEntries, std::bit_ceil(used_ * 4 + 1)));
+  shift_ = 64 - static_cast<unsigned>(std::countr_zero(capacity_));
   used_ = 0;
-  if (entries_.empty()) {
-    entries_.resize(kFirstEntries);
-    shift_ = 64 - static_cast<unsigned>(std::countr_zero(kFirstEntries));
-  }
   if (++chunk_ == 0) {  // after 2^32 chunks old entries would look new
     entries_.assign(entries_.size(), Entry{});
     chunk_ = 1;
@@ -35,15 +37,19 @@ std::size_t Neighborhood::home(std::uint64_t key) const noexcept {
 }
 
 void Neighborhood::reserve(std::size_t more) {
-  if ((used_ + more) * 2 <= entries_.size()) return;
-  const std::size_t wanted = std::bit_ceil((used_ + more) * 2 + 1);
-  std::vector<Entry> old(wanted);
-  old.swap(entries_);
-  shift_ = 64 - static_cast<unsigned>(std::countr_zero(wanted));
-  for (const Entry& entry : old) {
-    if (entry.chunk != chunk_) continue;
+  if ((used_ + more) * 3 <= capacity_ * 2) return;
+  std::vector<Entry> held;
+  held.reserve(used_);
+  for (std::size_t i = 0; i < capacity_; ++i) {
+    if (entries_[i].chunk == chunk_) held.push_back(entries_[i]);
+    entries_[i].chunk = 0;
+  }
+  capacity_ = std::bit_ceil((used_ + more) * 2 + 1);
+  if (entries_.size() < capacity_) entries_.resize(capacity_);
+  shift_ = 64 - static_cast<unsigned>(std::countr_zero(capacity_));
+  for (const Entry& entry : held) {
     std::size_t at = home(entry.key);
-    while (entries_[at].chunk == chunk_) at = (at + 1) & (wanted - 1);
+    while (entries_[at].chunk == chunk_) at = (at + 1) & (capacity_ - 1);
     entries_[at] = entry;
   }
 }
@@ -52,7 +58,7 @@ std::uint32_t Neighborhood::insert(std::uint32_t table, std::uint32_t scope, std
   reserve(1);
   const std::uint64_t key = key_of(table, scope, row);
   std::size_t at = home(key);
-  for (;; at = (at + 1) & (entries_.size() - 1)) {
+  for (;; at = (at + 1) & (capacity_ - 1)) {
     if (entries_[at].chunk != chunk_) break;
     if (entries_[at].key == key) return entries_[at].position;
   }
@@ -71,7 +77,7 @@ void Neighborhood::add(std::uint32_t table, std::uint32_t edge_kind, std::uint32
                        std::span<const Ask> asks, const Scopes& scopes, const Reached& reached) {
   const std::size_t total = reached.row.size();
   reserve(total);
-  const std::size_t mask = entries_.size() - 1;
+  const std::size_t mask = capacity_ - 1;
   homes_.resize(total);
   for (std::size_t i = 0, j = 0; i < asks.size(); ++i) {
     for (std::uint32_t k = 0; k < reached.count[i]; ++k, ++j) {

@@ -62,8 +62,9 @@ class Neighborhood {
 
   ChunkResult* result_ = nullptr;
   std::vector<std::uint32_t> slots_;  // rows per scope
-  std::vector<Entry> entries_;
+  std::vector<Entry> entries_;  // the first `capacity_` serve the present chunk
   std::vector<Entry*> homes_;
+  std::size_t capacity_ = 0;
   std::size_t used_ = 0;
   std::uint32_t chunk_ = 0;
   unsigned shift_ = 64;

@@ -163,29 +163,32 @@ Division divide(const Seeds& seeds, bool is_shared) {
   Division out;
   const std::size_t count = seeds.rows.size();
   out.scope_of_seed.resize(count);
-  if (!is_shared) {
-    out.anchors_us.assign(seeds.anchors_us.begin(), seeds.anchors_us.end());
-    for (std::size_t i = 0; i < count; ++i) {
-      if (i % kChunkSeeds == 0) {
-        out.first_scope.push_back(static_cast<std::uint32_t>(i));
-        out.seeds_of_chunk.emplace_back();
-      }
-      out.scope_of_seed[i] = static_cast<std::uint32_t>(i);
-      out.seeds_of_chunk.back().push_back(static_cast<std::uint32_t>(i));
+  std::vector<std::uint32_t> seeds_in_scope;
+  std::unordered_map<std::int64_t, std::uint32_t> scope_by_anchor;
+  for (std::size_t i = 0; i < count; ++i) {
+    auto scope = static_cast<std::uint32_t>(out.anchors_us.size());
+    if (is_shared) scope = scope_by_anchor.try_emplace(seeds.anchors_us[i], scope).first->second;
+    if (scope == out.anchors_us.size()) {
+      out.anchors_us.push_back(seeds.anchors_us[i]);
+      seeds_in_scope.push_back(0);
     }
-  } else {
-    std::unordered_map<std::int64_t, std::uint32_t> scope_by_anchor;
-    for (std::size_t i = 0; i < count; ++i) {
-      const auto [found, is_new] = scope_by_anchor.try_emplace(
-          seeds.anchors_us[i], static_cast<std::uint32_t>(out.anchors_us.size()));
-      if (is_new) {
-        out.first_scope.push_back(found->second);
-        out.anchors_us.push_back(seeds.anchors_us[i]);
-        out.seeds_of_chunk.emplace_back();
-      }
-      out.scope_of_seed[i] = found->second;
-      out.seeds_of_chunk[found->second].push_back(static_cast<std::uint32_t>(i));
+    out.scope_of_seed[i] = scope;
+    ++seeds_in_scope[scope];
+  }
+  // A chunk takes whole scopes, in order, while it has few seeds.
+  std::vector<std::uint32_t> chunk_of_scope(out.anchors_us.size());
+  std::size_t in_chunk = kChunkSeeds;
+  for (std::uint32_t scope = 0; scope < seeds_in_scope.size(); ++scope) {
+    if (in_chunk + seeds_in_scope[scope] > kChunkSeeds) {
+      out.first_scope.push_back(scope);
+      out.seeds_of_chunk.emplace_back();
+      in_chunk = 0;
     }
+    in_chunk += seeds_in_scope[scope];
+    chunk_of_scope[scope] = static_cast<std::uint32_t>(out.seeds_of_chunk.size() - 1);
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    out.seeds_of_chunk[chunk_of_scope[out.scope_of_seed[i]]].push_back(static_cast<std::uint32_t>(i));
   }
   out.first_scope.push_back(static_cast<std::uint32_t>(out.anchors_us.size()));
   return out;
