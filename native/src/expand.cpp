@@ -332,6 +332,15 @@ void expand_to_children(const Graph& graph, std::uint32_t link_index, const Stra
   }
 }
 
+void expand(const Graph& graph, const Step& step, std::span<const Ask> asks, const Scopes& scopes,
+            const Exclusions& exclusions, std::uint32_t first_scope, Reached& out) {
+  if (step.toward_parent) {
+    expand_to_parent(graph, step.link, asks, scopes, exclusions, first_scope, out);
+  } else {
+    expand_to_children(graph, step.link, step.strategy, asks, scopes, exclusions, first_scope, out);
+  }
+}
+
 void Exclusions::add(const Graph& graph, std::uint32_t link, std::uint32_t child_row, std::uint32_t scope) {
   const Link& found = graph.links[link];
   graph.check_row(found.child, child_row);

@@ -13,6 +13,13 @@
 
 namespace weft {
 
+// Walk one link from the rows that the hop before reached.
+struct Step {
+  std::uint32_t link = 0;
+  bool toward_parent = false;
+  Strategy strategy;
+};
+
 // A row to expand, on behalf of a scope: the anchor that it must not look past.
 struct Ask {
   std::uint32_t row;
@@ -81,5 +88,9 @@ void expand_to_parent(const Graph& graph, std::uint32_t link, std::span<const As
 // O(log degree) per ask to find what is visible, O(fanout) to take it. Errors: GRAPH004.
 void expand_to_children(const Graph& graph, std::uint32_t link, const Strategy& strategy, std::span<const Ask> asks,
                         const Scopes& scopes, const Exclusions& exclusions, std::uint32_t first_scope, Reached& out);
+
+// Either of the two, as the step says.
+void expand(const Graph& graph, const Step& step, std::span<const Ask> asks, const Scopes& scopes,
+            const Exclusions& exclusions, std::uint32_t first_scope, Reached& out);
 
 }  // namespace weft

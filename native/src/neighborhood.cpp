@@ -74,7 +74,8 @@ std::uint32_t Neighborhood::insert(std::uint32_t table, std::uint32_t scope, std
 }
 
 void Neighborhood::add(std::uint32_t table, std::uint32_t edge_kind, std::uint32_t first_target,
-                       std::span<const Ask> asks, const Scopes& scopes, const Reached& reached) {
+                       std::span<const Ask> asks, std::span<const std::int64_t> anchors_us,
+                       const Reached& reached) {
   const std::size_t total = reached.row.size();
   reserve(total);
   const std::size_t mask = capacity_ - 1;
@@ -97,7 +98,7 @@ void Neighborhood::add(std::uint32_t table, std::uint32_t edge_kind, std::uint32
   std::size_t added = 0;
   for (std::size_t i = 0, j = 0; i < asks.size(); ++i) {
     const std::uint32_t scope = asks[i].scope;
-    const std::int64_t anchor = scopes.anchor_us(scope);
+    const std::int64_t anchor = anchors_us[scope];
     for (std::uint32_t k = 0; k < reached.count[i]; ++k, ++j) {
       const std::uint64_t key = key_of(table, scope, reached.row[j]);
       Entry* entry = homes_[j];

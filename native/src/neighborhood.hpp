@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "buffer.hpp"
@@ -43,7 +44,7 @@ class Neighborhood {
   // Adds what a step reached for asks that stand for rows [first_target, first_target + asks.size()) of
   // `target_table`, and the edges to them. O(rows reached).
   void add(std::uint32_t table, std::uint32_t edge_kind, std::uint32_t first_target, std::span<const Ask> asks,
-           const Scopes& scopes, const Reached& reached);
+           std::span<const std::int64_t> anchors_us, const Reached& reached);
   // Ends a hop: what was added since the last one belongs to it.
   void end_hop();
 

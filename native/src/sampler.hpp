@@ -15,13 +15,6 @@
 
 namespace weft {
 
-// Walk one link from the rows that the hop before reached.
-struct Step {
-  std::uint32_t link = 0;
-  bool toward_parent = false;
-  Strategy strategy;
-};
-
 // What to sample. Each hop walks its steps in order, from the rows of the hop before.
 struct Plan {
   std::vector<std::vector<Step>> hops;
