@@ -31,8 +31,10 @@ NB_MODULE(_native, m) {
     }
   });
   bind_checksum(m);
+  bind_build(m);
   bind_files(m);
   bind_topk(m);
   bind_graph(m);
   bind_sampler(m);
+  bind_keys(m);
 }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "format.hpp"
@@ -95,6 +96,18 @@ inline std::optional<Uuid> parse_uuid(std::string_view text) noexcept {
     ++digits;
   }
   return uuid;
+}
+
+// The canonical text of a UUID.
+inline std::string uuid_text(const Uuid& uuid) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (std::size_t i = 0; i < 16; ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) text.push_back('-');
+    text.push_back(kDigits[uuid.bytes[i] >> 4]);
+    text.push_back(kDigits[uuid.bytes[i] & 15]);
+  }
+  return text;
 }
 
 }  // namespace weft

@@ -1,5 +1,6 @@
 """The graph engine: prepared tables as a graph on disk, and time-correct neighborhoods from it."""
 
+from weft.graph.build import materialize
 from weft.graph.cache import BatchCache, batch_key
 from weft.graph.loader import Loader
 from weft.graph.options import ALL, Choice, SampleOptions, Strategy
@@ -26,6 +27,7 @@ __all__ = [
     "batch_key",
     "decode_batch",
     "encode_batch",
+    "materialize",
     "top_k",
     "top_k_blocks",
 ]

@@ -15,6 +15,207 @@ def crc32c(
     Return the CRC-32C of the bytes of an array; seed continues an earlier one.
     """
 
+class TimePlan:
+    """How times become codes."""
+
+    def __init__(self) -> None: ...
+    @property
+    def has_times(self) -> bool: ...
+    @property
+    def has_low(self) -> bool: ...
+    @property
+    def origin(self) -> int: ...
+    @property
+    def unit(self) -> int: ...
+    @property
+    def newest(self) -> int: ...
+
+class TimeSpill:
+    """Times on their way to codes."""
+
+    def __init__(self, path: str) -> None: ...
+    def add(self, batch: object, column: int) -> None:
+        """Take the times of a record batch."""
+
+    def finish(self) -> TimePlan:
+        """Close the file and choose the unit."""
+
+def encode_times(times: str, count: int, plan: TimePlan, codes: str, lows: str) -> None:
+    """Write the code of each time, and its low where the plan has lows."""
+
+class GroupTask:
+    """Rows to group by parent and sort by time."""
+
+    def __init__(self) -> None: ...
+    @property
+    def parents(self) -> str: ...
+    @parents.setter
+    def parents(self, arg: str, /) -> None: ...
+    @property
+    def codes(self) -> str: ...
+    @codes.setter
+    def codes(self, arg: str, /) -> None: ...
+    @property
+    def lows(self) -> str: ...
+    @lows.setter
+    def lows(self, arg: str, /) -> None: ...
+    @property
+    def values(self) -> str: ...
+    @values.setter
+    def values(self, arg: str, /) -> None: ...
+    @property
+    def count(self) -> int: ...
+    @count.setter
+    def count(self, arg: int, /) -> None: ...
+    @property
+    def first_value(self) -> int: ...
+    @first_value.setter
+    def first_value(self, arg: int, /) -> None: ...
+    @property
+    def num_groups(self) -> int: ...
+    @num_groups.setter
+    def num_groups(self, arg: int, /) -> None: ...
+    @property
+    def keep_orphans(self) -> bool: ...
+    @keep_orphans.setter
+    def keep_orphans(self, arg: bool, /) -> None: ...
+    @property
+    def scratch(self) -> str: ...
+    @scratch.setter
+    def scratch(self, arg: str, /) -> None: ...
+    @property
+    def budget(self) -> int: ...
+    @budget.setter
+    def budget(self, arg: int, /) -> None: ...
+    @property
+    def threads(self) -> int: ...
+    @threads.setter
+    def threads(self, arg: int, /) -> None: ...
+
+def write_order(
+    task: GroupTask, group_rows: str, source: str, time: str, low: str, parent: str, offsets: str
+) -> list[int]:
+    """
+    Order rows by parent, time and number; an empty path is not written. Return the roots in order of the paths.
+    """
+
+def write_children(task: GroupTask, offsets: str, children: str) -> list[int]:
+    """Write the children of each parent by time; return both roots."""
+
+def write_inverse(
+    source: str, count: int, first_number: int, first_row: int, inverse: str, budget: int
+) -> None:
+    """Write the row of each number of a `source` file."""
+
+def write_parents(parents: str, count: int, inverse: str, first_row: int, path: str, budget: int) -> int:
+    """Write parents in order of rows; return the root."""
+
+def write_u32(scratch: str, count: int, kind: Kind, path: str) -> int:
+    """Write a scratch file as a file; return the root."""
+
+def restore_order(values: str, source: str, count: int, first_number: int, out: str, budget: int) -> None:
+    """
+    Write what a file holds per row in order of prepared numbers, as scratch.
+    """
+
+def write_identity(first: int, count: int, out: str) -> None:
+    """Write successive numbers."""
+
+def exchange(left: str, right: str) -> bool:
+    """
+    Exchange two folders in one step; return false where the system cannot.
+    """
+
+def copy_payload(path: str, root: int, kind: Kind, item_bytes: int, out: str) -> None:
+    """Write what a file holds as scratch."""
+
+def write_sparse(parents: str, count: int, groups: str, path: str) -> tuple[int, int]:
+    """
+    Write the parents that occur and each row's place among them; return their number and the root.
+    """
+
+class Dictionary:
+    """Distinct values in order of first appearance."""
+
+    def __init__(self, is_text: bool) -> None: ...
+    def __len__(self) -> int: ...
+    @property
+    def size_bytes(self) -> int: ...
+    def take_over(self, batch: object) -> None:
+        """Take the values of an earlier build, in order."""
+
+    def values(self, first: int, last: int) -> tuple[NDArray[numpy.int32], NDArray[numpy.uint8]]:
+        """Return offsets and bytes of some values."""
+
+    def value_bytes(self, code: int) -> int:
+        """Return the length of one value."""
+
+class FirstRows:
+    """The first row with each row's value, in bounded memory."""
+
+    def __init__(self, least: int, before: str, out: str, budget: int) -> None: ...
+    def add(self, batch: object, column: int) -> None:
+        """Take the values of a record batch."""
+
+    def finish(self) -> int:
+        """Close the file; return where the next pass begins or 0."""
+
+def number_first_rows(firsts: str, count: int, codes: str) -> int:
+    """
+    Number the rows that are the first of their value; return how many there are.
+    """
+
+class Packing(enum.Enum):
+    """How a value lies in a row."""
+
+    int64 = 0
+
+    float64 = 1
+
+    float32 = 2
+
+    int32 = 3
+
+    uint8 = 4
+
+class PackColumn:
+    """How a column of a batch is packed."""
+
+    def __init__(
+        self,
+        column: int,
+        storage: Packing,
+        offset: int,
+        width: int,
+        name: str,
+        dictionary: Dictionary | None,
+        codes: str,
+    ) -> None: ...
+
+class RowWriter:
+    """Packed rows on their way to their places."""
+
+    def __init__(
+        self, path: str, stride: int, count: int, inverse: str, first_row: int, scratch: str, budget: int
+    ) -> None: ...
+    def finish(self) -> int:
+        """Write what is left; return the root."""
+
+class RowPacker:
+    """Packs batches and hands the rows to a writer."""
+
+    def __init__(
+        self, stride: int, columns: Sequence[PackColumn], writer: RowWriter, threads: int
+    ) -> None: ...
+    def add(self, batch: object) -> bool:
+        """Pack a record batch; return false when a number needs a wider storage."""
+
+def width_of(batch: object, column: int) -> Packing:
+    """Return the narrowest storage that keeps every number of a column."""
+
+def first_vector_length(batch: object, column: int) -> int:
+    """Return the length of the first vector, -1 where all are null."""
+
 class Kind(enum.Enum):
     """What a file of a graph holds."""
 
@@ -211,3 +412,116 @@ def sample(
     """
     Draw the neighborhoods of seeds; returns (seeds, seed_scopes, scope_anchors_us, tables, edges).
     """
+
+class KeyShape:
+    """What is known about the keys of a table."""
+
+    @property
+    def is_integer(self) -> bool: ...
+    @property
+    def all_uuid(self) -> bool: ...
+    @property
+    def num_keys(self) -> int: ...
+    @property
+    def num_null(self) -> int: ...
+    @property
+    def least(self) -> int: ...
+    @property
+    def is_dense(self) -> bool: ...
+    @property
+    def index_bytes(self) -> int: ...
+
+class KeySpill:
+    """Keys of a table on disk while a graph is built."""
+
+    def __init__(self, stem: str, is_integer: bool) -> None: ...
+    def add(self, batch: object, columns: Sequence[int]) -> None:
+        """Take the keys of a record batch."""
+
+    def add_integers(self, path: str, root: int) -> None:
+        """Take the integers that an earlier build stored."""
+
+    def add_uuids(self, path: str, root: int) -> None:
+        """Take the UUIDs that an earlier build stored."""
+
+    def add_bytes(self, offsets: str, offsets_root: int, bytes: str, bytes_root: int) -> None:
+        """Take the texts that an earlier build stored."""
+
+    def finish(self) -> KeyShape:
+        """Close the files; return the shape."""
+
+class StoredKeys(enum.Enum):
+    """How the files of a table hold its keys."""
+
+    direct = 0
+
+    integer = 1
+
+    uuid = 2
+
+    bytes = 3
+
+class KeyIndex:
+    """Finds the rows of keys while a graph is built."""
+
+def load_index(stem: str, shape: KeyShape, pass_number: int, passes: int, what: str) -> KeyIndex:
+    """Read one part of the keys of a spill into memory."""
+
+def map_index(
+    kind: StoredKeys,
+    first: int,
+    direct: tuple[str, int],
+    slots: tuple[str, int],
+    values: tuple[str, int],
+    offsets: tuple[str, int],
+    bytes: tuple[str, int],
+) -> KeyIndex:
+    """Open the key files of a graph."""
+
+class LinkCounts:
+    """Edges of a link, and foreign keys without a parent."""
+
+    @property
+    def num_edges(self) -> int: ...
+    @property
+    def num_null(self) -> int: ...
+    @property
+    def num_dangling(self) -> int: ...
+
+class LinkResolver:
+    """Foreign keys on their way to rows."""
+
+    def __init__(self, index: KeyIndex, parents: str, before: str, dangling: str) -> None: ...
+    def add(self, batch: object, columns: Sequence[int], threads: int) -> None:
+        """Resolve the foreign keys of a record batch."""
+
+    def finish(self) -> LinkCounts:
+        """Close the files; return the counts."""
+
+def translate_parents(
+    parents: str, count: int, inverse: str, num_new: int, first_new: int, out: str, budget: int
+) -> None:
+    """Replace prepared numbers of parents by their rows."""
+
+def write_dangling(scratch: Sequence[str], path: str, budget: int) -> int:
+    """Write hashes sorted and once each; return the root."""
+
+def is_any_key_dangling(stem: str, shape: KeyShape, path: str, root: int) -> bool:
+    """Say whether a key has a hash of a `dangling` file."""
+
+class KeySource:
+    """Keys of a spill and their rows."""
+
+    def __init__(self, stem: str, rows: str, shape: KeyShape, budget: int, what: str) -> None: ...
+
+def write_key_direct(source: KeySource, path: str) -> int:
+    """Return the root."""
+
+def write_key_slots(source: KeySource, kind: StoredKeys, path: str) -> int:
+    """Return the root."""
+
+def write_key_values(source: KeySource, kind: StoredKeys, path: str) -> int:
+    """Return the root."""
+
+def write_key_bytes(source: KeySource, offsets: str, bytes: str) -> tuple[int, int]:
+    """Return both roots."""

@@ -138,8 +138,8 @@ class Keys:
     """The files of a table's keys; which of them there are follows from the kind.
 
     ``DIRECT`` has ``direct`` (the row of integer ``first + i`` at ``i``) and ``values``; ``INTEGER`` and
-    ``UUID`` have ``slots`` and ``values``; ``BYTES`` has ``slots``, ``offsets`` and ``bytes``. Hashes, slots
-    are those of ``native/src/keyformat.hpp``: of the integer, or of the bytes.
+    ``UUID`` have ``slots`` and ``values``; ``BYTES`` has ``slots``, ``offsets`` and ``bytes``. Hashes
+    and slots are those of ``native/src/keyformat.hpp``: of the integer, or of the bytes.
 
     A key of one column of integers, timestamps (microseconds) or booleans is an integer. One of text is its
     UTF-8 bytes, or a UUID where every key is one in canonical lower-case text. Any other key is the bytes of

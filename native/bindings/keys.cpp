@@ -1,0 +1,178 @@
+// Building a graph: keys and the links that point to them.
+#include "keys.hpp"
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/unique_ptr.h>
+#include <nanobind/stl/vector.h>
+
+#include <array>
+
+#include "bindings.hpp"
+#include "exported.hpp"
+#include "keyfiles.hpp"
+#include "resolve.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+using Released = nb::call_guard<nb::gil_scoped_release>;
+using weft_bindings::Exported;
+using Columns = std::vector<unsigned>;
+
+namespace {
+
+weft::KeyReader read_keys(const Exported& exported, const Columns& columns) {
+  for (const unsigned column : columns) (void)exported.column(column);
+  return weft::KeyReader(exported.batch(), columns);
+}
+
+void bind_spill(nb::module_& m) {
+  nb::class_<weft::KeyShape>(m, "KeyShape", "What is known about the keys of a table.")
+      .def_ro("is_integer", &weft::KeyShape::is_integer)
+      .def_ro("all_uuid", &weft::KeyShape::all_uuid)
+      .def_ro("num_keys", &weft::KeyShape::num_keys)
+      .def_ro("num_null", &weft::KeyShape::num_null)
+      .def_ro("least", &weft::KeyShape::least)
+      .def_prop_ro("is_dense", &weft::KeyShape::is_dense)
+      .def_prop_ro("index_bytes", [](const weft::KeyShape& shape) { return weft::index_bytes(shape); });
+  nb::class_<weft::KeySpill>(m, "KeySpill", "Keys of a table on disk while a graph is built.")
+      .def(nb::init<const std::string&, bool>(), "stem"_a, "is_integer"_a)
+      .def(
+          "add",
+          [](weft::KeySpill& spill, nb::handle batch, const Columns& columns) {
+            const Exported exported(batch);
+            const weft::KeyReader keys = read_keys(exported, columns);
+            nb::gil_scoped_release released;
+            spill.add(keys);
+          },
+          "batch"_a, "columns"_a, "Take the keys of a record batch.")
+      .def(
+          "add_integers",
+          [](weft::KeySpill& spill, const std::string& path, std::uint32_t root) {
+            const weft::MappedFile file(path, weft::Kind::key_values, sizeof(std::int64_t), root);
+            file.need_all();
+            spill.add_integers(file.as<std::int64_t>(), file.num_items());
+          },
+          "path"_a, "root"_a, Released(), "Take the integers that an earlier build stored.")
+      .def(
+          "add_uuids",
+          [](weft::KeySpill& spill, const std::string& path, std::uint32_t root) {
+            const weft::MappedFile file(path, weft::Kind::key_values, sizeof(weft::Uuid), root);
+            file.need_all();
+            spill.add_uuids(file.as<weft::Uuid>(), file.num_items());
+          },
+          "path"_a, "root"_a, Released(), "Take the UUIDs that an earlier build stored.")
+      .def(
+          "add_bytes",
+          [](weft::KeySpill& spill, const std::string& offsets, std::uint32_t offsets_root, const std::string& bytes,
+             std::uint32_t bytes_root) {
+            const weft::MappedFile ends(offsets, weft::Kind::key_offsets, sizeof(std::uint64_t), offsets_root);
+            const weft::MappedFile texts(bytes, weft::Kind::key_bytes, 1, bytes_root);
+            ends.need_all();
+            texts.need_all();
+            spill.add_bytes(texts.as<char>(), ends.as<std::uint64_t>(), ends.num_items() - 1);
+          },
+          "offsets"_a, "offsets_root"_a, "bytes"_a, "bytes_root"_a, Released(),
+          "Take the texts that an earlier build stored.")
+      .def("finish", &weft::KeySpill::finish, Released(), "Close the files; return the shape.");
+}
+
+// Path and root of a file, an empty path where there is none.
+using FileOf = std::tuple<std::string, std::uint32_t>;
+
+std::unique_ptr<weft::MappedFile> open(const FileOf& file, weft::Kind kind, std::uint64_t item_bytes) {
+  const auto& [path, root] = file;
+  if (path.empty()) return nullptr;
+  return std::make_unique<weft::MappedFile>(path, kind, item_bytes, root);
+}
+
+void bind_index(nb::module_& m) {
+  nb::enum_<weft::StoredKeys>(m, "StoredKeys", "How the files of a table hold its keys.")
+      .value("direct", weft::StoredKeys::direct)
+      .value("integer", weft::StoredKeys::integer)
+      .value("uuid", weft::StoredKeys::uuid)
+      .value("bytes", weft::StoredKeys::bytes);
+  nb::class_<weft::KeyIndex>(m, "KeyIndex", "Finds the rows of keys while a graph is built.");
+  m.def("load_index", &weft::load_index, "stem"_a, "shape"_a, "pass_number"_a, "passes"_a, "what"_a, Released(),
+        "Read one part of the keys of a spill into memory.");
+  m.def(
+      "map_index",
+      [](weft::StoredKeys kind, std::int64_t first, const FileOf& direct, const FileOf& slots, const FileOf& values,
+         const FileOf& offsets, const FileOf& bytes) {
+        const std::uint64_t width = kind == weft::StoredKeys::uuid ? sizeof(weft::Uuid) : sizeof(std::int64_t);
+        weft::KeyFiles files;
+        files.kind = kind;
+        files.first = first;
+        files.direct = open(direct, weft::Kind::key_direct, sizeof(std::uint32_t));
+        files.slots = open(slots, weft::Kind::key_slots, sizeof(weft::Slot));
+        files.values = open(values, weft::Kind::key_values, width);
+        files.offsets = open(offsets, weft::Kind::key_offsets, sizeof(std::uint64_t));
+        files.bytes = open(bytes, weft::Kind::key_bytes, 1);
+        return weft::map_index(std::move(files));
+      },
+      "kind"_a, "first"_a, "direct"_a, "slots"_a, "values"_a, "offsets"_a, "bytes"_a, Released(),
+      "Open the key files of a graph.");
+}
+
+void bind_links(nb::module_& m) {
+  nb::class_<weft::LinkCounts>(m, "LinkCounts", "Edges of a link, and foreign keys without a parent.")
+      .def_ro("num_edges", &weft::LinkCounts::num_edges)
+      .def_ro("num_null", &weft::LinkCounts::num_null)
+      .def_ro("num_dangling", &weft::LinkCounts::num_dangling);
+  nb::class_<weft::LinkResolver>(m, "LinkResolver", "Foreign keys on their way to rows.")
+      .def(nb::init<const weft::KeyIndex&, const std::string&, const std::string&, const std::string&>(), "index"_a,
+           "parents"_a, "before"_a, "dangling"_a, nb::keep_alive<1, 2>())
+      .def(
+          "add",
+          [](weft::LinkResolver& resolver, nb::handle batch, const Columns& columns, unsigned threads) {
+            const Exported exported(batch);
+            const weft::KeyReader keys = read_keys(exported, columns);
+            nb::gil_scoped_release released;
+            resolver.add(keys, threads);
+          },
+          "batch"_a, "columns"_a, "threads"_a, "Resolve the foreign keys of a record batch.")
+      .def("finish", &weft::LinkResolver::finish, Released(), "Close the files; return the counts.");
+  m.def("translate_parents", &weft::translate_parents, "parents"_a, "count"_a, "inverse"_a, "num_new"_a, "first_new"_a,
+        "out"_a, "budget"_a, Released(), "Replace prepared numbers of parents by their rows.");
+  m.def("write_dangling", &weft::write_dangling, "scratch"_a, "path"_a, "budget"_a, Released(),
+        "Write hashes sorted and once each; return the root.");
+  m.def(
+      "is_any_key_dangling",
+      [](const std::string& stem, const weft::KeyShape& shape, const std::string& path, std::uint32_t root) {
+        const weft::MappedFile file(path, weft::Kind::dangling, sizeof(std::uint64_t), root);
+        return weft::is_any_key_dangling(stem, shape, file);
+      },
+      "stem"_a, "shape"_a, "path"_a, "root"_a, Released(), "Say whether a key has a hash of a `dangling` file.");
+}
+
+void bind_files_of_keys(nb::module_& m) {
+  nb::class_<weft::KeySource>(m, "KeySource", "Keys of a spill and their rows.")
+      .def(
+          "__init__",
+          [](weft::KeySource* self, std::string stem, std::string rows, const weft::KeyShape& shape,
+             std::uint64_t budget, std::string what) {
+            new (self) weft::KeySource{std::move(stem), std::move(rows), shape, budget, std::move(what)};
+          },
+          "stem"_a, "rows"_a, "shape"_a, "budget"_a, "what"_a);
+  m.def("write_key_direct", &weft::write_key_direct, "source"_a, "path"_a, Released(), "Return the root.");
+  m.def("write_key_slots", &weft::write_key_slots, "source"_a, "kind"_a, "path"_a, Released(), "Return the root.");
+  m.def("write_key_values", &weft::write_key_values, "source"_a, "kind"_a, "path"_a, Released(), "Return the root.");
+  m.def(
+      "write_key_bytes",
+      [](const weft::KeySource& source, const std::string& offsets, const std::string& bytes) {
+        const weft::KeyBytesRoots roots = weft::write_key_bytes(source, offsets, bytes);
+        return std::make_tuple(roots.offsets, roots.bytes);
+      },
+      "source"_a, "offsets"_a, "bytes"_a, Released(), "Return both roots.");
+}
+
+}  // namespace
+
+void bind_keys(nb::module_& m) {
+  bind_spill(m);
+  bind_index(m);
+  bind_links(m);
+  bind_files_of_keys(m);
+}

@@ -1,0 +1,152 @@
+"""The edges of links: the parent of each row, and the children of each parent by time."""
+
+from __future__ import annotations
+
+import shutil
+from typing import BinaryIO
+
+from weft.graph import _native
+from weft.graph.build.job import Job, LinkWork, SegmentWork, TableWork, file_name
+from weft.graph.build.keys import SpilledKeys
+from weft.graph.build.order import group_task, link_folder, make_sparse
+from weft.graph.layout import File, LinkLayout, LinkSegment, TableSegment
+
+
+def translate_parents(
+    job: Job, segment: SegmentWork, link: LinkWork, spilled: dict[str, SpilledKeys]
+) -> None:
+    """Replace the prepared numbers of a segment's parents by rows, once those are numbered."""
+    parent = job.tables[link.link.parent]
+    if link.keys in spilled and spilled[link.keys].num_rows_known == 0:
+        inverse, count, first = _whole_inverse(job, parent), parent.num_rows, 0
+    elif parent.fresh:
+        inverse, count, first = parent.fresh.inverse, parent.fresh.count, parent.fresh.first
+    else:
+        return
+    if not inverse:
+        return
+    numbers = segment.parents[link.link.name]
+    rows = job.temporary("parents")
+    _native.translate_parents(numbers, segment.count, inverse, count, first, rows, job.stage_bytes)
+    job.forget(numbers)
+    segment.parents[link.link.name] = rows
+
+
+def _whole_inverse(job: Job, work: TableWork) -> str:
+    """Return the rows of all prepared rows of a table, over its segments; empty where each is its number."""
+    fresh = work.fresh
+    if not work.base:
+        return fresh.inverse if fresh else ""
+    if not any(s.source for s in work.base.segments) and not (fresh and fresh.inverse):
+        return ""
+    whole = job.temporary("inverse")
+    with open(whole, "wb") as out:
+        for stored in work.base.segments:
+            part = job.temporary("inverse")
+            write_stored_inverse(job, stored, part)
+            _append(part, out)
+            job.forget(part)
+        if fresh:
+            part = fresh.inverse or job.temporary("inverse")
+            if not fresh.inverse:
+                _native.write_identity(fresh.first, fresh.count, part)
+            _append(part, out)
+    return whole
+
+
+def _append(path: str, out: BinaryIO) -> None:
+    with open(path, "rb") as part:
+        shutil.copyfileobj(part, out, 1 << 20)
+
+
+def restore_segment(job: Job, segment: SegmentWork) -> None:
+    """Restore what links of a segment need that an earlier build wrote: rows and time codes by number."""
+    stored = segment.stored
+    assert stored is not None
+    assert job.base_folder is not None
+    if stored.source:
+        segment.inverse = job.temporary("inverse")
+        write_stored_inverse(job, stored, segment.inverse)
+    for name, file in (("codes", stored.time), ("lows", stored.low)):
+        if file:
+            path = job.temporary(name)
+            source = str(job.base_folder / stored.source.path) if stored.source else ""
+            _native.restore_order(
+                str(job.base_folder / file.path), source, segment.count, segment.first, path, job.stage_bytes
+            )
+            setattr(segment, name, path)
+
+
+def write_stored_inverse(job: Job, stored: TableSegment, path: str) -> None:
+    """Write the row of each prepared row of a segment that an earlier build wrote."""
+    first, count = stored.first_source, stored.num_rows
+    if stored.source is None:
+        _native.write_identity(first, count, path)
+        return
+    assert job.base_folder is not None
+    source = str(job.base_folder / stored.source.path)
+    _native.write_inverse(source, count, first, first, path, job.stage_bytes)
+
+
+def write_link_segment(
+    job: Job, segment: SegmentWork, link: LinkWork, ordered: dict[str, File]
+) -> LinkSegment:
+    """Write the edges of a segment's rows along one link.
+
+    Args:
+        job: The build.
+        segment: Whose rows are numbered, with parents that are rows.
+        link: Whose child table the segment is of.
+        ordered: The files that were written with the order of the rows, where they are ordered by this link.
+    """
+    if ordered:
+        return LinkSegment(ordered["parent"], ordered["offsets"], parents=ordered.get("parents"))
+    folder = link_folder(segment, link)
+    parent_path = job.path(*folder, "parent.bin")
+    parents = segment.parents[link.link.name]
+    root = _native.write_parents(
+        parents, segment.count, segment.inverse, segment.first, parent_path, job.stage_bytes
+    )
+    task = group_task(job, segment, link)
+    task.values = segment.inverse
+    task.first_value = segment.first
+    files: dict[str, File] = {}
+    make_sparse(job, segment, link, task, files)
+    paths = job.path(*folder, "offsets.bin"), job.path(*folder, "children.bin")
+    roots = _native.write_children(task, *paths)
+    job.forget(parents)
+    return LinkSegment(
+        job.file(parent_path, root),
+        job.file(paths[0], roots[0]),
+        job.file(paths[1], roots[1]),
+        files.get("parents"),
+    )
+
+
+def link_layout(job: Job, link: LinkWork, segments: tuple[LinkSegment, ...]) -> LinkLayout:
+    """Describe a link whose segments are written; write the hashes of keys without a parent."""
+    base = link.base
+    kept = base.segments if base else ()
+    dangling = None
+    before = base.dangling if base else None
+    if link.num_dangling or before:
+        path = job.path("edges", file_name(link.link.name), "dangling.bin")
+        scratch = list(link.dangling)
+        if before and job.base_folder:
+            copy = job.temporary("dangling")
+            _native.copy_payload(
+                str(job.base_folder / before.path), before.root, _native.Kind.dangling, 8, copy
+            )
+            scratch.append(copy)
+        dangling = job.file(path, _native.write_dangling(scratch, path, job.stage_bytes))
+    return LinkLayout(
+        link.link.name,
+        link.link.table,
+        link.link.columns,
+        link.link.parent,
+        (base.num_edges if base else 0) + link.num_edges,
+        (base.num_null if base else 0) + link.num_null,
+        (base.num_dangling if base else 0) + link.num_dangling,
+        (*kept, *segments),
+        dangling,
+    )

@@ -1,0 +1,246 @@
+"""One build under way: what it reads, where it writes, how much memory its stages take."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from weft.core import InvariantError, Link, Progress, Resources, Schema, Table, TableReader, digest_bytes
+from weft.graph import _native
+from weft.graph.layout import File, Keys, LinkLayout, PackedColumn, Section, TableLayout, TableSegment
+
+_SAFE = frozenset("-_.() ")
+_LEAST_STAGE_BYTES = 32 << 20
+_AHEAD = 2
+
+
+@dataclass(frozen=True)
+class RowLayout:
+    """How the rows of a table are packed."""
+
+    stride: int
+    sections: tuple[Section, ...]
+    columns: tuple[PackedColumn, ...]
+
+
+@dataclass(eq=False)
+class LinkWork:
+    """A link: which of its segments are written, and what was counted on the way.
+
+    Attributes:
+        link: As in the schema.
+        keys: Name of the spill of the parent's keys.
+        columns: Foreign key columns in order of those keys.
+        base: What an earlier build wrote and still holds, ``None`` when all is written anew.
+    """
+
+    link: Link
+    keys: str
+    columns: tuple[str, ...]
+    base: LinkLayout | None = None
+    num_edges: int = 0
+    num_null: int = 0
+    num_dangling: int = 0
+    dangling: list[str] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class SegmentWork:
+    """Successive rows of a table for which something is written.
+
+    Rows and prepared numbers of a segment are the same range, ``first … first + count - 1``, each in its own
+    order. Paths are of scratch files, empty where there is none.
+
+    Attributes:
+        number: Position among the table's segments.
+        links: Links whose edges are written for this segment.
+        stored: The segment of an earlier build, whose rows stay as they are; ``None`` for new rows.
+        times: Time of each prepared row.
+        codes: Its code.
+        lows: What the code leaves.
+        inverse: Row of each prepared row; empty where it is the row.
+        parents: Link → parent of each prepared row: its prepared number, and its row once that is known.
+        plan: How its times become codes.
+        written: What the manifest says of new rows once they are written.
+    """
+
+    table: TableWork
+    number: int
+    first: int
+    count: int
+    links: list[LinkWork] = field(default_factory=list)
+    stored: TableSegment | None = None
+    times: str = ""
+    codes: str = ""
+    lows: str = ""
+    inverse: str = ""
+    parents: dict[str, str] = field(default_factory=dict)
+    plan: _native.TimePlan = field(default_factory=_native.TimePlan)
+    written: TableSegment | None = None
+
+
+@dataclass(eq=False)
+class TableWork:
+    """A table: what an earlier build holds of it, and what is written."""
+
+    table: Table
+    num_rows: int
+    fingerprints: tuple[str, ...]
+    base: TableLayout | None = None
+    order_by: str | None = None
+    segments: list[SegmentWork] = field(default_factory=list)
+    rows: RowLayout | None = None
+    keys: Keys | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the table's name."""
+        return self.table.name
+
+    @property
+    def num_kept(self) -> int:
+        """Return the number of rows that an earlier build holds."""
+        return self.base.num_rows if self.base else 0
+
+    @property
+    def fresh(self) -> SegmentWork | None:
+        """Return the segment of new rows, ``None`` where there are none."""
+        return next((s for s in self.segments if s.stored is None), None)
+
+
+@dataclass
+class Job:
+    """One build: its reader, its folder, its limits, and the work that is left."""
+
+    reader: TableReader
+    schema: Schema
+    folder: Path
+    scratch: Path
+    resources: Resources
+    progress: Progress
+    base_folder: Path | None = None
+    tables: dict[str, TableWork] = field(default_factory=dict)
+    links: dict[str, LinkWork] = field(default_factory=dict)
+    num_temporary: int = 0
+
+    @property
+    def threads(self) -> int:
+        """Return the number of threads of a stage."""
+        return max(1, self.resources.threads)
+
+    @property
+    def stage_bytes(self) -> int:
+        """Return what the arrays of one stage may take: a share of the edges, within the limit."""
+        edge_bytes = sum(12 * s.count * len(s.links) for t in self.tables.values() for s in t.segments)
+        return max(1, min(self.resources.memory_bytes // 4, max(_LEAST_STAGE_BYTES, edge_bytes // 4)))
+
+    @property
+    def lookup_bytes(self) -> int:
+        """Return what indexes of keys, or dictionaries, may take at once."""
+        return max(1, self.resources.memory_bytes // 4)
+
+    def temporary(self, what: str) -> str:
+        """Return the path of a scratch file of its own."""
+        self.num_temporary += 1
+        return str(self.scratch / f"{self.num_temporary}.{what}")
+
+    def forget(self, *paths: str) -> None:
+        """Remove scratch files that were read for the last time."""
+        for path in paths:
+            if path:
+                Path(path).unlink(missing_ok=True)
+
+    def path(self, *parts: str) -> str:
+        """Return a path below the graph's folder, whose parent folder exists."""
+        path = self.folder.joinpath(*parts)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return str(path)
+
+    def file(self, path: str, root: int) -> File:
+        """Return the manifest's word for a file that was written."""
+        return File(str(Path(path).relative_to(self.folder)), root)
+
+    def rows(self, table: str, columns: Sequence[str], first: int, count: int) -> Iterator[pa.RecordBatch]:
+        """Yield ``count`` rows of a table from ``first`` on, read ahead by another thread if there are two.
+
+        Raises:
+            InvariantError: ``GRAPH030`` when the reader has fewer rows than it said.
+        """
+        batches = _limited(self.reader.batches(table, columns, start=first), count)
+        given = 0
+        for batch in _ahead(batches) if self.threads > 1 else batches:
+            given += len(batch)
+            yield batch
+        if given < count:
+            raise InvariantError(
+                "GRAPH030",
+                f"the reader gave {given:,} rows of '{table}' from row {first:,} on and said {count:,}.",
+                "leave the tables alone while a graph is materialized, and run it again.",
+            )
+
+
+def file_name(name: str) -> str:
+    """Return a name of a table, column or link as a file system takes it.
+
+    Example:
+        >>> file_name("orders.user_id -> users")
+        'orders.user_id -%3E users'
+    """
+    safe = "".join(c if c.isalnum() or c in _SAFE else _quoted(c) for c in name)
+    safe = "%2E" + safe[1:] if safe.startswith(".") else safe
+    return safe if len(safe.encode()) <= 200 else safe[:40] + digest_bytes(name.encode())
+
+
+def _quoted(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in character.encode())
+
+
+def _limited(batches: Iterator[pa.RecordBatch], count: int) -> Iterator[pa.RecordBatch]:
+    if count == 0:
+        return
+    for batch in batches:
+        if len(batch) >= count:
+            yield batch.slice(0, count)
+            return
+        if len(batch):
+            yield batch
+            count -= len(batch)
+
+
+def _ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield batches that another thread reads, at most a few ahead."""
+    ready: queue.Queue[pa.RecordBatch | BaseException | None] = queue.Queue(_AHEAD)
+    stopped = threading.Event()
+
+    def read() -> None:
+        try:
+            for batch in batches:
+                ready.put(batch)
+                if stopped.is_set():
+                    return
+            ready.put(None)
+        except BaseException as error:
+            ready.put(error)
+
+    thread = threading.Thread(target=read, name="weft-read-ahead", daemon=True)
+    thread.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stopped.set()
+        while thread.is_alive():
+            _drain(ready)
+            thread.join(0.01)
+
+
+def _drain(ready: queue.Queue[pa.RecordBatch | BaseException | None]) -> None:
+    while not ready.empty():
+        ready.get_nowait()

@@ -1,0 +1,148 @@
+"""Foreign keys of segments: read once with the times, resolved to prepared numbers of parents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from weft.core import TIME
+from weft.graph import _native
+from weft.graph.build.job import Job, LinkWork, SegmentWork, TableWork
+from weft.graph.build.keys import SpilledKeys, open_stored_keys
+
+
+@dataclass
+class Indexes:
+    """Indexes over the keys of parents: kept from one segment to the next while memory allows.
+
+    Attributes:
+        spilled: Keys on disk, by name.
+        stored: Tables whose key files of an earlier build hold, by name of the keys.
+    """
+
+    job: Job
+    spilled: dict[str, SpilledKeys]
+    stored: dict[str, TableWork]
+    loaded: dict[str, _native.KeyIndex] = field(default_factory=dict)
+
+    def size_bytes(self, keys: str) -> int:
+        """Return the memory of an index over all keys; those in files take none of their own."""
+        return self.spilled[keys].shape.index_bytes if keys in self.spilled else 0
+
+    def num_passes(self, keys: str) -> int:
+        """Return the number of parts that each fit the limit."""
+        return -(-max(1, self.size_bytes(keys)) // self.job.lookup_bytes)
+
+    def whole(self, keys: str, wanted: set[str]) -> _native.KeyIndex:
+        """Return an index over all keys; give up others than the wanted ones for lack of memory."""
+        if keys not in self.loaded:
+            if self._held_bytes() + self.size_bytes(keys) > self.job.lookup_bytes:
+                self.loaded = {k: v for k, v in self.loaded.items() if k in wanted}
+            self.loaded[keys] = self._open(keys)
+        return self.loaded[keys]
+
+    def part(self, keys: str, number: int, passes: int) -> _native.KeyIndex:
+        """Return an index over one part of the keys."""
+        self.loaded = {}
+        one = self.spilled[keys]
+        return _native.load_index(one.stem, one.shape, number, passes, one.name)
+
+    def _held_bytes(self) -> int:
+        return sum(self.size_bytes(k) for k in self.loaded)
+
+    def _open(self, keys: str) -> _native.KeyIndex:
+        if keys in self.spilled:
+            one = self.spilled[keys]
+            return _native.load_index(one.stem, one.shape, 0, 1, one.name)
+        base = self.stored[keys].base
+        assert base is not None
+        assert self.job.base_folder is not None
+        return open_stored_keys(self.job.base_folder, base.keys)
+
+
+def resolve_segment(job: Job, segment: SegmentWork, indexes: Indexes) -> None:
+    """Write the times of a segment's new rows and the parents of all its rows to scratch files."""
+    rounds = list(_rounds(segment.links, indexes))
+    wants_times = segment.stored is None
+    for links in rounds or [[]]:
+        _resolve_together(job, segment, links, indexes, wants_times)
+        wants_times = False
+    for link in segment.links:
+        if indexes.num_passes(link.keys) > 1:
+            _resolve_in_parts(job, segment, link, indexes)
+
+
+def _rounds(links: list[LinkWork], indexes: Indexes) -> Iterator[list[LinkWork]]:
+    """Yield links whose indexes fit together; those that do not fit alone are left out."""
+    together: list[LinkWork] = []
+    for link in links:
+        if indexes.num_passes(link.keys) > 1:
+            continue
+        held = sum(indexes.size_bytes(k) for k in {other.keys for other in [*together, link]})
+        if together and held > indexes.job.lookup_bytes:
+            yield together
+            together = []
+        together.append(link)
+    if together:
+        yield together
+
+
+def _resolve_together(
+    job: Job, segment: SegmentWork, links: list[LinkWork], indexes: Indexes, wants_times: bool
+) -> None:
+    columns = list(dict.fromkeys([*(c for k in links for c in k.columns), *([TIME] if wants_times else [])]))
+    if not columns:
+        return
+    wanted = {k.keys for k in links}
+    resolvers = [_resolver(job, segment, k, indexes.whole(k.keys, wanted), "") for k in links]
+    times = None
+    if wants_times:
+        segment.times = job.temporary("times")
+        times = _native.TimeSpill(segment.times)
+    for batch in job.rows(segment.table.name, columns, segment.first, segment.count):
+        for link, resolver in zip(links, resolvers, strict=True):
+            resolver.add(batch, [columns.index(c) for c in link.columns], job.threads)
+        if times:
+            times.add(batch, len(columns) - 1)
+    for link, resolver in zip(links, resolvers, strict=True):
+        _count(link, resolver.finish())
+    if times:
+        _encode(job, segment, times.finish())
+
+
+def _resolve_in_parts(job: Job, segment: SegmentWork, link: LinkWork, indexes: Indexes) -> None:
+    passes = indexes.num_passes(link.keys)
+    before = ""
+    places = list(range(len(link.columns)))
+    for number in range(passes):
+        index = indexes.part(link.keys, number, passes)
+        resolver = _resolver(job, segment, link, index, before)
+        for batch in job.rows(segment.table.name, link.columns, segment.first, segment.count):
+            resolver.add(batch, places, job.threads)
+        _count(link, resolver.finish())
+        job.forget(before)
+        before = segment.parents[link.link.name]
+
+
+def _resolver(
+    job: Job, segment: SegmentWork, link: LinkWork, index: _native.KeyIndex, before: str
+) -> _native.LinkResolver:
+    parents, dangling = job.temporary("parents"), job.temporary("dangling")
+    segment.parents[link.link.name] = parents
+    link.dangling.append(dangling)
+    return _native.LinkResolver(index, parents, before, dangling)
+
+
+def _count(link: LinkWork, counts: _native.LinkCounts) -> None:
+    link.num_edges += counts.num_edges
+    link.num_null += counts.num_null
+    link.num_dangling += counts.num_dangling
+
+
+def _encode(job: Job, segment: SegmentWork, plan: _native.TimePlan) -> None:
+    segment.plan = plan
+    if plan.has_times:
+        segment.codes = job.temporary("codes")
+        segment.lows = job.temporary("lows") if plan.has_low else ""
+        _native.encode_times(segment.times, segment.count, plan, segment.codes, segment.lows)
+    job.forget(segment.times)
