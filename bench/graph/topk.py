@@ -5,6 +5,8 @@ stay in the cache. A rate is 2 * users * items * dimensions per CPU-second; the 
 and the rounds of search and peer alternate.
 
     python bench/graph/topk.py [--users 20000] [--items 200000] [--k 100] [--threads 2] [--rounds 3]
+
+With `--approximate`, an approximate index beside the exact search, over embeddings in clusters.
 """
 
 import argparse
@@ -17,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from weft.core import one_blas_thread
-from weft.graph import TopKOptions, top_k_blocks
+from weft.graph import ApproximateIndex, TopKOptions, top_k, top_k_blocks
 
 DIMENSIONS = (64, 128, 256)
 LEAST_SHARE = 0.6
@@ -56,6 +58,33 @@ def measure(
     return [row("topk_of_blas", min(shares), "of the BLAS rate", LEAST_SHARE), *rows]
 
 
+def measure_approximate(
+    *, users: int = 20_000, items: int = 200_000, k: int = 100, threads: int | None = None, rounds: int = 3
+) -> list[dict[str, Any]]:
+    """Return rows as `measure` does; the index has its default options."""
+    options = TopKOptions() if threads is None else TopKOptions(threads=threads)
+    random = np.random.default_rng(0)
+    centers = random.standard_normal((1000, 64))
+    people, things = (
+        (centers[random.integers(0, 1000, n)] + 0.5 * random.standard_normal((n, 64))).astype(np.float32)
+        for n in (users, items)
+    )
+    made: list[ApproximateIndex] = []
+    building = cpu_seconds(lambda: made.append(ApproximateIndex(things)))
+    index = made[0]
+    rates = [
+        max(users / cpu_seconds(lambda w=way: search(people, w, k, options)) for _ in range(rounds))
+        for way in (index, things)
+    ]
+    found, exact = (top_k(people[:500], way, k).items for way in (index, things))
+    shared = sum(len(np.intersect1d(a, b)) for a, b in zip(found, exact, strict=True))
+    return [
+        row("approximate_speedup", rates[0] / rates[1], "of the exact rate"),
+        row("approximate_recall", shared / exact.size, "of the exact items"),
+        row("approximate_build", building, "CPU-s"),
+    ]
+
+
 def row(name: str, value: float, unit: str, limit: float | None = None) -> dict[str, Any]:
     return {"name": name, "value": value, "unit": unit, "limit": limit}
 
@@ -66,7 +95,7 @@ def cpu_seconds(act: Callable[[], None]) -> float:
     return time.process_time() - began
 
 
-def search(people: np.ndarray, things: np.ndarray, k: int, options: TopKOptions) -> None:
+def search(people: np.ndarray, things: np.ndarray | ApproximateIndex, k: int, options: TopKOptions) -> None:
     """Find the best, block by block, as for more users than memory holds lists of."""
     for block in top_k_blocks(people, things, k, options=options):
         assert block.items.shape[1] == k
@@ -100,9 +129,10 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--approximate", action="store_true")
     options = vars(parser.parse_args())
-    as_json = options.pop("json")
-    rows = measure(**options)
+    as_json, is_approximate = options.pop("json"), options.pop("approximate")
+    rows = measure_approximate(**options) if is_approximate else measure(**options)
     if as_json:
         print(json.dumps(rows))
         return

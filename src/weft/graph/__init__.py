@@ -1,19 +1,23 @@
 """The graph engine: prepared tables as a graph on disk, and time-correct neighborhoods from it."""
 
+from weft.graph.approximate import ApproximateIndex, IndexOptions
 from weft.graph.build import materialize
 from weft.graph.cache import BatchCache, batch_key
+from weft.graph.embeddings import Seen
 from weft.graph.loader import Loader
 from weft.graph.options import ALL, Choice, SampleOptions, Strategy
 from weft.graph.sampling import Exclusion, Sampler
 from weft.graph.store import Residency, Store
-from weft.graph.topk import Seen, Similarity, TopKBlock, TopKOptions, top_k, top_k_blocks
+from weft.graph.topk import Similarity, TopKBlock, TopKOptions, top_k, top_k_blocks
 from weft.graph.wire import decode_batch, encode_batch
 
 __all__ = [
     "ALL",
+    "ApproximateIndex",
     "BatchCache",
     "Choice",
     "Exclusion",
+    "IndexOptions",
     "Loader",
     "Residency",
     "SampleOptions",

@@ -11,13 +11,13 @@ import enum
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from weft.core import UserError, one_blas_thread
 from weft.graph import _native
+from weft.graph.embeddings import Seen, check_embeddings, check_filters, check_k
 from weft.graph.loader import Loader
 
 Array = np.ndarray[Any, Any]
@@ -25,7 +25,6 @@ Array = np.ndarray[Any, Any]
 _USERS_PER_TILE = 1024
 _ITEMS_PER_TILE = 512
 _LEAST_USERS = 64
-_MAX_ITEMS = 2**32 - 1
 
 
 class Similarity(enum.StrEnum):
@@ -33,19 +32,6 @@ class Similarity(enum.StrEnum):
 
     INNER_PRODUCT = "inner_product"
     COSINE = "cosine"
-
-
-@dataclass(frozen=True)
-class Seen:
-    """Items to leave out per user, as CSR.
-
-    Attributes:
-        offsets: Where the items of each user start, shape ``(num_users + 1,)``, integers.
-        items: Item rows, ascending per user; uint32 or int32 are read in place. May be memory-mapped.
-    """
-
-    offsets: Array
-    items: Array
 
 
 @dataclass(frozen=True)
@@ -97,9 +83,25 @@ class TopKBlock:
         return self.items.nbytes + self.scores.nbytes
 
 
+class ItemIndex(Protocol):
+    """Items prepared for search, which take the place of their embeddings."""
+
+    def search_blocks(
+        self,
+        users: Array,
+        k: int,
+        *,
+        similarity: Similarity,
+        seen: Seen | None,
+        allowed: Array | None,
+        options: TopKOptions,
+    ) -> Iterator[TopKBlock]:
+        """Answer as `top_k_blocks` does; what is best may be missed."""
+
+
 def top_k(
     users: Array,
-    items: Array,
+    items: Array | ItemIndex,
     k: int,
     *,
     similarity: Similarity = Similarity.INNER_PRODUCT,
@@ -111,7 +113,7 @@ def top_k(
 
     Args:
         users: Embeddings, shape ``(num_users, d)``, float32; these and the items may be memory-mapped.
-        items: Embeddings, shape ``(num_items, d)``, float32.
+        items: Embeddings, shape ``(num_items, d)``, float32; or an index of them, see `ApproximateIndex`.
         k: Number of items per user.
         similarity: What is best.
         seen: Items that a user is not given.
@@ -141,7 +143,7 @@ def top_k(
 
 def top_k_blocks(
     users: Array,
-    items: Array,
+    items: Array | ItemIndex,
     k: int,
     *,
     similarity: Similarity = Similarity.INNER_PRODUCT,
@@ -155,8 +157,12 @@ def top_k_blocks(
     While the iterator is alive, the BLAS of this process works with one thread per caller; close it, or
     exhaust it, to end that.
     """
-    search = _Search.checked(users, items, k, Similarity(similarity), seen, allowed, options or TopKOptions())
-    return search.blocks()
+    similarity, options = Similarity(similarity), options or TopKOptions()
+    if not isinstance(items, np.ndarray):
+        return items.search_blocks(
+            users, k, similarity=similarity, seen=seen, allowed=allowed, options=options
+        )
+    return _Search.checked(users, items, k, similarity, seen, allowed, options).blocks()
 
 
 @dataclass(frozen=True)
@@ -183,10 +189,9 @@ class _Search:
         allowed: Array | None,
         options: TopKOptions,
     ) -> _Search:
-        _check_embeddings(users, items)
-        if k < 1:
-            raise UserError("GRAPH070", f"k of a top-K search is {k}.", "ask for 1 item or more.")
-        _check_filters(len(users), len(items), seen, allowed)
+        check_embeddings(users, items)
+        check_k(k)
+        check_filters(len(users), len(items), seen, allowed)
         rows = None if allowed is None else np.flatnonzero(allowed).astype(np.uint32)
         kept = min(k, len(items) if rows is None else len(rows))
         step, threads, width = _plan(users, items, k, kept, seen, options)
@@ -220,7 +225,7 @@ class _Search:
         block = np.ascontiguousarray(self.users[first : first + count])
         if self.similarity is Similarity.COSINE:
             _native.normalize_rows(block, block := np.empty_like(block))
-        offsets, seen = self._seen_of(first, count)
+        offsets, seen = (None, None) if self.seen is None else self.seen.block(first, count, len(self.items))
         tools.selection.begin(first, count, len(self.items), offsets, seen)
         for start in range(0, self.num_rows, self.width):
             tile, ids = self._tile(start, min(self.width, self.num_rows - start), tools)
@@ -230,15 +235,6 @@ class _Search:
         found = TopKBlock(first, np.empty((count, self.k), np.int64), np.empty((count, self.k), np.float32))
         tools.selection.finish(found.items, found.scores)
         return found
-
-    def _seen_of(self, first: int, count: int) -> tuple[Array | None, Array | None]:
-        if self.seen is None:
-            return None, None
-        offsets = np.ascontiguousarray(self.seen.offsets[first : first + count + 1], np.int64)
-        items = self.seen.items[max(offsets[0], 0) : max(offsets[-1], 0)]
-        if items.dtype == np.int64 and len(items) and not 0 <= items.min() <= items.max() < len(self.items):
-            items = np.clip(items, -1, _MAX_ITEMS)
-        return offsets, np.ascontiguousarray(items).astype(np.uint32, copy=False)
 
     def _tile(self, start: int, count: int, tools: _Tools) -> tuple[Array, Array | None]:
         """Return ``count`` embeddings of items, and their rows where they are not successive."""
@@ -305,51 +301,4 @@ def _block_bytes(step: int, width: int, d: int, k: int, kept: int, seen: Seen | 
     results = 2 * 12 * step * k
     if seen is None:
         return tools + results
-    edges = np.append(np.asarray(seen.offsets[:-1:step], np.int64), np.int64(seen.offsets[-1]))
-    most = max((int(b) - int(a) for a, b in pairwise(edges)), default=0)
-    return tools + results + 8 * step + 4 * most
-
-
-def _check_embeddings(users: Array, items: Array) -> None:
-    for name, array in (("users", users), ("items", items)):
-        if array.ndim != 2 or array.dtype != np.float32 or array.shape[1] == 0:
-            raise UserError(
-                "GRAPH071",
-                f"embeddings of {name} are {array.dtype} of shape {array.shape}.",
-                f"give {name} as float32 of shape (rows, dimensions), one dimension or more.",
-            )
-    if users.shape[1] != items.shape[1]:
-        raise UserError(
-            "GRAPH071",
-            f"users have {users.shape[1]} dimensions and items have {items.shape[1]}.",
-            "give both embeddings of the same model.",
-        )
-    if len(items) > _MAX_ITEMS:
-        raise UserError(
-            "GRAPH071", f"there are {len(items)} items, more than {_MAX_ITEMS}.", "search in parts and merge."
-        )
-
-
-def _check_filters(num_users: int, num_items: int, seen: Seen | None, allowed: Array | None) -> None:
-    if allowed is not None and (allowed.shape != (num_items,) or allowed.dtype != np.bool_):
-        raise UserError(
-            "GRAPH072",
-            f"the allowed items are {allowed.dtype} of shape {allowed.shape}, there are {num_items} items.",
-            "give one bool per item.",
-        )
-    if seen is None:
-        return
-    for name, array in (("offsets", seen.offsets), ("items", seen.items)):
-        if array.ndim != 1 or array.dtype.kind not in "iu":
-            raise UserError(
-                "GRAPH072",
-                f"{name} of the seen items are {array.dtype} of shape {array.shape}.",
-                "give integers of one dimension.",
-            )
-    if len(seen.offsets) != num_users + 1 or seen.offsets[0] != 0 or seen.offsets[-1] != len(seen.items):
-        raise UserError(
-            "GRAPH072",
-            f"the seen items have {len(seen.offsets)} offsets for {num_users} users, from "
-            f"{seen.offsets[:1]} to {seen.offsets[-1:]} of {len(seen.items)} items.",
-            "give one offset more than users, from 0 to the number of seen items.",
-        )
+    return tools + results + 8 * step + 4 * seen.most(step)
