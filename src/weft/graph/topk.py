@@ -1,7 +1,7 @@
 """The best items per user over embeddings, exactly: every product is computed, few are looked at.
 
 Tiles of scores are products of a block of users with a block of items, made by the BLAS at hand; the
-selection from each tile is `weft._native.Selection`. The plan of blocks depends on the sizes and the memory
+selection from each tile is `_native.Selection`. The plan of blocks depends on the sizes and the memory
 limit alone, so the number of threads changes no byte.
 """
 
@@ -40,8 +40,8 @@ class TopKOptions:
 
     Attributes:
         threads: Number of threads, by default one per core of this process.
-        memory_bytes: Most memory beyond embeddings, filters and the arrays that `top_k` returns. Without
-            much, fewer users and then fewer threads work at a time.
+        memory_bytes: Most memory beyond embeddings, filters, 4 bytes per allowed item where not all are, and
+            the arrays that `top_k` returns. With less of it, fewer users and fewer threads work at a time.
         users_per_tile: Most rows of a tile of scores.
         items_per_tile: Most columns of a tile of scores.
     """
