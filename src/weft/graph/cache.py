@@ -69,10 +69,6 @@ class BatchCache:
 
     Raises:
         UserError: GRAPH067 when the limit is below 1, or a key is not one that `batch_key` makes.
-
-    Example:
-        >>> cache = BatchCache(folder, max_bytes=10**9)  # doctest: +SKIP
-        >>> batch = cache.get(batch_key(...), lambda: sample(number))  # doctest: +SKIP
     """
 
     def __init__(self, folder: str | Path, *, max_bytes: int) -> None:
