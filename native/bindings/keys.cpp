@@ -140,11 +140,13 @@ void bind_links(nb::module_& m) {
         "Write hashes sorted and once each; return the root.");
   m.def(
       "is_any_key_dangling",
-      [](const std::string& stem, const weft::KeyShape& shape, const std::string& path, std::uint32_t root) {
+      [](const std::string& stem, const weft::KeyShape& shape, std::uint64_t first, const std::string& path,
+         std::uint32_t root) {
         const weft::MappedFile file(path, weft::Kind::dangling, sizeof(std::uint64_t), root);
-        return weft::is_any_key_dangling(stem, shape, file);
+        return weft::is_any_key_dangling(stem, shape, first, file);
       },
-      "stem"_a, "shape"_a, "path"_a, "root"_a, Released(), "Say whether a key has a hash of a `dangling` file.");
+      "stem"_a, "shape"_a, "first"_a, "path"_a, "root"_a, Released(),
+      "Say whether a key from the first on has a hash of a `dangling` file.");
 }
 
 void bind_files_of_keys(nb::module_& m) {

@@ -38,6 +38,32 @@ void each_hash(const std::vector<std::string>& paths, Use use) {
   }
 }
 
+// Calls `use` with the position and the hash of each key of a spill.
+template <class Use>
+void each_key_hash(const std::string& stem, const KeyShape& shape, Use use) {
+  constexpr std::size_t kKeys = 4096;
+  ScratchReader keys(stem + ".keys", sizeof(std::int64_t));
+  ScratchReader lengths(stem + ".lengths", sizeof(std::uint32_t));
+  ScratchReader bytes(stem + ".bytes", 1);
+  std::vector<std::int64_t> key(kKeys);
+  std::vector<std::uint32_t> length(kKeys);
+  std::string text;
+  for (std::uint64_t done = 0; done < shape.num_keys; done += kKeys) {
+    const std::size_t count = std::min<std::uint64_t>(kKeys, shape.num_keys - done);
+    if (shape.is_integer) {
+      keys.read(key.data(), count);
+      for (std::size_t i = 0; i < count; ++i) use(done + i, hash_integer(key[i]));
+      continue;
+    }
+    lengths.read(length.data(), count);
+    for (std::size_t i = 0; i < count; ++i) {
+      text.resize(length[i]);
+      bytes.read(text.data(), text.size());
+      use(done + i, hash_bytes(text.data(), text.size()));
+    }
+  }
+}
+
 }  // namespace
 
 LinkResolver::LinkResolver(const KeyIndex& index, const std::string& parents, const std::string& before,
@@ -156,31 +182,16 @@ std::uint32_t write_dangling(const std::vector<std::string>& scratch, const std:
   return writer.finish();
 }
 
-bool is_any_key_dangling(const std::string& stem, const KeyShape& shape, const MappedFile& dangling) {
+bool is_any_key_dangling(const std::string& stem, const KeyShape& shape, std::uint64_t first,
+                         const MappedFile& dangling) {
   dangling.need_all();
-  const auto* first = dangling.as<std::uint64_t>();
-  const auto* last = first + dangling.num_items();
-  const auto is_known = [&](std::uint64_t hash) { return std::binary_search(first, last, hash); };
-  if (shape.is_integer) {
-    ScratchReader keys(stem + ".keys", sizeof(std::int64_t));
-    std::int64_t key = 0;
-    for (std::uint64_t i = 0; i < shape.num_keys; ++i) {
-      keys.read(&key, 1);
-      if (is_known(hash_integer(key))) return true;
-    }
-    return false;
-  }
-  ScratchReader lengths(stem + ".lengths", sizeof(std::uint32_t));
-  ScratchReader bytes(stem + ".bytes", 1);
-  std::string key;
-  std::uint32_t length = 0;
-  for (std::uint64_t i = 0; i < shape.num_keys; ++i) {
-    lengths.read(&length, 1);
-    key.resize(length);
-    bytes.read(key.data(), length);
-    if (is_known(hash_bytes(key.data(), key.size()))) return true;
-  }
-  return false;
+  const auto* least = dangling.as<std::uint64_t>();
+  const auto* end = least + dangling.num_items();
+  bool is_found = false;
+  each_key_hash(stem, shape, [&](std::uint64_t position, std::uint64_t hash) {
+    is_found = is_found || (position >= first && std::binary_search(least, end, hash));
+  });
+  return is_found;
 }
 
 }  // namespace weft

@@ -506,8 +506,8 @@ def translate_parents(
 def write_dangling(scratch: Sequence[str], path: str, budget: int) -> int:
     """Write hashes sorted and once each; return the root."""
 
-def is_any_key_dangling(stem: str, shape: KeyShape, path: str, root: int) -> bool:
-    """Say whether a key has a hash of a `dangling` file."""
+def is_any_key_dangling(stem: str, shape: KeyShape, first: int, path: str, root: int) -> bool:
+    """Say whether a key from the first on has a hash of a `dangling` file."""
 
 class KeySource:
     """Keys of a spill and their rows."""

@@ -222,6 +222,7 @@ class LinkLayout:
     num_dangling: int
     segments: tuple[LinkSegment, ...]
     dangling: File | None = None
+    parent_columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

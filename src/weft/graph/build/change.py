@@ -2,28 +2,64 @@
 
 from __future__ import annotations
 
+import enum
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 
-from weft.core import UserError
+from weft.core import FINGERPRINT_ROWS, TIME, UserError, fingerprint_batches
+from weft.graph import _native
 from weft.graph.build.job import Job, LinkWork, SegmentWork, TableWork
-from weft.graph.build.keys import SpilledKeys, check_link, link_keys
-from weft.graph.layout import MAX_ROWS, File, Layout
+from weft.graph.build.keys import SpilledKeys, check_link, link_keys, spill_primary_keys
+from weft.graph.build.rows import fits_layout, packed_columns
+from weft.graph.layout import MAX_ROWS, File, Layout, LinkLayout, TableLayout
 
-Spill = Callable[[Job, TableWork], SpilledKeys]
+MOST_SEGMENTS = 8
 
 
-def plan_work(job: Job, earlier: Layout | None, spill: Spill) -> dict[str, SpilledKeys]:
-    """Decide which segments of which tables and links are written; spill the keys that decide it.
+class Change(enum.Enum):
+    """What became of a table since an earlier build."""
+
+    NONE = "none"
+    APPENDED = "appended"
+    OTHER = "other"
+
+
+def plan_work(job: Job, earlier: Layout | None) -> dict[str, SpilledKeys]:
+    """Decide which segments of which tables and links are written; spill the keys of tables with new rows.
 
     Returns:
-        The primary keys of the tables that have new rows, by name.
+        Primary keys by name.
 
     Raises:
         UserError: ``GRAPH020`` for a table with too many rows, ``GRAPH027`` and ``GRAPH028`` for links that
-            compare what cannot be compared.
+            compare what cannot be compared, ``GRAPH021`` for rows without a key.
     """
+    _list_work(job)
+    before = earlier or Layout((), ())
+    changes = {w.name: _change_of(job, w, before) for w in job.tables.values()}
+    _spread(job, changes, before)
+    spilled: dict[str, SpilledKeys] = {}
+    found = _found_parents(job, changes, before, spilled)
+    for name in found:
+        link = job.links[name].link
+        if _order_of(before, link.table) == name:
+            changes[link.table] = Change.OTHER
+    _spread(job, changes, before)
+    for work in job.tables.values():
+        if changes[work.name] is Change.OTHER:
+            _forget(job, spilled, work)
+            work.base = None
+    _plan_links(job, changes, before, found)
+    for work in job.tables.values():
+        _plan_segments(job, work, changes[work.name])
+        if work.table.primary_key and work.fresh and not any(s.table == work.name for s in spilled.values()):
+            _spill(job, work, spilled)
+    return spilled
+
+
+def _list_work(job: Job) -> None:
     for table in job.schema.tables:
         num_rows = job.reader.num_rows(table.name)
         if num_rows > MAX_ROWS:
@@ -37,11 +73,133 @@ def plan_work(job: Job, earlier: Layout | None, spill: Spill) -> dict[str, Spill
         child, parent = job.schema.table(link.table), job.schema.table(link.parent)
         check_link(child, parent, link)
         job.links[link.name] = LinkWork(link, *link_keys(parent, link))
-    for work in job.tables.values():
-        links = [job.links[k.name] for k in job.schema.links_from(work.name)]
+
+
+def _change_of(job: Job, work: TableWork, before: Layout) -> Change:
+    """Compare a table with what an earlier build read, and set its base where that still serves."""
+    base = next((t for t in before.tables if t.name == work.name), None)
+    if base is None or not _describes(job, work, base, before) or not _is_prefix(job, work, base):
+        return Change.OTHER
+    work.base = base
+    if work.num_rows == base.num_rows:
+        return Change.NONE
+    first = base.segments[0].num_rows
+    is_small = 2 * (work.num_rows - first) <= first and len(base.segments) < MOST_SEGMENTS
+    new = SegmentWork(work, len(base.segments), base.num_rows, work.num_rows - base.num_rows)
+    return Change.APPENDED if is_small and fits_layout(job, new, base) else Change.OTHER
+
+
+def _describes(job: Job, work: TableWork, base: TableLayout, before: Layout) -> bool:
+    """Say whether keys, packed columns and order of an earlier build are those of the schema."""
+    if base.keys.columns != work.table.primary_key:
+        return False
+    wanted = [(c.name, c.dtype, c.stype) for c in packed_columns(job.schema, work.name)]
+    if wanted != [(c.name, c.dtype, c.stype) for c in base.columns]:
+        return False
+    return base.order_by is None or _stored_link(job, before, base.order_by) is not None
+
+
+def _stored_link(job: Job, before: Layout, name: str) -> LinkLayout | None:
+    """Return a link of an earlier build, ``None`` where the schema has none of the same columns."""
+    stored = next((k for k in before.links if k.name == name), None)
+    if stored is None or name not in job.links:
+        return None
+    link = job.links[name].link
+    same = (link.table, link.columns, link.parent, link.parent_columns)
+    return stored if same == (stored.child, stored.columns, stored.parent, stored.parent_columns) else None
+
+
+def _is_prefix(job: Job, work: TableWork, base: TableLayout) -> bool:
+    """Say whether the rows that an earlier build read are still the first ones.
+
+    Digests of whole blocks are compared; the rows of the last one, which may have grown, are read.
+    """
+    if work.num_rows < base.num_rows:
+        return False
+    whole, rest = divmod(base.num_rows, FINGERPRINT_ROWS)
+    if work.num_rows == base.num_rows:
+        return work.fingerprints == base.fingerprints
+    if work.fingerprints[:whole] != base.fingerprints[:whole]:
+        return False
+    columns = [*(c.name for c in work.table.columns), TIME]
+    rows = job.rows(work.name, columns, whole * FINGERPRINT_ROWS, rest)
+    return tuple(fingerprint_batches(rows)) == base.fingerprints[whole:]
+
+
+def _order_of(before: Layout, table: str) -> str | None:
+    return next((t.order_by for t in before.tables if t.name == table), None)
+
+
+def _spread(job: Job, changes: dict[str, Change], before: Layout) -> None:
+    """Tables ordered by the rows of a table that is built anew are built anew."""
+    stale = True
+    while stale:
+        stale = False
+        for name in changes:
+            order = _order_of(before, name)
+            if changes[name] is Change.OTHER or order is None:
+                continue
+            if changes[job.links[order].link.parent] is Change.OTHER:
+                changes[name] = Change.OTHER
+                stale = True
+
+
+def _found_parents(
+    job: Job, changes: dict[str, Change], before: Layout, spilled: dict[str, SpilledKeys]
+) -> set[str]:
+    """Return links of which a key that had no parent may have one among the appended rows."""
+    found = set()
+    for name, link in job.links.items():
+        stored = _stored_link(job, before, name)
+        parent = job.tables[link.link.parent]
+        if changes[parent.name] is not Change.APPENDED or not stored or not stored.dangling:
+            continue
+        if sorted(link.link.parent_columns) != sorted(parent.table.primary_key):
+            found.add(name)
+            continue
+        one = spilled.get(link.keys) or _spill(job, parent, spilled)
+        assert job.base_folder is not None
+        path = str(job.base_folder / stored.dangling.path)
+        known = one.num_rows_known
+        if _native.is_any_key_dangling(one.stem, one.shape, known, path, stored.dangling.root):
+            found.add(name)
+    return found
+
+
+def _spill(job: Job, work: TableWork, spilled: dict[str, SpilledKeys]) -> SpilledKeys:
+    one = spill_primary_keys(job, work)
+    spilled[one.name] = one
+    return one
+
+
+def _forget(job: Job, spilled: dict[str, SpilledKeys], work: TableWork) -> None:
+    for name in [n for n, one in spilled.items() if one.table == work.name]:
+        del spilled[name]
+
+
+def _plan_links(job: Job, changes: dict[str, Change], before: Layout, found: set[str]) -> None:
+    """Keep what an earlier build wrote of a link unless a side was built anew or a parent was found."""
+    for name, link in job.links.items():
+        sides = {changes[link.link.table], changes[link.link.parent]}
+        if Change.OTHER not in sides and name not in found:
+            link.base = _stored_link(job, before, name)
+
+
+def _plan_segments(job: Job, work: TableWork, change: Change) -> None:
+    links = [job.links[k.name] for k in job.schema.links_from(work.name)]
+    work.segments = []
+    if work.base is None:
         work.segments = [SegmentWork(work, 0, 0, work.num_rows, links)]
-    keyed = (w for w in job.tables.values() if w.table.primary_key)
-    return {one.name: one for one in (spill(job, w) for w in keyed)}
+        return
+    again = [k for k in links if k.base is None]
+    for number, stored in enumerate(work.base.segments):
+        if again:
+            first = stored.first_source
+            work.segments.append(SegmentWork(work, number, first, stored.num_rows, again, stored))
+    if change is Change.APPENDED:
+        kept = work.base.num_rows
+        number = len(work.base.segments)
+        work.segments.append(SegmentWork(work, number, kept, work.num_rows - kept, links))
 
 
 def carry_over(job: Job, layout: Layout) -> None:
@@ -55,7 +213,13 @@ def carry_over(job: Job, layout: Layout) -> None:
         try:
             os.link(job.base_folder / path, target)
         except OSError:
-            shutil.copyfile(job.base_folder / path, target)
+            _copy(job.base_folder / path, target)
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+    with open(target, "rb") as file:
+        os.fsync(file.fileno())
 
 
 def _paths(layout: Layout) -> Iterator[str]:

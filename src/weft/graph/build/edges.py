@@ -126,6 +126,8 @@ def write_link_segment(
 def link_layout(job: Job, link: LinkWork, segments: tuple[LinkSegment, ...]) -> LinkLayout:
     """Describe a link whose segments are written; write the hashes of keys without a parent."""
     base = link.base
+    if base and not segments:
+        return base
     kept = base.segments if base else ()
     dangling = None
     before = base.dangling if base else None
@@ -149,4 +151,5 @@ def link_layout(job: Job, link: LinkWork, segments: tuple[LinkSegment, ...]) -> 
         (base.num_dangling if base else 0) + link.num_dangling,
         (*kept, *segments),
         dangling,
+        link.link.parent_columns,
     )

@@ -85,8 +85,8 @@ def spill_primary_keys(job: Job, work: TableWork) -> SpilledKeys:
     spill = _native.KeySpill(stem, _is_integer(work.table, work.table.primary_key))
     if work.base:
         _take_over(job, spill, work.base.keys)
-    if work.fresh:
-        _read_keys(job, spill, work.table.primary_key, work.fresh)
+    new = SegmentWork(work, 0, work.num_kept, work.num_rows - work.num_kept)
+    _read_keys(job, spill, work.table.primary_key, new)
     shape = spill.finish()
     if shape.num_null:
         raise UserError(

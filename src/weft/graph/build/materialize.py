@@ -14,7 +14,6 @@ from weft.graph.build.keys import (
     SpilledKeys,
     key_name,
     spill_other_keys,
-    spill_primary_keys,
     write_key_files,
 )
 from weft.graph.build.links import Indexes, resolve_segment
@@ -56,11 +55,12 @@ def materialize(
         UnavailableError: ``GRAPH010`` and ``GRAPH026`` when files cannot be written or read.
     """
     directory = Path(directory).absolute()
-    earlier = read_manifest(base) if base else None
+    base_folder = Path(base).absolute() if base else None
+    earlier = read_manifest(base_folder) if base_folder else None
     with staging(directory) as folder:
         scratch = folder.parent / _SCRATCH
         scratch.mkdir()
-        job = Job(reader, reader.schema, folder, scratch, resources, progress or Silent(), base)
+        job = Job(reader, reader.schema, folder, scratch, resources, progress or Silent(), base_folder)
         layout = _build(job, earlier)
         carry_over(job, layout)
         write_manifest(folder, layout)
@@ -69,7 +69,7 @@ def materialize(
 
 
 def _build(job: Job, earlier: Layout | None) -> Layout:
-    spilled = plan_work(job, earlier, spill_primary_keys)
+    spilled = plan_work(job, earlier)
     _spill_others(job, spilled)
     stored = {key_name(t.name, t.table.primary_key): t for t in job.tables.values() if t.base}
     indexes = Indexes(job, spilled, {k: t for k, t in stored.items() if k not in spilled})
@@ -177,6 +177,7 @@ def _write_rows(job: Job, work: TableWork, segment: SegmentWork) -> None:
         stored = {c.name: job.base_folder / c.dictionary for c in plan if c.dictionary}
     dictionaries = Dictionaries(job, segment, {c.name: c for c in columns if is_coded(c)}, stored)
     work.rows, file = write_rows(job, segment, plan, dictionaries)
+    assert work.base is None or work.rows == layout
     assert segment.written is not None
     segment.written = replace(segment.written, rows=file)
     for column in work.rows.columns:

@@ -9,7 +9,7 @@ from weft.core import Column, Dtype, Schema, Stype
 from weft.graph import _native
 from weft.graph.build.dictionaries import Dictionaries
 from weft.graph.build.job import Job, RowLayout, SegmentWork, file_name
-from weft.graph.layout import File, PackedColumn, Section, Storage
+from weft.graph.layout import File, PackedColumn, Section, Storage, TableLayout
 
 _SIZE = {Storage.INT64: 8, Storage.FLOAT64: 8, Storage.FLOAT32: 4, Storage.INT32: 4, Storage.UINT8: 1}
 _PACKING = {s: getattr(_native.Packing, s.value) for s in Storage}
@@ -92,12 +92,12 @@ def plan_rows(job: Job, segment: SegmentWork, columns: Sequence[Column]) -> tupl
     return tuple(plan)
 
 
-def _vector_width(job: Job, segment: SegmentWork, column: Column) -> int:
+def _vector_width(job: Job, segment: SegmentWork, column: Column, otherwise: int = 1) -> int:
     for batch in job.rows(segment.table.name, [column.name], segment.first, segment.count):
         length = _native.first_vector_length(batch, 0)
         if length >= 0:
             return max(1, length)
-    return 1
+    return otherwise
 
 
 def pack_rows(
@@ -160,6 +160,16 @@ def survey_numbers(
             found = _STORAGE[_native.width_of(batch, place)]
             widest[name] = max(widest[name], found, key=_WIDENING.index)
     return tuple(replace(c, storage=widest.get(c.name, c.storage)) for c in plan)
+
+
+def fits_layout(job: Job, segment: SegmentWork, base: TableLayout) -> bool:
+    """Say whether new rows of a table can be packed as an earlier build packed the others."""
+    for column in base.columns:
+        if column.dtype is Dtype.VECTOR:
+            wanted = next(c for c in segment.table.table.columns if c.name == column.name)
+            if _vector_width(job, segment, wanted, column.width) != column.width:
+                return False
+    return survey_numbers(job, segment, base.columns) == base.columns
 
 
 def write_rows(
