@@ -75,7 +75,7 @@ class ParquetReader:
         kept = self.directory / f"{table}.fingerprints.json"
         if not kept.exists():
             columns = [*(c.name for c in self.schema.table(table).columns), TIME]
-            kept.write_text(json.dumps(list(fingerprint_batches(self.batches(table, columns)))))
+            kept.write_text(json.dumps(fingerprint_batches(self.batches(table, columns))))
         return tuple(json.loads(kept.read_text()))
 
     def _open(self, table: str) -> pq.ParquetFile:

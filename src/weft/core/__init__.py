@@ -6,7 +6,7 @@ from weft.core.digest import digest_bytes, digest_file, digest_table, digest_val
 from weft.core.errors import InvariantError, UnavailableError, UserError, WeftError, missing_extra
 from weft.core.feature import Feature, FeatureKind
 from weft.core.finding import Evidence, Finding, Severity
-from weft.core.fingerprint import fingerprint_batches
+from weft.core.fingerprint import Fingerprints, fingerprint_batches
 from weft.core.progress import Progress, Silent
 from weft.core.reader import FINGERPRINT_ROWS, ROW, TIME, TableReader
 from weft.core.resources import (
@@ -47,6 +47,7 @@ __all__ = [
     "Feature",
     "FeatureKind",
     "Finding",
+    "Fingerprints",
     "History",
     "InvariantError",
     "Link",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
@@ -12,32 +12,42 @@ import pyarrow.compute as pc
 from weft.core.reader import FINGERPRINT_ROWS
 
 
-def fingerprint_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
-    """Digest each `FINGERPRINT_ROWS` successive rows; the last digest may cover fewer.
+class Fingerprints:
+    """Digests of each `FINGERPRINT_ROWS` successive rows, batch by batch; the last may cover fewer.
 
     The length of the batches does not count, nor what lies under a null. Every reader digests the
     columns of a table in the order of its schema and then its effective time, from a row whose
-    number is a multiple of `FINGERPRINT_ROWS`.
-
-    Args:
-        batches: Rows in order, all with the same columns.
-
-    Yields:
-        32 hexadecimal digits per block of rows.
+    number is a multiple of `FINGERPRINT_ROWS`. A digest is 32 hexadecimal digits.
     """
-    waiting: list[pa.RecordBatch] = []
-    num_waiting = 0
-    for batch in batches:
-        while num_waiting + len(batch) >= FINGERPRINT_ROWS:
-            taken = FINGERPRINT_ROWS - num_waiting
-            yield _digest([*waiting, batch.slice(0, taken)])
+
+    def __init__(self) -> None:
+        self._digests: list[str] = []
+        self._waiting: list[pa.RecordBatch] = []
+        self._num_waiting = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take in the rows that follow; all batches have the same columns."""
+        while self._num_waiting + len(batch) >= FINGERPRINT_ROWS:
+            taken = FINGERPRINT_ROWS - self._num_waiting
+            self._digests.append(_digest([*self._waiting, batch.slice(0, taken)]))
             batch = batch.slice(taken)
-            waiting, num_waiting = [], 0
+            self._waiting, self._num_waiting = [], 0
         if len(batch):
-            waiting.append(batch)
-            num_waiting += len(batch)
-    if waiting:
-        yield _digest(waiting)
+            self._waiting.append(batch)
+            self._num_waiting += len(batch)
+
+    def digests(self) -> tuple[str, ...]:
+        """Return the digests of all rows so far."""
+        last = [_digest(self._waiting)] if self._waiting else []
+        return (*self._digests, *last)
+
+
+def fingerprint_batches(batches: Iterable[pa.RecordBatch]) -> tuple[str, ...]:
+    """Return the digests of successive batches, see `Fingerprints`."""
+    found = Fingerprints()
+    for batch in batches:
+        found.add(batch)
+    return found.digests()
 
 
 def _digest(batches: list[pa.RecordBatch]) -> str:
@@ -45,7 +55,9 @@ def _digest(batches: list[pa.RecordBatch]) -> str:
     sha = hashlib.sha256()
     for name, column in zip(table.column_names, table.columns, strict=True):
         array = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
-        sha.update(f"{name}\0{array.type}\0".encode())
+        # The inner field of a list has a name, which says nothing about the values.
+        kind = "list" if pa.types.is_list(array.type) else str(array.type)
+        sha.update(f"{name}\0{kind}\0".encode())
         _feed(sha, array)
     return sha.hexdigest()[:32]
 

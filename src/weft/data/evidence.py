@@ -7,8 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from weft.core import Link, to_datetime
-from weft.data.tables import ROW, TIME, Tables
+from weft.core import ROW, TIME, Link, to_datetime
+from weft.data.tables import Tables
 
 
 @dataclass(frozen=True)

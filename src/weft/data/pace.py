@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from weft.core import Link
-from weft.data.tables import TIME, Tables
+from weft.core import TIME, Link
+from weft.data.tables import Tables
 
 
 @dataclass(frozen=True)

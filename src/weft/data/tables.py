@@ -15,18 +15,17 @@ Rows with a null time, a null key, or a key seen before are no longer there.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from weft.core import Resources, Schema
+from weft.core import TIME, Resources, Schema
 from weft.data.engine import engine_errors, settle
-
-ROW = "__row"
-TIME = "__time"
+from weft.data.stream import compute_fingerprints, stored_fingerprints, stream_batches
 
 
 class Tables:
@@ -83,6 +82,24 @@ class Tables:
                 f"COPY ({sql}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
             )
             return int(copied.fetchone()[0])
+
+    def num_rows(self, table: str) -> int:
+        """Return the number of rows of a table."""
+        self.schema.table(table)
+        with pq.ParquetFile(self.paths[table]) as file:
+            return int(file.metadata.num_rows)
+
+    def batches(self, table: str, columns: Sequence[str], *, start: int = 0) -> Iterator[pa.RecordBatch]:
+        """Yield the named columns of the rows from ``start`` on, in order of `ROW`.
+
+        Reads past the engine: one batch at a time, and no row group before ``start``.
+        """
+        return stream_batches(self.paths[table], self.schema.table(table), columns, start)
+
+    def fingerprints(self, table: str) -> tuple[str, ...]:
+        """Return a digest of each block of rows: as `prepare_tables` stored them, or computed now."""
+        found = stored_fingerprints(self.paths[table])
+        return compute_fingerprints(self.paths[table], self.schema.table(table)) if found is None else found
 
     def close(self) -> None:
         """Give the engine's memory and files back."""

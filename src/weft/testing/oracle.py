@@ -14,8 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from weft.core import Dtype, Link, Offset, Schema, Stype, TaskType, to_datetime, to_micros
-from weft.data.tables import ROW, TIME
+from weft.core import ROW, TIME, Dtype, Link, Offset, Schema, Stype, TaskType, to_datetime, to_micros
 from weft.pql.query import (
     Aggregate,
     AggregateName,

@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from weft.core import Dtype, Resources, Schema
-from weft.data.tables import ROW, TIME, Tables
+from weft.core import ROW, TIME, Dtype, Resources, Schema
+from weft.data.tables import Tables
 
 Row = dict[str, Any]
 

@@ -4,7 +4,7 @@ import math
 import statistics
 from collections import Counter
 
-from weft.data.tables import ROW
+from weft.core import ROW
 from weft.testing.oracle import split_items
 
 DAY = 86_400_000_000

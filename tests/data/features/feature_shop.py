@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from weft.core import Column, Dtype, Link, Resources, Schema, Stype, Table
-from weft.data.tables import ROW, TIME, Tables
+from weft.core import ROW, TIME, Column, Dtype, Link, Resources, Schema, Stype, Table
+from weft.data.tables import Tables
 from weft.pql import compile_query
 
 DAY = 86_400_000_000

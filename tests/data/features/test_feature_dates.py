@@ -7,11 +7,10 @@ from feature_shop import DAY, QUERY, SCHEMA, Rows, labels_of, random_rows, seeds
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from weft.core import Column, Dtype, Schema, Stype, Table, from_json
+from weft.core import ROW, Column, Dtype, Schema, Stype, Table, from_json
 from weft.data.features import FeatureOptions, compute_features, plan_features
 from weft.data.features.dates import planned_dates
 from weft.data.features.recipe import Recipe
-from weft.data.tables import ROW
 from weft.pql import compile_query
 
 OPTIONS = FeatureOptions(max_features=10_000, past_labels=True)

@@ -8,10 +8,9 @@ import pyarrow.compute as pc
 import pytest
 from feature_shop import DAY, SCHEMA, labels_of, random_rows, seeds_of
 
-from weft.core import Feature, FeatureKind, from_json, to_json
+from weft.core import ROW, Feature, FeatureKind, from_json, to_json
 from weft.data.features import FeatureOptions, compute_features, plan_features
 from weft.data.features.recipe import Recipe, Source
-from weft.data.tables import ROW
 from weft.pql import compile_query
 
 TEXT = "PREDICT SUM(orders.amount, 0, 10, days) > 5 FOR EACH customers.id"

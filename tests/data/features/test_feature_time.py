@@ -11,8 +11,8 @@ from feature_shop import DAY, QUERY, labels_of, random_rows, seeds_of
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from weft.core import ROW
 from weft.data.features import FeatureOptions, compute_features, plan_features
-from weft.data.tables import ROW
 
 ANCHORS = [c * DAY for c in (30, 40, 50, 60)]
 OPTIONS = FeatureOptions(max_features=10_000, past_labels=True)

@@ -5,10 +5,9 @@ import math
 import pyarrow as pa
 from feature_shop import DAY, QUERY, random_rows, seeds_of
 
-from weft.core import from_json
+from weft.core import ROW, from_json
 from weft.data.features import FeatureOptions, compute_features, plan_features
 from weft.data.features.recipe import Recipe
-from weft.data.tables import ROW
 
 
 def test_leaving_a_row_out_equals_deleting_it(tmp_path):

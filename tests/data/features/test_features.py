@@ -10,11 +10,10 @@ import pytest
 from feature_oracle import Oracle
 from feature_shop import DAY, QUERY, SCHEMA, Rows, labels_of, number, random_rows, seeds_of
 
-from weft.core import Feature, FeatureKind, InvariantError, Schema, UserError, to_datetime, to_json
+from weft.core import ROW, Feature, FeatureKind, InvariantError, Schema, UserError, to_datetime, to_json
 from weft.data.features import FeatureOptions, compute_features, plan_features
 from weft.data.features.recipe import Recipe, Source
 from weft.data.features.target import RowScope
-from weft.data.tables import ROW
 from weft.pql import aggregates_in, compile_query
 
 ALL = FeatureOptions(max_features=10_000)

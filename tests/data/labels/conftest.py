@@ -9,9 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from weft.core import Column, Dtype, Link, Schema, Stype, Table
+from weft.core import ROW, TIME, Column, Dtype, Link, Schema, Stype, Table
 from weft.data.prepare.casts import source_dtype
-from weft.data.tables import ROW, TIME
 from weft.testing.tiny import ARROW_TYPES, open_frames
 
 CODES = re.compile(r"(TypeId|statusId)$")

@@ -7,10 +7,9 @@ from hypothesis import assume, given, note
 from hypothesis import strategies as st
 from label_checks import SHORT_SEARCH, assert_same, layout_of, rows_of
 
-from weft.core import Offset, to_micros
+from weft.core import TIME, Offset, to_micros
 from weft.data.labels import compute_labels, population
 from weft.data.labels.horizon import shift
-from weft.data.tables import TIME
 from weft.pql import aggregates_in
 from weft.testing.databases import DAYS, TinyDatabase, databases
 from weft.testing.queries import queries

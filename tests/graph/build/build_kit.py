@@ -42,7 +42,7 @@ class MemoryReader:
 
     def fingerprints(self, table: str) -> tuple[str, ...]:
         columns = [*(c.name for c in self.schema.table(table).columns), TIME]
-        return tuple(fingerprint_batches(self.batches(table, columns)))
+        return fingerprint_batches(self.batches(table, columns))
 
 
 def arrow_table(schema: Schema, table: str, rows: list[dict[str, object]]) -> pa.Table:

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from weft.core import Finding, Severity
+from weft.core import TIME, Finding, Severity
 from weft.data.audit.context import AuditContext
 from weft.data.profile.engine import epoch_us
-from weft.data.tables import TIME
 
 RULE = "appears_after_anchor"
 _MIN_SHARE = 0.01

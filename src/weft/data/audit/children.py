@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from weft.core import Column, Dtype, Link, Stype
+from weft.core import ROW, TIME, Column, Dtype, Link, Stype
 from weft.data.audit.context import AuditContext, as_floats, by_day, is_number
 from weft.data.profile.engine import epoch_us
-from weft.data.tables import ROW, TIME
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 _MAX_CATEGORIES = 12

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from weft.core import MICROSECONDS_PER_DAY, Column, Dtype, Link, Schema, Table
+from weft.core import MICROSECONDS_PER_DAY, ROW, TIME, Column, Dtype, Link, Schema, Table
 from weft.data.profile.engine import epoch_us
 from weft.data.profile.model import TableStatistics
-from weft.data.tables import ROW, TIME, Tables
+from weft.data.tables import Tables
 from weft.pql.query import Query
 
 SAMPLE_ROWS = 30_000

@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from weft.core import Column, Dtype, Finding, Severity, Stype, Table
+from weft.core import ROW, TIME, Column, Dtype, Finding, Severity, Stype, Table
 from weft.data.audit.context import AuditContext, as_floats
 from weft.data.profile.engine import epoch_us
-from weft.data.tables import ROW, TIME
 
 RULE = "grows_with_age"
 _MIN_ROWS = 2_000

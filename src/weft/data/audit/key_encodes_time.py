@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from weft.core import Dtype, Finding, Severity
+from weft.core import TIME, Dtype, Finding, Severity
 from weft.data.audit.context import AuditContext, as_floats, rank_correlation
 from weft.data.profile.engine import epoch_us
-from weft.data.tables import TIME
 
 RULE = "key_encodes_time"
 _MIN_ROWS = 50

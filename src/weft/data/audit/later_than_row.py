@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from weft.core import MICROSECONDS_PER_DAY, Dtype, Finding, Severity, Table
+from weft.core import MICROSECONDS_PER_DAY, TIME, Dtype, Finding, Severity, Table
 from weft.data.audit.context import AuditContext, by_day
 from weft.data.profile.engine import epoch_us
 from weft.data.profile.names import split_words
 from weft.data.profile.times import is_end_of
 from weft.data.profile.vocabulary import word_set
-from weft.data.tables import TIME
 
 RULE = "later_than_row"
 _MIN_ROWS = 20

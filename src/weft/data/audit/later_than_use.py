@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from weft.core import MICROSECONDS_PER_DAY, Dtype, Finding, Link, Severity
+from weft.core import MICROSECONDS_PER_DAY, TIME, Dtype, Finding, Link, Severity
 from weft.data.audit.context import AuditContext, by_day
 from weft.data.audit.later_than_row import PLANS
 from weft.data.profile.engine import epoch_us
 from weft.data.profile.names import split_words
-from weft.data.tables import TIME
 
 RULE = "later_than_use"
 _MIN_ROWS = 50

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from weft.core import Column, Dtype, Finding, Link, Severity, Stype, Table
+from weft.core import TIME, Column, Dtype, Finding, Link, Severity, Stype, Table
 from weft.data.audit.context import AuditContext, by_day
 from weft.data.profile.engine import epoch_us
 from weft.data.profile.names import key_stem, split_words
-from weft.data.tables import TIME
 
 RULE = "points_to_later_rows"
 _MIN_ROWS = 20

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from weft.core import InvariantError, Link, Task
+from weft.core import ROW, TIME, InvariantError, Link, Task
 from weft.data.labels.aggregate import RowScope
 from weft.data.labels.condition import evaluate
 from weft.data.labels.paths import Path, Place, gather
 from weft.data.labels.tree import columns
-from weft.data.tables import ROW, TIME, Tables
+from weft.data.tables import Tables
 from weft.pql.query import Aggregate, AggregateName, Query
 
 

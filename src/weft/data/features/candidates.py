@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from weft.core import Dtype, Stype
+from weft.core import ROW, Dtype, Stype
 from weft.data.features.options import FeatureOptions
 from weft.data.features.paths import Attribute, Graph, Reach
 from weft.data.features.readings import is_read_in_parts
 from weft.data.features.recipe import Recipe, Source
 from weft.data.features.target import TargetPart
-from weft.data.tables import ROW
 
 _NUMERIC = (Dtype.INT, Dtype.FLOAT, Dtype.BOOL)
 _LAGS = (1, 2, 3)

@@ -6,12 +6,12 @@ that was written into the row when it happened. Read as it is, the second tells 
 
 from __future__ import annotations
 
-from weft.core import Dtype, Table
+from weft.core import TIME, Dtype, Table
 from weft.data.profile.engine import epoch_us
 from weft.data.profile.names import split_words
 from weft.data.profile.times import is_end_of
 from weft.data.profile.vocabulary import word_set
-from weft.data.tables import TIME, Tables
+from weft.data.tables import Tables
 
 _MIN_FILLED = 0.99
 _MIN_BEYOND = 0.002

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from weft.core import MICROSECONDS_PER_DAY, Feature, FeatureKind, Link, to_json
+from weft.core import MICROSECONDS_PER_DAY, ROW, Feature, FeatureKind, Link, to_json
 from weft.data.features import calendar
 from weft.data.features.recipe import Move, Recipe, Source
 from weft.data.features.target import TargetPart
-from weft.data.tables import ROW
 from weft.pql.query import Query
 
 _WORDS = {

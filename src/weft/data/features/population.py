@@ -12,11 +12,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from weft.core import ROW, TIME
 from weft.data.features.recipe import Recipe
 from weft.data.features.seeds import Seeds, find_rows, instants
 from weft.data.features.segments import Bools, Floats, Ints
 from weft.data.labels import population
-from weft.data.tables import ROW, TIME, Tables
+from weft.data.tables import Tables
 from weft.pql.query import Query
 
 Values = npt.NDArray[Any]

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from weft.core import Column, Dtype, Stype
+from weft.core import TIME, Column, Dtype, Stype
 from weft.data.features.options import FeatureOptions
 from weft.data.features.paths import Attribute
 from weft.data.features.recipe import Source
 from weft.data.items import find_all, items_of
-from weft.data.tables import TIME, Tables
+from weft.data.tables import Tables
 
 CHARACTERS, WORDS, ITEMS, HAS, COMPONENT = "characters", "words", "items", "has", "component"
 MAX_COMPONENTS = 8

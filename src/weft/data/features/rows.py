@@ -14,13 +14,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from weft.core import Link, Schema
+from weft.core import ROW, TIME, Link, Schema
 from weft.data.features.columns import Categories, Numbers
 from weft.data.features.readings import read
 from weft.data.features.recipe import Source
 from weft.data.features.segments import Ints, Segments
 from weft.data.features.target import RowScope, TargetPart
-from weft.data.tables import ROW, TIME, Tables
+from weft.data.tables import Tables
 
 ALWAYS = np.iinfo(np.int64).min
 """Time of a row that has none: it is visible at every cutoff."""

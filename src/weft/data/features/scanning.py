@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from weft.core import Link
+from weft.core import ROW, Link
 from weft.data.features.aggregates import View, aggregate
 from weft.data.features.leaves import compute_leaf
 from weft.data.features.recipe import Move, Recipe, Source
@@ -17,7 +17,7 @@ from weft.data.features.rows import Block, Scan, links_by_name, read_blocks
 from weft.data.features.seeds import Seeds
 from weft.data.features.segments import Bools, Ints
 from weft.data.features.target import TargetPart
-from weft.data.tables import ROW, Tables
+from weft.data.tables import Tables
 
 Values = npt.NDArray[Any]
 _VARIANT_ROWS = 4_000_000

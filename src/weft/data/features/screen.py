@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from weft.core import Dtype
+from weft.core import TIME, Dtype
 from weft.data.features.candidates import is_number
 from weft.data.features.compute import FeatureEngine
 from weft.data.features.options import FeatureOptions
@@ -17,7 +17,7 @@ from weft.data.features.recipe import Recipe
 from weft.data.features.seeds import Seeds
 from weft.data.features.segments import Floats
 from weft.data.features.selection import ranks, score
-from weft.data.tables import TIME, Tables
+from weft.data.tables import Tables
 
 _CHUNK_VALUES = 20_000_000
 

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from weft.core import UserError
+from weft.core import ROW, UserError
 from weft.data.features.segments import Bools, Ints
-from weft.data.tables import ROW, Tables
+from weft.data.tables import Tables
 from weft.pql.query import Query
 
 

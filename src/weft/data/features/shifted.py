@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from weft.core import MICROSECONDS_PER_DAY, Offset
+from weft.core import MICROSECONDS_PER_DAY, TIME, Offset
 from weft.data.features.leaves import evaluate, season_starts, shift
 from weft.data.features.recipe import Recipe, Source
 from weft.data.features.seeds import Seeds
 from weft.data.features.segments import Bools, Floats, Ints
 from weft.data.features.target import TargetPart
-from weft.data.tables import TIME
 from weft.pql.query import AggregateName, Query
 
 Values = npt.NDArray[Any]

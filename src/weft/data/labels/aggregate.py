@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from weft.core import Link, Schema, Task
+from weft.core import ROW, TIME, Link, Schema, Task
 from weft.data.labels.condition import evaluate
 from weft.data.labels.paths import Gathered, Path, Place, gather
 from weft.data.labels.recipe import Recipe, recipe_of
 from weft.data.labels.tree import columns
-from weft.data.tables import ROW, TIME, Tables
+from weft.data.tables import Tables
 from weft.pql.query import Aggregate, ColumnValue, Window
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from weft.core import Offset, UserError, format_time, parse_time, to_datetime
+from weft.core import TIME, Offset, UserError, format_time, parse_time, to_datetime
 from weft.data.engine import engine_errors
 from weft.data.labels.horizon import fact_end_us, time_range_us
 from weft.data.labels.moments import Moment, Moments
 from weft.data.labels.seeds import seeds_at
 from weft.data.labels.static import static_rows
-from weft.data.tables import TIME, Tables
+from weft.data.tables import Tables
 from weft.pql.query import Query
 
 _NAMED = 5

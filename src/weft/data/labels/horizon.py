@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from weft.core import Offset, TaskType, UserError
+from weft.core import TIME, Offset, TaskType, UserError
 from weft.data.labels.tree import aggregates
-from weft.data.tables import TIME, Tables
+from weft.data.tables import Tables
 from weft.pql.query import Aggregate, Query
 
 BEGIN_US = -62_135_596_800_000_000

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from weft.core import Link, to_datetime
+from weft.core import ROW, TIME, Link, to_datetime
 from weft.data.labels.horizon import BEGIN_US
-from weft.data.tables import ROW, TIME, Tables
+from weft.data.tables import Tables
 
 Path = tuple[Link, ...]
 Place = tuple[Path, str]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from weft.core import Schema, Task
+from weft.core import TIME, Schema, Task
 from weft.data.labels.aggregate import Matcher, aggregate_values
 from weft.data.labels.condition import evaluate
 from weft.data.labels.paths import Gathered, Place, gather
 from weft.data.labels.tree import Node, aggregates, columns, without_span
-from weft.data.tables import TIME, Tables
+from weft.data.tables import Tables
 from weft.pql.query import Aggregate, AggregateName, Answer, ColumnValue, Query
 
 _ZERO_WHEN_EMPTY = (AggregateName.COUNT, AggregateName.COUNT_DISTINCT, AggregateName.SUM)

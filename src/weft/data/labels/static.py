@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from weft.core import History, SplitOptions, UserError, to_datetime
+from weft.core import TIME, History, SplitOptions, UserError, to_datetime
 from weft.data.engine import engine_errors
 from weft.data.labels.condition import evaluate
 from weft.data.labels.divide import NAMES, divide_at_random, divide_by_time
@@ -17,7 +17,7 @@ from weft.data.labels.horizon import newest_us, time_range_us
 from weft.data.labels.layout import Layout
 from weft.data.labels.paths import gather
 from weft.data.labels.seeds import EntityScope, entity_places, exists, with_aggregates
-from weft.data.tables import TIME, Tables
+from weft.data.tables import Tables
 from weft.pql.query import Query
 
 

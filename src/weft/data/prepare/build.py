@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +14,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from weft.core import Dtype, Finding, Progress, Resources, Schema, Silent, Table, UserError
+from weft.core import (
+    ROW,
+    TIME,
+    Dtype,
+    Finding,
+    Fingerprints,
+    Progress,
+    Resources,
+    Schema,
+    Silent,
+    Table,
+    UserError,
+)
 from weft.data.engine import SCRATCH, engine_errors, fetch_row, open_duckdb, quote_name, quote_text
 from weft.data.prepare import reports
 from weft.data.prepare.casts import SQL_TYPE, Cast, make_cast, source_dtype
@@ -24,17 +37,9 @@ from weft.data.prepare.values import check_keys, check_times, count_unread
 from weft.data.snapshot import file_name
 from weft.data.sources.source import batch_rows
 from weft.data.sources.writer import ParquetSink
-from weft.data.tables import ROW, TIME
+from weft.data.stream import FINGERPRINTS, STORAGE
 
 _POSITION = "file_row_number"
-_STORAGE = {
-    Dtype.INT: pa.int64(),
-    Dtype.FLOAT: pa.float64(),
-    Dtype.BOOL: pa.bool_(),
-    Dtype.STRING: pa.string(),
-    Dtype.TIMESTAMP: pa.timestamp("us"),
-    Dtype.VECTOR: pa.list_(pa.float32()),
-}
 
 
 @dataclass(frozen=True)
@@ -251,11 +256,12 @@ def _write(
     times: pa.ChunkedArray | None,
     path: Path,
 ) -> int:
-    fields = [pa.field(c.name, _STORAGE[c.dtype]) for c in table.columns]
+    fields = [pa.field(c.name, STORAGE[c.dtype]) for c in table.columns]
     schema = pa.schema(
         [*fields, pa.field(ROW, pa.int64(), nullable=False), pa.field(TIME, pa.timestamp("us"))]
     )
     sink = ParquetSink(path, schema)
+    fingerprints = Fingerprints()
     num_read = num_kept = 0
     try:
         for batch, positions in _rows(job, table, casts, keep):
@@ -265,8 +271,11 @@ def _write(
             if chosen is not None:
                 batch = batch.filter(chosen)
                 inherited = None if inherited is None else inherited.filter(chosen)
-            sink.write(_finished(table, batch, inherited, num_kept, schema))
+            finished = _finished(table, batch, inherited, num_kept, schema)
+            sink.write(finished)
+            fingerprints.add(finished.select([*(c.name for c in table.columns), TIME]))
             num_kept += batch.num_rows
+        sink.annotate(FINGERPRINTS, json.dumps(fingerprints.digests()))
     except BaseException:
         sink.abandon()
         raise

@@ -9,10 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from weft.core import Link, Schema
+from weft.core import TIME, Link, Schema
 from weft.data.engine import fetch_row, quote_name, quote_text
 from weft.data.prepare.casts import Cast
-from weft.data.tables import TIME
 
 
 @dataclass(frozen=True)

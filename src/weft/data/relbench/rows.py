@@ -9,10 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from weft.core import Schema, Split, Table
+from weft.core import ROW, Schema, Split, Table
 from weft.data.engine import fetch_row, quote_name, quote_text
 from weft.data.relbench.layout import Layout
-from weft.data.tables import ROW
 
 
 def _source(paths: Mapping[str, Path], table: str) -> str:

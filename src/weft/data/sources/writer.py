@@ -192,6 +192,10 @@ class ParquetSink:
         self._pending = table.slice(num_rows).to_batches()
         self._num_pending -= num_rows
 
+    def annotate(self, key: str, value: str) -> None:
+        """Keep a text of one's own in the file, next to its schema."""
+        self._writer.add_key_value_metadata({key: value})
+
     def close(self) -> None:
         """Write what is pending and end the file; an abandoned one is left as it is."""
         if self.is_abandoned:

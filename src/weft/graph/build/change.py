@@ -123,7 +123,7 @@ def _is_prefix(job: Job, work: TableWork, base: TableLayout) -> bool:
         return False
     columns = [*(c.name for c in work.table.columns), TIME]
     rows = job.rows(work.name, columns, whole * FINGERPRINT_ROWS, rest)
-    return tuple(fingerprint_batches(rows)) == base.fingerprints[whole:]
+    return fingerprint_batches(rows) == base.fingerprints[whole:]
 
 
 def _order_of(before: Layout, table: str) -> str | None:
