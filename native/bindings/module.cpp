@@ -36,5 +36,6 @@ NB_MODULE(_native, m) {
   bind_topk(m);
   bind_graph(m);
   bind_sampler(m);
+  bind_limits(m);
   bind_keys(m);
 }

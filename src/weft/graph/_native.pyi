@@ -413,6 +413,23 @@ def sample(
     Draw the neighborhoods of seeds; returns (seeds, seed_scopes, scope_anchors_us, tables, edges).
     """
 
+class ProbeMemory:
+    """Memory to measure random reads on, all of it touched."""
+
+    def __init__(self, size_bytes: int, has_huge_pages: bool) -> None: ...
+    def read_words(self, count: int, key: int) -> int:
+        """Read words at random places; return their sum."""
+
+def copy_rows(
+    graph: Graph,
+    table: int,
+    rows: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    out: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order="C", device="cpu")],
+) -> None:
+    """
+    Copy whole rows and check nothing: the limit of a gather, for measuring alone.
+    """
+
 class KeyShape:
     """What is known about the keys of a table."""
 
