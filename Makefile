@@ -50,6 +50,9 @@ docs: $(READY)  ## build the documentation into site/
 bench: $(READY)  ## measure the stages on a retailer-sized generated shop
 	$(BIN)/python bench/retail.py $(if $(JSON),--json $(JSON))
 
+bench-graph: $(READY)  ## measure the graph engine beside the machine's limits and its peers
+	$(BIN)/python bench/graph.py $(if $(JSON),--json $(JSON))
+
 bench-accuracy: $(READY)  ## five seeds of the ladder on the real data sets in WEFT_TEST_DATA
 	$(BIN)/python bench/accuracy.py $(if $(JSON),--json $(JSON))
 
@@ -59,4 +62,4 @@ wheel: $(READY)  ## build the wheel into dist/
 clean:  ## remove what the other commands made
 	rm -rf $(VENV) build dist site demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help install demo test check check-native stubs format docs bench bench-accuracy wheel clean
+.PHONY: help install demo test check check-native stubs format docs bench bench-graph bench-accuracy wheel clean

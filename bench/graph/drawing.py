@@ -1,0 +1,159 @@
+"""Stages that draw neighborhoods."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from setting import (
+    BATCH,
+    FANOUT,
+    Seeds,
+    Setting,
+    cpu_seconds,
+    draw_seeds,
+    edges_per_cpu_s,
+    row,
+    wall_seconds,
+)
+
+from weft.graph import Choice, Loader, SampleOptions, Sampler, Store, Strategy, _native
+
+SIZES = (64, 128, 256, 512, 1024, 2048, 4096)
+LAST, UNIFORM = Strategy(), Strategy(Choice.UNIFORM)
+EDGES = "edges/CPU-s"
+
+
+def options(hops: int, *, strategy: Strategy = LAST, rows: bool = False) -> SampleOptions:
+    """Ask for some hops of ten neighbors, disjoint, with or without the values of their rows."""
+    return SampleOptions((FANOUT,) * hops, strategy, columns=None if rows else ())
+
+
+def draw(setting: Setting) -> list[dict[str, Any]]:
+    """Measure the headline figures: batches of 512 seeds, one thread, new seeds in every round."""
+    store = Store(setting.work / "graph")
+    lots = _lots(store, setting, num_batches=96)
+    cases = {
+        "last_2hop_edges_per_cpu_s": (options(2), 20e6),
+        "last_3hop_edges_per_cpu_s": (options(3), 12e6),
+        "uniform_3hop_edges_per_cpu_s": (options(3, strategy=UNIFORM), 8e6),
+        "last_3hop_fused_edges_per_cpu_s": (options(3, rows=True), 5e6),
+    }
+    rows = []
+    for name, (asked, least) in cases.items():
+        rates = edges_per_cpu_s(Sampler(store, asked, threads=1), lots)
+        rows.append(row(name, rates, EDGES, least=least))
+    first = Store(setting.work / "graph")
+    sampler = Sampler(first, options(2), threads=1)
+    cold = edges_per_cpu_s(sampler, [Seeds(lots[0].rows[:0], lots[0].anchors_us[:0]), lots[0]])
+    rows.append(row("last_2hop_unchecked_edges_per_cpu_s", cold, EDGES, note="blocks checked on the way"))
+    batch = Sampler(store, options(3), threads=1).sample("users", *lots[0].batches(BATCH)[0])
+    rows.append(row("edges_per_seed_3hop", batch.num_edges / BATCH, "edges"))
+    return rows
+
+
+def batch_sizes(setting: Setting) -> list[dict[str, Any]]:
+    """Measure both depths over the sizes of a batch."""
+    store = Store(setting.work / "graph")
+    rows = []
+    for hops in (2, 3):
+        sampler = Sampler(store, options(hops), threads=1)
+        lots = _lots(store, setting, num_batches=32)
+        for size in SIZES:
+            rates = edges_per_cpu_s(sampler, lots, min(size, len(lots[0].rows)))
+            rows.append(row(f"last_{hops}hop_edges_per_cpu_s_b{size}", rates, EDGES))
+    return rows
+
+
+def two_threads(setting: Setting) -> list[dict[str, Any]]:
+    """Compare two threads with one by the clock, rounds alternating; the limit is what bare reads gain."""
+    store = Store(setting.work / "graph")
+    lot = _lots(store, setting, num_batches=64)[0]
+    batches = lot.batches(BATCH)
+    one, two = (Sampler(store, options(3), threads=n) for n in (1, 2))
+    memory = _native.ProbeMemory(round(2**28 * min(1.0, setting.scale * 4)), False)
+    gains: dict[str, list[float]] = {"call": [], "loader": [], "reads": []}
+    for _ in range(setting.rounds + 1):
+        alone = wall_seconds(lambda: _draw_all(one, batches))
+        gains["call"].append(alone / wall_seconds(lambda: _draw_all(two, batches)))
+        gains["loader"].append(alone / wall_seconds(lambda: _load_all(one, batches)))
+        gains["reads"].append(_reading_gain(memory))
+    gain = {name: values[1:] for name, values in gains.items()}
+    limit = float(np.median(gain["reads"]))
+    return [
+        row(
+            "two_thread_speedup", gain["call"], "of one", limit=limit, least=1.8, note="in one call of sample"
+        ),
+        row("two_worker_speedup", gain["loader"], "of one", limit=limit, note="a Loader with two workers"),
+        row("two_thread_reads_speedup", gain["reads"], "of one", note="bare random reads"),
+    ]
+
+
+def first_batch(setting: Setting) -> list[dict[str, Any]]:
+    """Open the graph and draw a batch with its rows, first thing in a process; imports are not counted."""
+    seeds = np.load(setting.work / "first.npz")
+    began = time.perf_counter()
+    store = Store(setting.work / "graph")
+    opened = time.perf_counter()
+    batch = Sampler(store, options(2, rows=True)).sample("users", seeds["rows"], seeds["anchors_us"])
+    ended = time.perf_counter()
+    assert batch.num_edges > 0
+    return [
+        row(
+            "first_batch_ms", (ended - began) * 1e3, "ms", most=50.0, note="open and draw, 512 seeds, 2 hops"
+        ),
+        row("open_ms", (opened - began) * 1e3, "ms"),
+    ]
+
+
+def keep_first_seeds(setting: Setting) -> list[dict[str, Any]]:
+    """Write the seeds of `first_batch`, so that reading them is not in its time."""
+    store = Store(setting.work / "graph")
+    seeds = draw_seeds(store, BATCH, 11)
+    np.savez(setting.work / "first.npz", rows=seeds.rows, anchors_us=seeds.anchors_us)
+    return []
+
+
+def curve_point(setting: Setting) -> list[dict[str, Any]]:
+    """Measure the cost of an edge and of a row on a graph of one size, by equally many seeds at any size."""
+    store = Store(setting.work / "graph")
+    lots = [draw_seeds(store, BATCH * 16, 200 + i) for i in range(setting.rounds + 2)]
+    rates = edges_per_cpu_s(Sampler(store, options(3), threads=1), lots)[1:]
+    events = store.table("events").num_rows
+    picks = [
+        np.random.default_rng(i).integers(0, events, 2**18, dtype=np.uint32)
+        for i in range(setting.rounds + 2)
+    ]
+    table = store.index("events")
+    gathers = [cpu_seconds(lambda p=p: store.native.gather(table, p, 1)) / len(p) for p in picks][2:]
+    return [
+        row("edge_ns", [1e9 / r for r in rates], "CPU-ns"),
+        row("row_ns", [1e9 * g for g in gathers], "CPU-ns"),
+    ]
+
+
+def _lots(store: Store, setting: Setting, *, num_batches: int) -> list[Seeds]:
+    share = min(1.0, setting.scale * 10)
+    count = BATCH * max(8, round(num_batches * share))
+    return [draw_seeds(store, count, 100 + i) for i in range(setting.rounds + 1)]
+
+
+def _draw_all(sampler: Sampler, batches: list[Any]) -> None:
+    for rows, anchors in batches:
+        sampler.sample("users", rows, anchors)
+
+
+def _load_all(sampler: Sampler, batches: list[Any]) -> None:
+    with Loader(lambda b: sampler.sample("users", *b), batches, workers=2, ahead=4) as loader:
+        for _ in loader:
+            pass
+
+
+def _reading_gain(memory: Any) -> float:
+    from concurrent.futures import ThreadPoolExecutor
+
+    count = 4_000_000
+    alone = wall_seconds(lambda: [memory.read_words(count, key) for key in (1, 2)])
+    with ThreadPoolExecutor(2) as pool:
+        return alone / wall_seconds(lambda: list(pool.map(lambda key: memory.read_words(count, key), (1, 2))))
