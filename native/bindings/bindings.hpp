@@ -11,3 +11,4 @@ void bind_sampler(nanobind::module_& m);
 void bind_limits(nanobind::module_& m);
 void bind_build(nanobind::module_& m);
 void bind_keys(nanobind::module_& m);
+void bind_remote(nanobind::module_& m);

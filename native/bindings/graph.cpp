@@ -42,10 +42,11 @@ weft::MappedFile open(const MaybeNamed& named, weft::Kind kind, std::uint64_t it
   return file;
 }
 
-void add_table(weft::Graph& graph, const std::string& name, std::uint32_t stride,
+void add_table(weft::Graph& graph, const std::string& name, std::uint32_t num_rows, std::uint32_t stride,
                const std::vector<std::pair<std::uint32_t, std::uint32_t>>& sections, nb::bytes null_row) {
   weft::Table table;
   table.name = name;
+  table.num_rows = num_rows;
   table.stride = stride;
   for (const auto& [offset, bytes] : sections) {
     if (std::uint64_t{offset} + bytes > stride) throw nb::value_error("a section lies outside of its row");
@@ -57,12 +58,15 @@ void add_table(weft::Graph& graph, const std::string& name, std::uint32_t stride
   graph.tables.push_back(std::move(table));
 }
 
-void add_table_segment(weft::Graph& graph, std::uint32_t num_rows, std::uint64_t first_source, std::int64_t origin_us,
+void add_table_segment(weft::Graph& graph, std::uint32_t first_row, std::uint32_t num_rows, std::uint64_t first_source, std::int64_t origin_us,
                        std::int64_t unit_us, const MaybeNamed& rows, const MaybeNamed& time, const MaybeNamed& low,
                        const MaybeNamed& source) {
   weft::Table& table = graph.tables.at(graph.tables.size() - 1);
   weft::TableSegment segment;
-  segment.first_row = table.num_rows;
+  if (std::uint64_t{first_row} + num_rows > table.num_rows || first_row < table.end_row()) {
+    throw nb::value_error("a segment outside of its table");
+  }
+  segment.first_row = first_row;
   segment.num_rows = num_rows;
   segment.first_source = first_source;
   segment.origin_us = origin_us;
@@ -71,7 +75,6 @@ void add_table_segment(weft::Graph& graph, std::uint32_t num_rows, std::uint64_t
   segment.time = open(time, weft::Kind::time, 4, num_rows);
   segment.low = open(low, weft::Kind::low, 4, num_rows);
   segment.source = open(source, weft::Kind::source, 4, num_rows);
-  table.num_rows += num_rows;
   table.segments.push_back(std::move(segment));
 }
 
@@ -80,8 +83,8 @@ void add_link(weft::Graph& graph, const std::string& name, std::uint32_t child, 
   graph.links.push_back({name, child, parent, {}});
 }
 
-void add_link_segment(weft::Graph& graph, const Named& parent, const Named& offsets, const MaybeNamed& children,
-                      const MaybeNamed& parents) {
+void add_link_segment(weft::Graph& graph, std::uint32_t first_parent, const Named& parent, const Named& offsets,
+                      const MaybeNamed& children, const MaybeNamed& parents, const MaybeNamed& low) {
   weft::Link& link = graph.links.at(graph.links.size() - 1);
   const weft::Table& table = graph.tables[link.child];
   const weft::TableSegment& rows = table.segments.at(link.segments.size());
@@ -93,6 +96,8 @@ void add_link_segment(weft::Graph& graph, const Named& parent, const Named& offs
                           segment.is_timed ? 8 : 4);
   if (segment.offsets.num_items() == 0) throw nb::value_error("a link without offsets");
   segment.parents = open(parents, weft::Kind::sparse_parent, 4, segment.offsets.num_items() - 1);
+  segment.low = open(low, weft::Kind::low, 4, segment.children ? segment.children.num_items() : 0);
+  segment.first_parent = first_parent;
   link.segments.push_back(std::move(segment));
 }
 
@@ -107,7 +112,8 @@ void make_resident(weft::Graph& graph) {
   }
   for (weft::Link& link : graph.links) {
     for (weft::LinkSegment& segment : link.segments) {
-      for (weft::MappedFile* file : {&segment.parent, &segment.offsets, &segment.children, &segment.parents}) {
+      for (weft::MappedFile* file : {&segment.parent, &segment.offsets, &segment.children, &segment.parents,
+                                     &segment.low}) {
         if (*file) file->make_resident();
       }
     }
@@ -148,14 +154,14 @@ auto source_rows(const weft::Graph& graph, std::uint32_t table, const In<std::ui
 void bind_graph(nb::module_& m) {
   nb::class_<weft::Graph>(m, "Graph", "Tables and links of a materialized graph, mapped. See weft.graph.Store.")
       .def(nb::init<>())
-      .def("add_table", &add_table, "name"_a, "stride"_a, "sections"_a, "null_row"_a,
+      .def("add_table", &add_table, "name"_a, "num_rows"_a, "stride"_a, "sections"_a, "null_row"_a,
            "Add a table; sections are (offset, bytes) within a row.")
-      .def("add_table_segment", &add_table_segment, "num_rows"_a, "first_source"_a, "origin_us"_a, "unit_us"_a,
+      .def("add_table_segment", &add_table_segment, "first_row"_a, "num_rows"_a, "first_source"_a, "origin_us"_a, "unit_us"_a,
            "rows"_a.none(), "time"_a.none(), "low"_a.none(), "source"_a.none(),
            "Add rows to the last table; files are (path, root checksum).")
       .def("add_link", &add_link, "name"_a, "child"_a, "parent"_a, "Add a link between two tables, by index.")
-      .def("add_link_segment", &add_link_segment, "parent"_a, "offsets"_a, "children"_a.none(),
-           "parents"_a.none(), "Add the edges of the next segment of the last link's child table.")
+      .def("add_link_segment", &add_link_segment, "first_parent"_a, "parent"_a, "offsets"_a, "children"_a.none(),
+           "parents"_a.none(), "low"_a.none(), "Add the edges of the next segment of the last link's child table.")
       .def("finish", &weft::Graph::finish, "Make the graph ready for sampling.")
       .def("make_resident", &make_resident, "Copy every file into memory with huge pages.")
       .def("gather", &gather, "table"_a, "rows"_a, "threads"_a,

@@ -38,4 +38,5 @@ NB_MODULE(_native, m) {
   bind_sampler(m);
   bind_limits(m);
   bind_keys(m);
+  bind_remote(m);
 }

@@ -10,11 +10,11 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
+#include "sample_arrays.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
 using weft_bindings::In;
-using weft_bindings::to_numpy;
 
 namespace {
 
@@ -40,30 +40,7 @@ weft::Plan make_plan(const weft::Graph& graph, const std::vector<std::vector<Ste
   return plan;
 }
 
-nb::object table_of(const weft::Graph& graph, std::size_t index, weft::TableSample table) {
-  const std::size_t num_rows = table.rows.size();
-  if (num_rows == 0) return nb::none();
-  return nb::make_tuple(to_numpy(std::move(table.rows)), to_numpy(std::move(table.scopes)),
-                        to_numpy(std::move(table.age_us)), nb::cast(table.per_hop),
-                        weft_bindings::sections_to_numpy(graph.tables[index], std::move(table.sections), num_rows));
-}
-
-// (seeds, seed_scopes, scope_anchors_us, tables, edges)
-using Five = nb::typed<nb::tuple, nb::object, nb::object, nb::object, nb::object, nb::object>;
-
-Five to_python(const weft::Graph& graph, weft::Sample sample) {
-  nb::list tables;
-  for (std::size_t t = 0; t < sample.tables.size(); ++t) tables.append(table_of(graph, t, std::move(sample.tables[t])));
-  nb::list edges;
-  for (weft::EdgeSample& edge : sample.edges) {
-    edges.append(nb::make_tuple(edge.kind.link, edge.kind.toward_parent, to_numpy(std::move(edge.source)),
-                                to_numpy(std::move(edge.target)), nb::cast(edge.per_hop)));
-  }
-  return Five(nb::make_tuple(to_numpy(std::move(sample.seeds)), to_numpy(std::move(sample.seed_scopes)),
-                             to_numpy(std::move(sample.scope_anchors_us)), tables, edges));
-}
-
-Five sample(const weft::Graph& graph, const weft::Plan& plan, std::uint32_t table, In<std::uint32_t> rows,
+weft_bindings::SampleTuple sample(const weft::Graph& graph, const weft::Plan& plan, std::uint32_t table, In<std::uint32_t> rows,
                  In<std::int64_t> anchors_us, In<std::uint32_t> excluded_links, In<std::uint32_t> excluded_rows,
                  In<std::uint32_t> excluded_seeds, std::uint64_t seed, std::uint64_t epoch, std::size_t threads) {
   if (table >= graph.tables.size() || rows.size() != anchors_us.size() ||
@@ -85,7 +62,7 @@ Five sample(const weft::Graph& graph, const weft::Plan& plan, std::uint32_t tabl
                            {excluded_seeds.data(), excluded_seeds.size()}},
                           threads);
   }
-  return to_python(graph, std::move(result));
+  return weft_bindings::sample_to_python(graph, std::move(result));
 }
 
 }  // namespace

@@ -23,13 +23,40 @@ std::uint32_t child_row(const TableSegment& rows, const LinkSegment& edges, std:
 
 namespace {
 
+// What the code at a position rounds off.
+std::uint32_t child_low(const TableSegment& rows, const LinkSegment& edges, std::uint32_t position) {
+  if (edges.low) {
+    edges.low.need(std::uint64_t{position} * 4, 4);
+    return edges.low.as<std::uint32_t>()[position];
+  }
+  if (!rows.low) return 0;
+  const std::uint32_t local = child_row(rows, edges, position) - rows.first_row;
+  rows.low.need(std::uint64_t{local} * 4, 4);
+  return rows.low.as<std::uint32_t>()[local];
+}
+
+}  // namespace
+
+std::int64_t child_time_us(const TableSegment& rows, const LinkSegment& edges, std::uint32_t position) {
+  const std::uint32_t code = child_code(rows, edges, position);
+  if (code == 0) return kNoTime;
+  return rows.origin_us + rows.unit_us * (static_cast<std::int64_t>(code) - 1) + child_low(rows, edges, position);
+}
+
+bool is_child_visible(const TableSegment& rows, const LinkSegment& edges, std::uint32_t position, Limit limit) {
+  const std::uint32_t code = child_code(rows, edges, position);
+  if (code != limit.code || code == 0) return code <= limit.code;
+  return child_low(rows, edges, position) <= limit.low;
+}
+
+namespace {
+
 // The first position in [first, end) whose row is later than the limit.
 std::uint32_t first_later(const TableSegment& rows, const LinkSegment& edges, std::uint32_t first, std::uint32_t end,
                           Limit limit) {
   while (first < end) {
     const std::uint32_t middle = first + (end - first) / 2;
-    const std::uint32_t local = child_row(rows, edges, middle) - rows.first_row;
-    if (is_visible(rows, local, child_code(rows, edges, middle), limit)) {
+    if (is_child_visible(rows, edges, middle, limit)) {
       first = middle + 1;
     } else {
       end = middle;
@@ -61,10 +88,10 @@ VisibleChildren::VisibleChildren(const Graph& graph, std::uint32_t link, std::ui
   count_ = num_timeless_ + num_timed_;
 }
 
-void VisibleChildren::exclude(const std::vector<std::uint32_t>& child_rows) {
+void VisibleChildren::exclude(const std::vector<Exclusions::Child>& children) {
   excluded_.clear();
-  for (const std::uint32_t row : child_rows) {
-    const std::uint32_t position = position_of(row);
+  for (const Exclusions::Child& child : children) {
+    const std::uint32_t position = position_of(child);
     if (position != kAll) excluded_.push_back(position);
   }
   std::sort(excluded_.begin(), excluded_.end());
@@ -72,28 +99,23 @@ void VisibleChildren::exclude(const std::vector<std::uint32_t>& child_rows) {
   count_ = num_timeless_ + num_timed_ - static_cast<std::uint32_t>(excluded_.size());
 }
 
-std::uint32_t VisibleChildren::position_of(std::uint32_t row) const {
+std::uint32_t VisibleChildren::position_of(Exclusions::Child child) const {
   std::uint32_t passed = 0;
   for (const Run& run : timeless_) {
-    for (std::uint32_t position = run.first; position < run.end; ++position) {
-      if (row_at(run, position) == row) return passed + position - run.first;
+    for (std::uint32_t position = run.first; position < run.end && child.time_us == kNoTime; ++position) {
+      if (row_at(run, position) == child.row) return passed + position - run.first;
     }
     passed += run.end - run.first;
   }
-  const auto segment = static_cast<std::uint32_t>(child_.segment_of(row));
+  if (child.time_us == kNoTime) return kAll;
   for (std::size_t i = 0; i < timed_.size(); ++i) {
     const Run& run = timed_[i];
-    if (run.segment != segment) continue;
-    const TableSegment& rows = child_.segments[segment];
-    const std::uint32_t local = row - rows.first_row;
-    rows.time.need(std::uint64_t{local} * 4, 4);
-    const std::int64_t time = rows.time_us(local, rows.time.as<std::uint32_t>()[local]);
-    const std::uint32_t last = before(run, time, true);
-    for (std::uint32_t position = before(run, time, false); position < last; ++position) {
-      if (row_at(run, position) != row) continue;
+    const std::uint32_t last = before(run, child.time_us, true);
+    for (std::uint32_t position = before(run, child.time_us, false); position < last; ++position) {
+      if (row_at(run, position) != child.row) continue;
       std::uint32_t merged_position = passed + position - run.first;
       for (std::size_t j = 0; j < timed_.size(); ++j) {
-        if (j != i) merged_position += before(timed_[j], time, j < i) - timed_[j].first;
+        if (j != i) merged_position += before(timed_[j], child.time_us, j < i) - timed_[j].first;
       }
       return merged_position;
     }
@@ -114,9 +136,7 @@ std::uint32_t VisibleChildren::row_at(const Run& run, std::uint32_t position) co
 }
 
 std::int64_t VisibleChildren::time_at(const Run& run, std::uint32_t position) const {
-  const TableSegment& rows = child_.segments[run.segment];
-  const std::uint32_t code = child_code(rows, link_.segments[run.segment], position);
-  return rows.time_us(row_at(run, position) - rows.first_row, code);
+  return child_time_us(child_.segments[run.segment], link_.segments[run.segment], position);
 }
 
 std::uint32_t VisibleChildren::before(const Run& run, std::int64_t time_us, bool or_equal) const {

@@ -13,6 +13,11 @@ std::uint32_t child_code(const TableSegment& rows, const LinkSegment& edges, std
 // The row number of the child at a position of a segment.
 std::uint32_t child_row(const TableSegment& rows, const LinkSegment& edges, std::uint32_t position);
 
+// The exact time of the child at a position, kNoTime where it has none.
+std::int64_t child_time_us(const TableSegment& rows, const LinkSegment& edges, std::uint32_t position);
+// Whether the child at a position is not later than a limit.
+bool is_child_visible(const TableSegment& rows, const LinkSegment& edges, std::uint32_t position, Limit limit);
+
 // The visible children of one parent over any number of segments, merged: by time, rows without time first,
 // equal times by number in the prepared table (segments follow it). Positions count from the oldest.
 class VisibleChildren {
@@ -26,7 +31,7 @@ class VisibleChildren {
   VisibleChildren(const Graph& graph, std::uint32_t link, std::uint32_t parent_row, const Scopes& scopes,
                   std::uint32_t scope, std::int64_t after_us);
   // Leaves children out; each must be a child of the parent.
-  void exclude(const std::vector<std::uint32_t>& child_rows);
+  void exclude(const std::vector<Exclusions::Child>& children);
 
   std::uint32_t count() const noexcept { return count_; }
   // O(segments · log² degree).
@@ -39,7 +44,7 @@ class VisibleChildren {
   std::uint32_t row_at(const Run& run, std::uint32_t position) const;
   std::int64_t time_at(const Run& run, std::uint32_t position) const;
   Child merged(std::uint32_t position) const;
-  std::uint32_t position_of(std::uint32_t row) const;  // kAll where it is not visible
+  std::uint32_t position_of(Exclusions::Child child) const;  // kAll where it is not visible
   std::uint32_t before(const Run& run, std::int64_t time_us, bool or_equal) const;
 
   const Table& child_;

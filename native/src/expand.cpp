@@ -229,7 +229,7 @@ class ChildrenOfBlock {
     for (std::size_t j = 0; j < count; ++j) {
       const std::uint32_t position = positions_[j];
       reached[j] = child_row(rows_, edges_, position);
-      times[j] = rows_.time ? rows_.time_us(reached[j] - rows_.first_row, codes_.at(position)) : kNoTime;
+      times[j] = time_at(position);
     }
     out_.row.commit(count);
     out_.time_us.commit(count);
@@ -240,14 +240,16 @@ class ChildrenOfBlock {
 
   std::int64_t time_at(std::uint32_t position) const {
     if (!rows_.time) return kNoTime;
-    return rows_.time_us(child_row(rows_, edges_, position) - rows_.first_row, codes_.at(position));
+    if (rows_.low) return child_time_us(rows_, edges_, position);
+    const std::uint32_t code = codes_.at(position);
+    return code == 0 ? kNoTime : rows_.origin_us + rows_.unit_us * (static_cast<std::int64_t>(code) - 1);
   }
   Limit limit(std::size_t i) const noexcept { return scopes_.limit(asks_[i].scope, first_limit_); }
   bool sees(std::size_t, std::uint32_t position, Limit limit) const {
     const std::uint32_t code = codes_.at(position);
     if (code != limit.code) return code < limit.code;
     if (!rows_.low) return true;
-    return is_visible(rows_, child_row(rows_, edges_, position) - rows_.first_row, code, limit);
+    return is_child_visible(rows_, edges_, position, limit);
   }
 
   const TableSegment& rows_;
@@ -273,7 +275,7 @@ void children_of_one(const Graph& graph, std::uint32_t link, const Strategy& str
   }
   VisibleChildren children(graph, link, ask.row, scopes, ask.scope, after);
   if (exclusions.has(link)) {
-    std::vector<std::uint32_t> left_out;
+    std::vector<Exclusions::Child> left_out;
     exclusions.children_of(link, ask.row, first_scope + ask.scope, left_out);
     if (!left_out.empty()) children.exclude(left_out);
   }
@@ -344,18 +346,13 @@ void expand(const Graph& graph, const Step& step, std::span<const Ask> asks, con
 void Exclusions::add(const Graph& graph, std::uint32_t link, std::uint32_t child_row, std::uint32_t scope) {
   const Link& found = graph.links[link];
   graph.check_row(found.child, child_row);
-  const Table& children = graph.tables[found.child];
-  const std::size_t s = children.segment_of(child_row);
-  const std::uint32_t local = child_row - children.segments[s].first_row;
-  found.segments[s].parent.need(std::uint64_t{local} * 4, 4);
-  const std::uint32_t parent = found.segments[s].parent.as<std::uint32_t>()[local];
-  if (parent == kNone) return;
-  by_link_.resize(graph.links.size());
-  by_link_[link][parent].push_back({child_row, scope});
+  const std::uint32_t parent = graph.parent_row(link, child_row);
+  if (parent != kNone) add(link, parent, {child_row, graph.time_us(found.child, child_row)}, scope);
 }
 
-void Exclusions::add_for_all(const Graph& graph, std::uint32_t link, std::uint32_t child_row) {
-  add(graph, link, child_row, kAll);
+void Exclusions::add(std::uint32_t link, std::uint32_t parent_row, Child child, std::uint32_t scope) {
+  if (by_link_.size() <= link) by_link_.resize(link + 1);
+  by_link_[link][parent_row].push_back({child, scope});
 }
 
 bool Exclusions::is_excluded(std::uint32_t link, std::uint32_t parent_row, std::uint32_t child_row,
@@ -363,16 +360,16 @@ bool Exclusions::is_excluded(std::uint32_t link, std::uint32_t parent_row, std::
   const auto found = by_link_[link].find(parent_row);
   if (found == by_link_[link].end()) return false;
   return std::any_of(found->second.begin(), found->second.end(), [&](const Entry& entry) {
-    return entry.child_row == child_row && (entry.scope == kAll || entry.scope == scope);
+    return entry.child.row == child_row && (entry.scope == kAll || entry.scope == scope);
   });
 }
 
 void Exclusions::children_of(std::uint32_t link, std::uint32_t parent_row, std::uint32_t scope,
-                             std::vector<std::uint32_t>& out) const {
+                             std::vector<Child>& out) const {
   const auto found = by_link_[link].find(parent_row);
   if (found == by_link_[link].end()) return;
   for (const Entry& entry : found->second) {
-    if (entry.scope == kAll || entry.scope == scope) out.push_back(entry.child_row);
+    if (entry.scope == kAll || entry.scope == scope) out.push_back(entry.child);
   }
 }
 

@@ -59,18 +59,23 @@ class Scopes {
 // Edges that must not be walked, in neither direction. An edge of a link is named by its child row.
 class Exclusions {
  public:
-  // Excludes an edge for one scope, or for all of them.
+  struct Child {
+    std::uint32_t row;
+    std::int64_t time_us;
+  };
+  // Excludes an edge for one scope, or for all of them (kAll).
   void add(const Graph& graph, std::uint32_t link, std::uint32_t child_row, std::uint32_t scope);
-  void add_for_all(const Graph& graph, std::uint32_t link, std::uint32_t child_row);
+  // The same for an edge whose child row may be elsewhere.
+  void add(std::uint32_t link, std::uint32_t parent_row, Child child, std::uint32_t scope);
   bool has(std::uint32_t link) const noexcept { return link < by_link_.size() && !by_link_[link].empty(); }
   bool is_excluded(std::uint32_t link, std::uint32_t parent_row, std::uint32_t child_row, std::uint32_t scope) const;
   // Appends the children of a parent that a scope must not reach.
   void children_of(std::uint32_t link, std::uint32_t parent_row, std::uint32_t scope,
-                   std::vector<std::uint32_t>& out) const;
+                   std::vector<Child>& out) const;
 
  private:
   struct Entry {
-    std::uint32_t child_row;
+    Child child;
     std::uint32_t scope;  // kAll: every scope
   };
   std::vector<std::unordered_map<std::uint32_t, std::vector<Entry>>> by_link_;  // by parent row

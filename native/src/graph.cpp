@@ -19,7 +19,7 @@ Limit TableSegment::limit(std::int64_t anchor_us) const noexcept {
 
 LinkSegment::Range LinkSegment::range(std::uint32_t parent_row) const {
   const auto* starts = offsets.as<std::uint32_t>();
-  std::uint64_t index = parent_row;
+  std::uint64_t index = parent_row - first_parent;
   if (parents) {
     const auto* rows = parents.as<std::uint32_t>();
     const std::uint64_t count = parents.num_items();
@@ -56,6 +56,12 @@ void Graph::check_row(std::uint32_t table, std::uint32_t row) const {
                     std::to_string(found.num_rows) + ".",
                 "look rows up by their keys in this graph.");
   }
+  if (row < found.first_row() || row >= found.end_row()) {
+    throw Error(Fault::user, "GRAPH043",
+                "row " + std::to_string(row) + " of '" + found.name + "' is on another shard; this one holds " +
+                    std::to_string(found.first_row()) + " to " + std::to_string(found.end_row()) + ".",
+                "ask the shards together, through one client.");
+  }
 }
 
 std::int64_t Graph::time_us(std::uint32_t table, std::uint32_t row) const {
@@ -65,6 +71,15 @@ std::int64_t Graph::time_us(std::uint32_t table, std::uint32_t row) const {
   const std::uint32_t local = row - segment.first_row;
   segment.time.need(std::uint64_t{local} * 4, 4);
   return segment.time_us(local, segment.time.as<std::uint32_t>()[local]);
+}
+
+std::uint32_t Graph::parent_row(std::uint32_t link, std::uint32_t child_row) const {
+  const Table& children = tables[links[link].child];
+  const std::size_t s = children.segment_of(child_row);
+  const std::uint32_t local = child_row - children.segments[s].first_row;
+  const MappedFile& parent = links[link].segments[s].parent;
+  parent.need(std::uint64_t{local} * 4, 4);
+  return parent.as<std::uint32_t>()[local];
 }
 
 std::uint64_t Graph::source_row(std::uint32_t table, std::uint32_t row) const {

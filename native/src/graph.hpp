@@ -59,6 +59,12 @@ struct Table {
   std::vector<TableSegment> segments;
   std::uint32_t first_limit = 0;  // index of its first segment among the limits of a scope
 
+  // The rows that are here: all of them, unless the graph is a shard.
+  std::uint32_t first_row() const noexcept { return segments.empty() ? 0 : segments.front().first_row; }
+  std::uint32_t end_row() const noexcept {
+    return segments.empty() ? 0 : segments.back().first_row + segments.back().num_rows;
+  }
+
   // Returns the segment that holds a row.
   std::size_t segment_of(std::uint32_t row) const noexcept {
     std::size_t index = segments.size() - 1;
@@ -73,7 +79,9 @@ struct LinkSegment {
   MappedFile offsets;
   MappedFile children;  // absent: the children of a parent are contiguous rows
   MappedFile parents;   // present in appended segments: which parents the offsets are of
+  MappedFile low;       // present in shards: what the codes of children.bin round off
   bool is_timed = true; // children.bin carries time codes
+  std::uint32_t first_parent = 0;  // whom the first offset is of
 
   // Positions [first, second) of a parent's children in this segment.
   struct Range {
@@ -81,8 +89,9 @@ struct LinkSegment {
   };
   Range range(std::uint32_t parent_row) const;
   void prefetch(std::uint32_t parent_row) const noexcept {
-    if (!parents && parent_row + 1 < offsets.num_items()) {
-      __builtin_prefetch(offsets.as<std::uint32_t>() + parent_row);
+    const std::uint32_t index = parent_row - first_parent;
+    if (!parents && std::uint64_t{index} + 1 < offsets.num_items()) {
+      __builtin_prefetch(offsets.as<std::uint32_t>() + index);
     }
   }
 };
@@ -112,6 +121,8 @@ struct Graph {
   void check_row(std::uint32_t table, std::uint32_t row) const;
   // Exact time of a row, kNoTime where it has none.
   std::int64_t time_us(std::uint32_t table, std::uint32_t row) const;
+  // Parent of a row over a link, kNone where it has none.
+  std::uint32_t parent_row(std::uint32_t link, std::uint32_t child_row) const;
   // Number of a row in the prepared table.
   std::uint64_t source_row(std::uint32_t table, std::uint32_t row) const;
 };

@@ -316,11 +316,14 @@ class Graph:
     """
 
     def __init__(self) -> None: ...
-    def add_table(self, name: str, stride: int, sections: Sequence[tuple[int, int]], null_row: bytes) -> None:
+    def add_table(
+        self, name: str, num_rows: int, stride: int, sections: Sequence[tuple[int, int]], null_row: bytes
+    ) -> None:
         """Add a table; sections are (offset, bytes) within a row."""
 
     def add_table_segment(
         self,
+        first_row: int,
         num_rows: int,
         first_source: int,
         origin_us: int,
@@ -337,10 +340,12 @@ class Graph:
 
     def add_link_segment(
         self,
+        first_parent: int,
         parent: tuple[str, int],
         offsets: tuple[str, int],
         children: tuple[str, int] | None,
         parents: tuple[str, int] | None,
+        low: tuple[str, int] | None,
     ) -> None:
         """Add the edges of the next segment of the last link's child table."""
 
@@ -542,3 +547,88 @@ def write_key_values(source: KeySource, kind: StoredKeys, path: str) -> int:
 
 def write_key_bytes(source: KeySource, offsets: str, bytes: str) -> tuple[int, int]:
     """Return both roots."""
+
+NONE: int = 4294967295
+
+def parents(
+    graph: Graph,
+    link: int,
+    rows: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+) -> NDArray[numpy.uint32]:
+    """Parents of rows, NONE where there is none."""
+
+def children(
+    graph: Graph,
+    link: int,
+    choice: int,
+    fanout: int,
+    span_us: int,
+    rows: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    anchors_us: Annotated[NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    keys: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    excluded_parents: Annotated[
+        NDArray[numpy.uint32], dict(shape=(None,), order="C", device="cpu", writable=False)
+    ],
+    excluded_rows: Annotated[
+        NDArray[numpy.uint32], dict(shape=(None,), order="C", device="cpu", writable=False)
+    ],
+    excluded_times_us: Annotated[
+        NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)
+    ],
+    excluded_asks: Annotated[
+        NDArray[numpy.uint32], dict(shape=(None,), order="C", device="cpu", writable=False)
+    ],
+) -> tuple[object, object, object]:
+    """Children of rows that a strategy chooses, as (counts, rows, times_us)."""
+
+class RemoteSampling:
+    """A sampling whose neighbors others answer. See weft.graph.service."""
+
+    def __init__(
+        self,
+        schema: Graph,
+        plan: Plan,
+        table: int,
+        rows: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        anchors_us: Annotated[
+            NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)
+        ],
+        seed: int,
+        epoch: int,
+    ) -> None: ...
+    def plant(
+        self,
+        times_us: Annotated[
+            NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)
+        ],
+        source_rows: Annotated[
+            NDArray[numpy.uint64], dict(shape=(None,), order="C", device="cpu", writable=False)
+        ],
+    ) -> None:
+        """Give times and prepared rows of the seeds."""
+
+    def next(self) -> object:
+        """
+        The next step: (link, toward_parent, choice, fanout, span_us, rows, anchors_us, keys, scopes), or None.
+        """
+
+    def take(
+        self,
+        counts: Annotated[
+            NDArray[numpy.uint32], dict(shape=(None,), order="C", device="cpu", writable=False)
+        ],
+        rows: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        times_us: Annotated[
+            NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)
+        ],
+    ) -> None:
+        """Answer the step."""
+
+    def finish(self) -> tuple[object, object, object, object, object]:
+        """The sample, without values, as `sample` returns it."""
+
+    def scopes_of_seeds(self) -> NDArray[numpy.uint32]:
+        """Scope of each seed."""
+
+    def hidden(self) -> NDArray[numpy.uint8]:
+        """1 for each seed that is later than its anchor."""

@@ -201,12 +201,14 @@ class LinkSegment:
         children: The children; ``None`` where those of a parent are contiguous rows: then an offset is a row
             counted from the segment's first.
         parents: In an appended segment, the parents that have children there, ascending.
+        low: In a shard, what the codes of ``children`` round off, where they do: the rows may be elsewhere.
     """
 
     parent: File
     offsets: File
     children: File | None = None
     parents: File | None = None
+    low: File | None = None
 
 
 @dataclass(frozen=True)
@@ -226,6 +228,22 @@ class LinkLayout:
 
 
 @dataclass(frozen=True)
+class Shard:
+    """Which part of a graph a folder holds: of each table, the rows from ``first`` to before ``end``.
+
+    With a row are its values, its time, its parents, and the list of its children. Row numbers are those of
+    the whole graph.
+    """
+
+    index: int
+    count: int
+    tables: tuple[str, ...]
+    first: tuple[int, ...]
+    end: tuple[int, ...]
+    graph: str
+
+
+@dataclass(frozen=True)
 class Layout:
     """Everything about a materialised graph."""
 
@@ -234,6 +252,14 @@ class Layout:
     format_version: int = FORMAT_VERSION
     written_by: str = ""
     notes: tuple[str, ...] = field(default=())
+    shard: Shard | None = None
+
+    def owned(self, table: str) -> tuple[int, int]:
+        """Return the rows of a table that are here, as a half-open range: all of them unless this is a shard."""
+        if self.shard is None:
+            return 0, self.table(table).num_rows
+        at = self.shard.tables.index(table)
+        return self.shard.first[at], self.shard.end[at]
 
     def table(self, name: str) -> TableLayout:
         """Return the layout of a table that is known to exist."""

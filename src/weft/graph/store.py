@@ -62,7 +62,7 @@ class Store:
         self.directory = Path(directory)
         self.layout: Layout = read_manifest(self.directory)
         self.digest = graph_digest(self.directory)
-        self.native = _open(self.directory, self.layout)
+        self.native = open_native(self.directory, self.layout)
         if residency is Residency.RESIDENT:
             self.native.make_resident()
         self._table_index = {t.name: i for i, t in enumerate(self.layout.tables)}
@@ -167,17 +167,22 @@ def column_of(layout: TableLayout, blocks: Mapping[str, Array], name: str) -> Ar
     return block[:, packed.position : packed.position + packed.width]
 
 
-def _open(directory: Path, layout: Layout) -> _native.Graph:
+def open_native(directory: Path | None, layout: Layout) -> _native.Graph:
+    """Open the files of a graph; without a directory, its tables and links alone."""
     graph = _native.Graph()
     for table in layout.tables:
         sections = [(s.offset, s.width * NULLS[s.storage].itemsize) for s in table.sections]
-        graph.add_table(table.name, table.stride, sections, _null_row(table))
-        for segment in table.segments:
-            _add_segment(graph, directory, segment)
+        graph.add_table(table.name, table.num_rows, table.stride, sections, _null_row(table))
+        if directory:
+            first_row = layout.owned(table.name)[0]
+            for segment in table.segments:
+                _add_segment(graph, directory, segment, first_row)
+                first_row += segment.num_rows
     index = {t.name: i for i, t in enumerate(layout.tables)}
     for link in layout.links:
         graph.add_link(link.name, index[link.child], index[link.parent])
-        _add_edges(graph, directory, link)
+        if directory:
+            _add_edges(graph, directory, link, layout.owned(link.parent)[0])
     graph.finish()
     return graph
 
@@ -190,9 +195,10 @@ def _null_row(table: TableLayout) -> bytes:
     return bytes(row)
 
 
-def _add_segment(graph: _native.Graph, directory: Path, segment: TableSegment) -> None:
+def _add_segment(graph: _native.Graph, directory: Path, segment: TableSegment, first_row: int) -> None:
     codes = segment.codes
     graph.add_table_segment(
+        first_row=first_row,
         num_rows=segment.num_rows,
         first_source=segment.first_source,
         origin_us=codes.origin_us if codes else 0,
@@ -204,13 +210,15 @@ def _add_segment(graph: _native.Graph, directory: Path, segment: TableSegment) -
     )
 
 
-def _add_edges(graph: _native.Graph, directory: Path, link: LinkLayout) -> None:
+def _add_edges(graph: _native.Graph, directory: Path, link: LinkLayout, first_parent: int) -> None:
     for segment in link.segments:
         graph.add_link_segment(
+            first_parent=first_parent,
             parent=_named(directory, segment.parent),
             offsets=_named(directory, segment.offsets),
             children=_named(directory, segment.children),
             parents=_named(directory, segment.parents),
+            low=_named(directory, segment.low),
         )
 
 
