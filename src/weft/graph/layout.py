@@ -255,7 +255,7 @@ class Layout:
     shard: Shard | None = None
 
     def owned(self, table: str) -> tuple[int, int]:
-        """Return the rows of a table that are here, as a half-open range: all of them unless this is a shard."""
+        """Return the rows of a table that are here, as a half-open range."""
         if self.shard is None:
             return 0, self.table(table).num_rows
         at = self.shard.tables.index(table)
