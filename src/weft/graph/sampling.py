@@ -11,13 +11,13 @@ import numpy as np
 
 from weft.core import Batch, BatchEdges, BatchRows, Scope, Toward, UserError
 from weft.graph import _native
+from weft.graph.drawing import Drawable, Seeds, Step, Walk
 from weft.graph.layout import Layout
 from weft.graph.options import ALL, Choice, SampleOptions
-from weft.graph.store import Store, blocks_of
+from weft.graph.store import blocks_of, checked_rows
 
 Array = np.ndarray[Any, Any]
 _CHOICES = {Choice.LAST: 0, Choice.UNIFORM: 1, Choice.WINDOW: 2, Choice.RECENT_WEIGHTED: 3}
-_Step = tuple[int, bool, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Sampler:
     row, its anchor, the options and the epoch. May be used from several threads at once.
 
     Args:
-        store: The graph.
+        store: The graph: a `Store`, or a `RemoteStore` of the service.
         options: Hops, fanouts, strategies.
         threads: For one call of `sample`; all cores by default.
 
@@ -51,19 +51,22 @@ class Sampler:
         UserError: ``GRAPH042`` when options name tables or links that the graph lacks.
     """
 
-    def __init__(self, store: Store, options: SampleOptions, *, threads: int | None = None) -> None:
+    def __init__(self, store: Drawable, options: SampleOptions, *, threads: int | None = None) -> None:
         self.store = store
         self.options = options
         self.threads = threads or len(os.sched_getaffinity(0))
         layout = store.layout
         _check_names(layout, options)
-        steps = [list(_steps(layout, options, hop)) for hop in range(len(options.fanouts))]
-        gathered = [
-            i for i, t in enumerate(layout.tables) if options.columns is None or t.name in options.columns
-        ]
-        crossed = [store.index(name) for name in options.crossed]
-        self._plan = _native.make_plan(store.native, steps, crossed, gathered, options.scope is Scope.SHARED)
-        self._gathered = frozenset(gathered)
+        walk = Walk(
+            hops=tuple(tuple(_steps(layout, options, hop)) for hop in range(len(options.fanouts))),
+            crossed=tuple(store.index(name) for name in options.crossed),
+            gathered=tuple(
+                i for i, t in enumerate(layout.tables) if options.columns is None or t.name in options.columns
+            ),
+            is_shared=options.scope is Scope.SHARED,
+        )
+        self._draw = store.drawing(walk, self.threads)
+        self._gathered = frozenset(walk.gathered)
 
     def sample(
         self,
@@ -88,29 +91,27 @@ class Sampler:
             UserError: ``GRAPH040`` for rows that the table lacks, ``GRAPH041`` for a sample too large for one
                 batch, ``GRAPH042`` for seeds that do not fit, ``GRAPH004`` for a damaged block.
         """
-        seeds = self.store._checked(rows)
+        seeds = self._seeds(table, rows, anchors_us, epoch, exclude)
+        return self._batch(table, seeds.anchors_us, self._draw(seeds))
+
+    def _seeds(
+        self,
+        table: str,
+        rows: Sequence[int] | Array,
+        anchors_us: Sequence[int] | Array,
+        epoch: int,
+        exclude: Sequence[Exclusion],
+    ) -> Seeds:
+        chosen = checked_rows(rows)
         anchors = np.ascontiguousarray(anchors_us, np.int64)
-        if seeds.shape != anchors.shape or seeds.ndim != 1:
+        if chosen.shape != anchors.shape or chosen.ndim != 1:
             raise UserError(
                 "GRAPH042",
-                f"there are {seeds.size} seeds and {anchors.size} anchor times.",
+                f"there are {chosen.size} seeds and {anchors.size} anchor times.",
                 "give one anchor time per seed.",
             )
-        links, child_rows, of_seeds = _excluded(self.store.layout, exclude, len(seeds))
-        drawn = _native.sample(
-            self.store.native,
-            self._plan,
-            self.store.index(table),
-            seeds,
-            anchors,
-            links,
-            child_rows,
-            of_seeds,
-            self.options.seed,
-            epoch,
-            self.threads,
-        )
-        return self._batch(table, anchors, drawn)
+        excluded = _excluded(self.store.layout, exclude, len(chosen))
+        return Seeds(self.store.index(table), chosen, anchors, *excluded, self.options.seed, epoch)
 
     def _batch(self, table: str, anchors: Array, drawn: Any) -> Batch:
         positions, seed_scopes, scope_anchors, tables, edges = drawn
@@ -156,7 +157,7 @@ def _check_names(layout: Layout, options: SampleOptions) -> None:
             raise UserError("GRAPH042", f"there is no table '{name}'.", f"choose one of {', '.join(tables)}.")
 
 
-def _steps(layout: Layout, options: SampleOptions, hop: int) -> Iterator[_Step]:
+def _steps(layout: Layout, options: SampleOptions, hop: int) -> Iterator[Step]:
     """Yield the steps of a hop: toward parents first, links in the order of the layout."""
     for toward in (Toward.PARENT, Toward.CHILDREN):
         for index, link in enumerate(layout.links):
@@ -176,10 +177,10 @@ def _excluded(layout: Layout, exclude: Sequence[Exclusion], num_seeds: int) -> t
             raise UserError(
                 "GRAPH042", f"there is no link '{one.link}'.", f"choose one of {', '.join(names)}."
             )
-        child_rows = Store._checked(one.child_rows)
+        child_rows = checked_rows(one.child_rows)
         of_seeds = np.full(len(child_rows), _native.ALL, np.uint32)
         if one.seeds is not None:
-            of_seeds = Store._checked(one.seeds)
+            of_seeds = checked_rows(one.seeds)
         if len(of_seeds) != len(child_rows) or (one.seeds is not None and np.any(of_seeds >= num_seeds)):
             raise UserError(
                 "GRAPH042",

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from weft.core import Progress, Silent, UserError
 from weft.graph import _native
+from weft.graph.drawing import Draw, Seeds, Walk
 from weft.graph.files import files_of
 from weft.graph.layout import File, Layout, LinkLayout, Storage, TableLayout, TableSegment
 from weft.graph.manifest import graph_digest, read_manifest
@@ -65,7 +66,6 @@ class Store:
         self.native = open_native(self.directory, self.layout)
         if residency is Residency.RESIDENT:
             self.native.make_resident()
-        self._table_index = {t.name: i for i, t in enumerate(self.layout.tables)}
         self._dictionaries: dict[tuple[str, str], pa.Array] = {}
 
     def table(self, name: str) -> TableLayout:
@@ -78,10 +78,19 @@ class Store:
 
     def index(self, table: str) -> int:
         """Return the position of a table in the layout."""
-        if table not in self._table_index:
-            names = ", ".join(self._table_index)
-            raise UserError("GRAPH042", f"there is no table '{table}'.", f"choose one of {names}.")
-        return self._table_index[table]
+        return find_table(self.layout, table)
+
+    def drawing(self, walk: Walk, threads: int) -> Draw:
+        """Return what draws neighborhoods, for `Sampler`."""
+        hops = [list(hop) for hop in walk.hops]
+        plan = _native.make_plan(self.native, hops, list(walk.crossed), list(walk.gathered), walk.is_shared)
+
+        def draw(seeds: Seeds) -> Any:
+            excluded = (seeds.excluded_links, seeds.excluded_rows, seeds.excluded_seeds)
+            given = (seeds.table, seeds.rows, seeds.anchors_us, *excluded, seeds.seed, seeds.epoch, threads)
+            return _native.sample(self.native, plan, *given)
+
+        return draw
 
     def values(self, table: str, rows: Sequence[int] | Array, *, threads: int = 1) -> dict[str, Array]:
         """Return the packed values of rows, column by column.
@@ -90,17 +99,17 @@ class Store:
             Column → array ``(n,)``, or ``(n, dimension)`` for vectors, in the storage of the column.
         """
         layout = self.table(table)
-        sections = self.native.gather(self.index(table), self._checked(rows), threads)
+        sections = self.native.gather(self.index(table), checked_rows(rows), threads)
         blocks = blocks_of(layout, sections)
         return {c.name: column_of(layout, blocks, c.name) for c in layout.columns}
 
     def times_us(self, table: str, rows: Sequence[int] | Array) -> Array:
         """Return the times of rows in microseconds UTC, the least integer for a row without time."""
-        return self.native.times(self.index(table), self._checked(rows))
+        return self.native.times(self.index(table), checked_rows(rows))
 
     def source_rows(self, table: str, rows: Sequence[int] | Array) -> Array:
         """Return the numbers that rows have in the prepared table, shape ``(n,)``, uint64."""
-        return self.native.source_rows(self.index(table), self._checked(rows))
+        return self.native.source_rows(self.index(table), checked_rows(rows))
 
     def dictionary(self, table: str, column: str) -> pa.Array:
         """Return the distinct values of a column of codes, by code."""
@@ -129,13 +138,6 @@ class Store:
         (progress or Silent()).update(len(files), len(files))
         return total
 
-    @staticmethod
-    def _checked(rows: Sequence[int] | Array) -> Array:
-        given = np.asarray(rows)
-        if given.size and (given.dtype.kind not in "iu" or given.min() < 0 or given.max() > 0xFFFFFFFF):
-            raise UserError("GRAPH040", "row numbers are integers from 0 on.", "look rows up by their keys.")
-        return np.ascontiguousarray(given, np.uint32)
-
     def __enter__(self) -> Store:
         return self
 
@@ -143,6 +145,23 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         return None
+
+
+def checked_rows(rows: Sequence[int] | Array) -> Array:
+    """Return row numbers as uint32, in one piece."""
+    given = np.asarray(rows)
+    if given.size and (given.dtype.kind not in "iu" or given.min() < 0 or given.max() > 0xFFFFFFFF):
+        raise UserError("GRAPH040", "row numbers are integers from 0 on.", "look rows up by their keys.")
+    return np.ascontiguousarray(given, np.uint32)
+
+
+def find_table(layout: Layout, name: str) -> int:
+    """Return the position of a table in a layout, or refuse the name."""
+    for index, table in enumerate(layout.tables):
+        if table.name == name:
+            return index
+    names = ", ".join(t.name for t in layout.tables)
+    raise UserError("GRAPH042", f"there is no table '{name}'.", f"choose one of {names}.")
 
 
 def blocks_of(layout: TableLayout, sections: Sequence[Any]) -> dict[str, Array]:

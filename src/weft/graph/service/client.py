@@ -1,0 +1,255 @@
+"""A graph that others serve, used like one on this machine."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pyarrow.flight as flight
+
+from weft.core import InvariantError, UnavailableError, UserError, from_json
+from weft.graph.drawing import Draw, Walk
+from weft.graph.layout import Layout, TableLayout
+from weft.graph.service.asking import RemoteDrawing
+from weft.graph.service.message import Message, from_batch, to_batch
+from weft.graph.store import blocks_of, checked_rows, column_of, find_table, open_native
+
+Array = np.ndarray[Any, Any]
+_ERRORS = {"UserError": UserError, "UnavailableError": UnavailableError, "InvariantError": InvariantError}
+
+
+class ShardClient:
+    """One shard, called with a timeout; it connects again by itself after a failure."""
+
+    def __init__(self, location: str, timeout_s: float) -> None:
+        self.location = location
+        self.timeout_s = timeout_s
+        self.graph = ""
+        self._guard = threading.Lock()
+        self._client: flight.FlightClient | None = None
+
+    def ask(self, what: str, arrays: dict[str, Array] | None = None, **values: Any) -> Message:
+        """Send a request and return the whole answer.
+
+        Raises:
+            UnavailableError: ``GRAPH080`` when the shard cannot be reached or went away, ``GRAPH081`` when it
+                did not answer in time.
+            UserError: What the shard refused.
+        """
+        request = to_batch(Message({"what": what, "graph": self.graph, **values}, arrays or {}))
+        client = self._connected()
+        try:
+            return self._exchange(client, request)
+        except flight.FlightTimedOutError as error:
+            self._forget(client)
+            raise UnavailableError(
+                "GRAPH081",
+                f"the shard at {self.location} did not answer within {self.timeout_s:g} s.",
+                "try again, or allow more time with timeout_s.",
+            ) from error
+        except flight.FlightUnavailableError as error:
+            raise self._lost(client, error) from error
+        except flight.FlightError as error:
+            raise self._refused(client, error) from error
+        except OSError as error:  # the stream broke off in the middle of an answer
+            raise self._lost(client, error) from error
+
+    def close(self) -> None:
+        """End the connection."""
+        self._forget(self._client)
+
+    def _exchange(self, client: flight.FlightClient, request: Any) -> Message:
+        options = flight.FlightCallOptions(timeout=self.timeout_s)
+        descriptor = flight.FlightDescriptor.for_command(b"weft graph")
+        writer, reader = client.do_exchange(descriptor, options)
+        with writer:
+            writer.begin(request.schema)
+            writer.write_batch(request)
+            writer.done_writing()
+            return from_batch(reader.read_chunk().data)
+
+    def _connected(self) -> flight.FlightClient:
+        with self._guard:
+            if self._client is None:
+                self._client = flight.FlightClient(self.location)
+            return self._client
+
+    def _forget(self, client: flight.FlightClient | None) -> None:
+        with self._guard:
+            if client is not None and self._client is client:
+                self._client = None
+
+    def _lost(self, client: flight.FlightClient, error: Exception) -> UnavailableError:
+        self._forget(client)
+        reason = str(error).split(". Detail:")[0].splitlines()[0][:200]
+        return UnavailableError(
+            "GRAPH080",
+            f"the shard at {self.location} cannot be reached: {reason}.",
+            "start it again; the next call connects anew.",
+        )
+
+    def _refused(self, client: flight.FlightClient, error: flight.FlightError) -> Exception:
+        try:
+            told = json.loads(error.extra_info)
+            return _ERRORS[told["kind"]](*told["args"])
+        except (ValueError, KeyError, TypeError):
+            return self._lost(client, error)
+
+
+_Call = Callable[[ShardClient], Message]
+
+
+class RemoteStore:
+    """A graph behind one server, or behind one server per shard, with the face of `Store`.
+
+    Times, values and neighbors of a row come from the shard that holds it; what a call returns is put
+    together when every shard has answered, so nothing is ever half there. May be used from several threads
+    at once.
+
+    Args:
+        locations: Addresses, in any order, such as ``grpc://127.0.0.1:8815``.
+        timeout_s: For each call of a shard.
+
+    Raises:
+        UnavailableError: ``GRAPH080``, ``GRAPH081`` when a shard does not answer.
+        UserError: ``GRAPH083`` when the servers do not make one graph.
+    """
+
+    def __init__(self, locations: Sequence[str], *, timeout_s: float = 30.0) -> None:
+        clients = [ShardClient(location, timeout_s) for location in locations]
+        self._pool = ThreadPoolExecutor(max(4, 4 * len(clients)), thread_name_prefix="weft-shard")
+        answers = [c.ask("layout") for c in clients]
+        layouts = [from_json(Layout, a.values["layout"]) for a in answers]
+        self.digest: str = answers[0].values["graph"] if answers else ""
+        self._shards = _in_order(clients, layouts, {a.values["graph"] for a in answers})
+        for shard in self._shards:
+            shard.graph = self.digest
+        self.layout = replace(layouts[0], shard=None)
+        self.native = open_native(None, self.layout)
+        ordered = sorted(layouts, key=lambda one: one.shard.index if one.shard else 0)
+        self._ends = [
+            np.array([one.owned(t.name)[1] for one in ordered], np.int64) for t in self.layout.tables
+        ]
+
+    def table(self, name: str) -> TableLayout:
+        """Return the layout of a table."""
+        return self.layout.tables[self.index(name)]
+
+    def index(self, table: str) -> int:
+        """Return the position of a table in the layout."""
+        return find_table(self.layout, table)
+
+    def values(self, table: str, rows: Sequence[int] | Array, *, threads: int = 1) -> dict[str, Array]:
+        """Return the packed values of rows, column by column, as `Store.values` does."""
+        layout = self.table(table)
+        blocks = blocks_of(layout, self.gather(self.index(table), checked_rows(rows)))
+        return {c.name: column_of(layout, blocks, c.name) for c in layout.columns}
+
+    def times_us(self, table: str, rows: Sequence[int] | Array) -> Array:
+        """Return the times of rows in microseconds UTC, the least integer for a row without time."""
+        return self.stamps(self.index(table), checked_rows(rows))["times"]
+
+    def source_rows(self, table: str, rows: Sequence[int] | Array) -> Array:
+        """Return the numbers that rows have in the prepared table, shape ``(n,)``, uint64."""
+        return self.stamps(self.index(table), checked_rows(rows))["source_rows"]
+
+    def stamps(self, table: int, rows: Array) -> dict[str, Array]:
+        """Return ``times`` and ``source_rows`` of rows, each from its owner."""
+        empty = {"times": np.empty(len(rows), np.int64), "source_rows": np.empty(len(rows), np.uint64)}
+        return self.by_owner(table, rows, empty, "stamps", table=table)
+
+    def gather(self, table: int, rows: Array) -> list[Array]:
+        """Return the sections of rows, as the native gather does."""
+        layout = self.layout.tables[table]
+        widths = [s.width * np.dtype(s.storage.value).itemsize for s in layout.sections]
+        empty = {str(i): np.empty((len(rows), w), np.uint8) for i, w in enumerate(widths)}
+        return list(self.by_owner(table, rows, empty, "gather", table=table).values())
+
+    def by_owner(
+        self, owners: int, rows: Array, out: dict[str, Array], what: str, **values: Any
+    ) -> dict[str, Array]:
+        """Ask each shard about its rows of a table, all at once; put the answers into ``out``."""
+
+        def put(places: Array, answer: Message) -> None:
+            for name, array in out.items():
+                array[places] = answer.arrays[name]
+
+        def asking(places: Array) -> _Call | None:
+            return (lambda s: s.ask(what, {"rows": rows[places]}, **values)) if len(places) else None
+
+        all_places = self.places(owners, rows)
+        for places, answer in zip(all_places, self.call([asking(p) for p in all_places]), strict=True):
+            if answer is not None:
+                put(places, answer)
+        return out
+
+    def places(self, table: int, rows: Array) -> list[Array]:
+        """Return for each shard the places of ``rows`` that it holds.
+
+        Raises:
+            UserError: ``GRAPH040`` for a row that the table lacks.
+        """
+        num_rows = self.layout.tables[table].num_rows
+        if len(rows) and int(rows.max()) >= num_rows:
+            name = self.layout.tables[table].name
+            raise UserError(
+                "GRAPH040",
+                f"table '{name}' has no row {int(rows.max())}; it has {num_rows}.",
+                "look rows up by their keys in this graph.",
+            )
+        owner = np.searchsorted(self._ends[table], rows, side="right")
+        return [np.flatnonzero(owner == s) for s in range(len(self._shards))]
+
+    def drawing(self, walk: Walk, threads: int) -> Draw:
+        """Return what draws neighborhoods, for `Sampler`."""
+        return RemoteDrawing(self, walk)
+
+    def call(self, calls: Sequence[_Call | None]) -> list[Message | None]:
+        """Call every shard at once and return all answers, or raise what the first failing shard raised."""
+        futures = [
+            None if call is None else self._pool.submit(call, shard)
+            for call, shard in zip(calls, self._shards, strict=True)
+        ]
+        return [None if f is None else f.result() for f in futures]
+
+    @property
+    def num_shards(self) -> int:
+        """Return the number of servers."""
+        return len(self._shards)
+
+    def close(self) -> None:
+        """End the connections."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for shard in self._shards:
+            shard.close()
+
+    def __enter__(self) -> RemoteStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _in_order(clients: list[ShardClient], layouts: list[Layout], graphs: set[str]) -> list[ShardClient]:
+    indexes = [one.shard.index if one.shard else 0 for one in layouts]
+    counts = {one.shard.count if one.shard else 1 for one in layouts}
+    if len(graphs) != 1 or counts != {len(clients)} or sorted(indexes) != list(range(len(clients))):
+        described = ", ".join(
+            f"{c.location} serves part {i + 1} of {one.shard.count if one.shard else 1}"
+            for c, i, one in zip(clients, indexes, layouts, strict=True)
+        )
+        raise UserError(
+            "GRAPH083",
+            f"these servers do not make one graph: {described or 'there are none'}"
+            f"{'; they serve different graphs' if len(graphs) > 1 else ''}.",
+            "name every shard of one graph once.",
+        )
+    return [client for _, client in sorted(zip(indexes, clients, strict=True), key=lambda pair: pair[0])]

@@ -1,0 +1,208 @@
+"""A shard behind Arrow Flight: answers for the rows that it holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pyarrow.flight as flight
+
+from weft.core import UserError, WeftError, from_plain, to_json
+from weft.graph import _native
+from weft.graph.drawing import Seeds, Walk
+from weft.graph.service.message import VERSION, Message, from_batch, to_batch
+from weft.graph.store import Residency, Store
+
+_Answer = Callable[["GraphServer", Message], Message]
+
+
+class GraphServer:
+    """Serves a graph, or a shard of one, until it is closed.
+
+    Listens from the moment it is made; calls are answered side by side. A shard that stops and starts again
+    at the same address serves clients as before. There is no sign-in and no encryption: listen where only
+    those can connect who may read the data; by default that is this machine.
+
+    Args:
+        directory: What `materialize` or `split_graph` wrote.
+        host: Address to listen on.
+        port: 0 takes a free one, see `location`.
+        residency: Mapped, or copied into memory.
+        threads: For one call.
+
+    Raises:
+        UserError: What opening a damaged folder raises; ``GRAPH086`` when the address cannot be listened on.
+    """
+
+    def __init__(
+        self,
+        directory: Path | str,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        residency: Residency = Residency.MAPPED,
+        threads: int = 1,
+    ) -> None:
+        self.store = Store(directory, residency=residency)
+        self.threads = threads
+        shard = self.store.layout.shard
+        self.graph = shard.graph if shard else self.store.digest
+        try:
+            self._flight = _Flight(f"grpc://{host}:{port}", self)
+        except Exception as error:
+            raise UserError(
+                "GRAPH086", f"{host}:{port} cannot be listened on: {error}.", "choose another host or port."
+            ) from error
+        self.location = f"grpc://{host}:{self._flight.port}"
+
+    def wait(self) -> None:
+        """Serve until `close` is called or the process is told to stop."""
+        self._flight.wait()
+
+    def close(self) -> None:
+        """Stop serving; calls under way are ended."""
+        self._flight.shutdown()
+
+    def answer(self, request: Message) -> Message:
+        """Answer one request."""
+        values = request.values
+        if values["version"] != VERSION or values["graph"] not in ("", self.graph):
+            raise UserError(
+                "GRAPH083",
+                f"{self.location} serves graph {self.graph[:12]} in version {VERSION}; "
+                f"{values['graph'][:12]} in version {values['version']} was asked for.",
+                "serve the same graph, by the same version of Weft, from every shard.",
+            )
+        return _ANSWERS[values["what"]](self, request)
+
+    def __enter__(self) -> GraphServer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Flight(flight.FlightServerBase):  # type: ignore[misc]
+    def __init__(self, location: str, owner: GraphServer) -> None:
+        super().__init__(location)
+        self._owner = owner
+
+    def do_exchange(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
+        try:
+            answer = to_batch(self._owner.answer(from_batch(reader.read_chunk().data)))
+        except WeftError as error:
+            told = {"kind": type(error).__name__, "args": [error.code, error.message, error.hint]}
+            raise flight.FlightServerError(error.code, json.dumps(told).encode()) from error
+        writer.begin(answer.schema)
+        writer.write_batch(answer)
+
+
+def _layout(server: GraphServer, request: Message) -> Message:
+    return Message({"layout": to_json(server.store.layout), "graph": server.graph})
+
+
+def _stamps(server: GraphServer, request: Message) -> Message:
+    """Times and prepared numbers of rows."""
+    rows = np.array(request.arrays["rows"])
+    table, native = request.values["table"], server.store.native
+    return Message(
+        arrays={"times": native.times(table, rows), "source_rows": native.source_rows(table, rows)}
+    )
+
+
+def _parents(server: GraphServer, request: Message) -> Message:
+    rows = np.array(request.arrays["rows"])
+    return Message(arrays={"rows": _native.parents(server.store.native, request.values["link"], rows)})
+
+
+def _children(server: GraphServer, request: Message) -> Message:
+    step = [request.values[k] for k in ("link", "choice", "fanout", "span_us")]
+    names = (
+        "rows",
+        "anchors",
+        "keys",
+        "excluded_parents",
+        "excluded_rows",
+        "excluded_times",
+        "excluded_asks",
+    )
+    arrays = [np.array(request.arrays[k]) for k in names]
+    answer: Any = _native.children(server.store.native, *step, *arrays)
+    counts, rows, times = answer
+    return Message(arrays={"counts": counts, "rows": rows, "times": times})
+
+
+def _gather(server: GraphServer, request: Message) -> Message:
+    rows = np.array(request.arrays["rows"])
+    sections: list[Any] = server.store.native.gather(request.values["table"], rows, server.threads)
+    return Message(arrays={str(i): s for i, s in enumerate(sections)})
+
+
+def _sample(server: GraphServer, request: Message) -> Message:
+    """Sample next to the data: possible where one server holds the whole graph."""
+    values, arrays = request.values, {k: np.array(a) for k, a in request.arrays.items()}
+    walk = from_plain(Walk, values["walk"])
+    seeds = Seeds(
+        values["table"],
+        arrays["rows"],
+        arrays["anchors"],
+        arrays["excluded_links"],
+        arrays["excluded_rows"],
+        arrays["excluded_seeds"],
+        values["seed"],
+        values["epoch"],
+    )
+    return _drawn(server.store.drawing(walk, server.threads)(seeds))
+
+
+def _drawn(drawn: Any) -> Message:
+    seeds, seed_scopes, scope_anchors, tables, edges = drawn
+    arrays = {"seeds": seeds, "seed_scopes": seed_scopes, "scope_anchors": scope_anchors}
+    hops: dict[str, Any] = {}
+    for index, table in enumerate(tables):
+        if table is None:
+            continue
+        rows, scopes, ages, per_hop, sections = table
+        hops[str(index)] = per_hop
+        arrays |= {f"{index} rows": rows, f"{index} scopes": scopes, f"{index} ages": ages}
+        arrays |= {f"{index} section {s}": section for s, section in enumerate(list(sections))}
+    kinds = []
+    for index, (link, toward_parent, source, target, per_hop) in enumerate(edges):
+        kinds.append([link, toward_parent, per_hop])
+        arrays |= {f"edge {index} source": source, f"edge {index} target": target}
+    return Message({"num_tables": len(tables), "hops": hops, "edges": kinds}, arrays)
+
+
+def read_drawn(message: Message) -> tuple[Any, ...]:
+    """Read what a server sampled, in the form of the native sampler."""
+    arrays = message.arrays
+    tables: list[Any] = []
+    for index in range(message.values["num_tables"]):
+        per_hop = message.values["hops"].get(str(index))
+        if per_hop is None:
+            tables.append(None)
+            continue
+        sections = [a for name, a in arrays.items() if name.startswith(f"{index} section ")]
+        own = [arrays[f"{index} {part}"] for part in ("rows", "scopes", "ages")]
+        tables.append((*own, per_hop, sections))
+    edges = [
+        (link, toward_parent, arrays[f"edge {i} source"], arrays[f"edge {i} target"], per_hop)
+        for i, (link, toward_parent, per_hop) in enumerate(message.values["edges"])
+    ]
+    return arrays["seeds"], arrays["seed_scopes"], arrays["scope_anchors"], tables, edges
+
+
+_ANSWERS: dict[str, _Answer] = {
+    "layout": _layout,
+    "stamps": _stamps,
+    "parents": _parents,
+    "children": _children,
+    "gather": _gather,
+    "sample": _sample,
+}
