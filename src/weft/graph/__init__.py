@@ -1,6 +1,7 @@
 """The graph engine: prepared tables as a graph on disk, and time-correct neighborhoods from it."""
 
 from weft.graph.approximate import ApproximateIndex, IndexOptions
+from weft.graph.batches import SeedBatch, SeedBatches
 from weft.graph.build import materialize
 from weft.graph.cache import BatchCache, batch_key
 from weft.graph.embeddings import Seen
@@ -22,6 +23,8 @@ __all__ = [
     "Residency",
     "SampleOptions",
     "Sampler",
+    "SeedBatch",
+    "SeedBatches",
     "Seen",
     "Similarity",
     "Store",

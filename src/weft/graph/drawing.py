@@ -45,6 +45,7 @@ class Drawable(Protocol):
     """A store that a sampler can draw from."""
 
     layout: Layout
+    digest: str
 
     def index(self, table: str) -> int:
         """Return the position of a table in the layout."""
