@@ -92,10 +92,16 @@ def key_names(kind: str) -> tuple[str, ...]:
     return tuple(f"k{i}" for i in range(len(KEY_COLUMNS[kind])))
 
 
+OTHER_KEY = "other"
+
+
 def draw_links(draw: st.DrawFn, names: tuple[str, ...], kinds: dict[str, str]) -> dict[str, list[Link]]:
     links: dict[str, list[Link]] = {n: [] for n in names}
     keyed = [n for n in names if kinds[n] != "none"]
     for name in names:
+        if keyed and draw(st.integers(0, 3)) == 0:
+            parent = draw(st.sampled_from(names))
+            links[name].append(Link(name, ("to_other",), parent, (OTHER_KEY,)))
         parents = draw(st.lists(st.sampled_from(keyed), max_size=3)) if keyed else []
         for number, parent in enumerate(parents):
             key = key_names(kinds[parent])
@@ -110,7 +116,11 @@ def make_table(name: str, kinds: dict[str, str], features: list[str], links: lis
     own = key_names(kinds[name])
     columns = [Column(c, d, Stype.ID) for c, d in zip(own, KEY_COLUMNS[kinds[name]], strict=True)]
     columns += [Column(f, FEATURES[f][0], FEATURES[f][1]) for f in features]
+    columns.append(Column(OTHER_KEY, Dtype.INT, Stype.ID))
     for link in links:
+        if link.parent_columns == (OTHER_KEY,):
+            columns.append(Column(link.columns[0], Dtype.INT, Stype.ID))
+            continue
         dtypes = dict(zip(key_names(kinds[link.parent]), KEY_COLUMNS[kinds[link.parent]], strict=True))
         pairs = zip(link.columns, link.parent_columns, strict=True)
         columns += [Column(c, dtypes[p], Stype.CATEGORICAL) for c, p in pairs]
@@ -134,6 +144,7 @@ def draw_rows(
     rows = []
     for number in order:
         row: dict[str, object] = {TIME: random.choice(moments)}
+        row[OTHER_KEY] = number * 5 if number % 4 else None
         row |= zip(
             key_names(kinds[name]),
             make_key(kinds[name], number) if kinds[name] != "none" else (),
@@ -152,6 +163,8 @@ def draw_foreign_key(
 ) -> dict[str, object]:
     """A key of the parent, skewed to the first ones; sometimes missing in part, sometimes of nobody."""
     size = sizes[link.parent]
+    if link.parent_columns == (OTHER_KEY,):
+        return {link.columns[0]: random.choice([None, 5 * int((size + 2) * random.random() ** 2)])}
     kind = kinds[link.parent]
     number = int(size * random.random() ** 3)
     if size == 0 or (kind != "flag" and random.random() < 0.1):

@@ -1,6 +1,7 @@
 """A graph built in steps holds what one built at once holds."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,9 @@ from build_kit import Decoded, MemoryReader, Rows, check_graph
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_databases import databases
+from shop_kit import SCHEMA, shop
 
-from weft.core import TIME, Column, Dtype, Link, Resources, Schema, Stype, Table
+from weft.core import TIME, Resources, Schema
 from weft.graph import materialize
 
 RESOURCES = Resources(1 << 28, 2)
@@ -38,11 +40,11 @@ def by_source(graph: Decoded) -> dict[str, object]:
     return found
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=80, suppress_health_check=list(HealthCheck))
 @given(databases(), st.randoms(use_true_random=False))
-def test_a_graph_built_in_steps_is_that_built_at_once(tmp_path_factory, database, random):
+def test_a_graph_built_in_steps_is_that_built_at_once(quick_place, database, random):
     schema, rows = database
-    place = tmp_path_factory.mktemp("graph")
+    place = Path(tempfile.mkdtemp(dir=quick_place))
     shares = sorted(random.random() ** 0.3 for _ in range(2))
     before = None
     for number, share in enumerate([*shares, 1.0]):
@@ -52,46 +54,6 @@ def test_a_graph_built_in_steps_is_that_built_at_once(tmp_path_factory, database
         before = place / str(number)
     whole = build(place / "whole", schema, rows)
     assert by_source(Decoded(before, layout)) == by_source(Decoded(place / "whole", whole))
-
-
-SCHEMA = Schema(
-    (
-        Table(
-            "users", (Column("id", Dtype.INT, Stype.ID), Column("age", Dtype.INT, Stype.NUMERICAL)), ("id",)
-        ),
-        Table("kinds", (Column("id", Dtype.STRING, Stype.ID),), ("id",)),
-        Table(
-            "events",
-            (
-                Column("id", Dtype.INT, Stype.ID),
-                Column("user", Dtype.INT, Stype.ID),
-                Column("kind", Dtype.STRING, Stype.ID),
-                Column("note", Dtype.STRING, Stype.TEXT),
-                Column("amount", Dtype.FLOAT, Stype.NUMERICAL),
-            ),
-            ("id",),
-        ),
-    ),
-    (Link("events", ("user",), "users", ("id",)), Link("events", ("kind",), "kinds", ("id",))),
-)
-
-
-def shop(num_users: int = 50, num_events: int = 400) -> Rows:
-    return {
-        "users": [{"id": i, "age": i % 70, TIME: None} for i in range(num_users)],
-        "kinds": [{"id": f"kind {i}", TIME: None} for i in range(3)],
-        "events": [
-            {
-                "id": i,
-                "user": i * 7 % 60,
-                "kind": f"kind {i * i % 4}",
-                "note": f"note {i % 30}",
-                "amount": i / 4,
-                TIME: (i * 37 % 100) * 1_000_000,
-            }
-            for i in range(num_events)
-        ],
-    }
 
 
 def inodes(folder: Path, under: str) -> dict[str, int]:
