@@ -9,16 +9,21 @@
 #include <nanobind/stl/vector.h>
 
 #include <array>
+#include <numeric>
 
+#include "arrays.hpp"
 #include "bindings.hpp"
 #include "exported.hpp"
 #include "keyfiles.hpp"
+#include "parallel.hpp"
 #include "resolve.hpp"
+#include "storedkeys.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
 using Released = nb::call_guard<nb::gil_scoped_release>;
 using weft_bindings::Exported;
+using weft_bindings::In;
 using Columns = std::vector<unsigned>;
 
 namespace {
@@ -88,15 +93,61 @@ std::unique_ptr<weft::MappedFile> open(const FileOf& file, weft::Kind kind, std:
   return std::make_unique<weft::MappedFile>(path, kind, item_bytes, root);
 }
 
-void bind_index(nb::module_& m) {
-  nb::enum_<weft::StoredKeys>(m, "StoredKeys", "How the files of a table hold its keys.")
-      .value("direct", weft::StoredKeys::direct)
-      .value("integer", weft::StoredKeys::integer)
-      .value("uuid", weft::StoredKeys::uuid)
-      .value("bytes", weft::StoredKeys::bytes);
-  nb::class_<weft::KeyIndex>(m, "KeyIndex", "Finds the rows of keys while a graph is built.");
-  m.def("load_index", &weft::load_index, "stem"_a, "shape"_a, "pass_number"_a, "passes"_a, "what"_a, Released(),
-        "Read one part of the keys of a spill into memory.");
+nb::ndarray<nb::numpy, std::uint32_t> find(const weft::StoredIndex& index, nb::handle batch, unsigned threads) {
+  constexpr std::uint64_t kLeastKeys = 16384;
+  const Exported exported(batch);
+  Columns columns(exported.batch().columns.size());
+  std::iota(columns.begin(), columns.end(), 0u);
+  if (columns.empty()) throw nb::value_error("a key has columns");
+  const weft::KeyReader keys(exported.batch(), columns);
+  if (keys.is_integer() != index.is_integer()) throw nb::value_error("keys of another type");
+  weft::Buffer<std::uint32_t> rows(static_cast<std::size_t>(keys.length()));
+  {
+    nb::gil_scoped_release released;
+    weft::parallel_for(rows.size(), threads, kLeastKeys, [&](unsigned, std::uint64_t first, std::uint64_t last) {
+      index.find(keys, static_cast<std::int64_t>(first), static_cast<std::int64_t>(last - first), rows.data() + first);
+    });
+  }
+  return weft_bindings::to_numpy(std::move(rows));
+}
+
+void check_rows(const weft::StoredIndex& index, const In<std::uint32_t>& rows) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (rows.data()[i] >= index.num_rows() && rows.data()[i] != weft::kNone) throw nb::index_error("no such row");
+  }
+}
+
+void bind_stored(nb::module_& m) {
+  nb::class_<weft::StoredIndex, weft::KeyIndex>(m, "StoredIndex", "Keys in the files of a graph.")
+      .def("find", &find, "batch"_a, "threads"_a,
+           "Rows of keys, the columns of a record batch in the order of the key; NO_ROW where there is none.")
+      .def(
+          "integers",
+          [](const weft::StoredIndex& index, const In<std::uint32_t>& rows) {
+            check_rows(index, rows);
+            if (!index.is_integer()) throw nb::value_error("keys of another type");
+            weft::Buffer<std::int64_t> found;
+            {
+              nb::gil_scoped_release released;
+              found = index.integers(rows.data(), rows.size());
+            }
+            return weft_bindings::to_numpy(std::move(found));
+          },
+          "rows"_a, "Integers of rows, 0 for NO_ROW.")
+      .def(
+          "texts",
+          [](const weft::StoredIndex& index, const In<std::uint32_t>& rows) {
+            check_rows(index, rows);
+            if (index.is_integer()) throw nb::value_error("keys of another type");
+            weft::KeyTexts found;
+            {
+              nb::gil_scoped_release released;
+              found = index.texts(rows.data(), rows.size());
+            }
+            return std::make_tuple(weft_bindings::to_numpy(std::move(found.ends)),
+                                   nb::bytes(found.bytes.data(), found.bytes.size()));
+          },
+          "rows"_a, "Bytes of rows, empty for NO_ROW: where each starts and the last ends, and the bytes.");
   m.def(
       "map_index",
       [](weft::StoredKeys kind, std::int64_t first, const FileOf& direct, const FileOf& slots, const FileOf& values,
@@ -114,6 +165,17 @@ void bind_index(nb::module_& m) {
       },
       "kind"_a, "first"_a, "direct"_a, "slots"_a, "values"_a, "offsets"_a, "bytes"_a, Released(),
       "Open the key files of a graph.");
+}
+
+void bind_index(nb::module_& m) {
+  nb::enum_<weft::StoredKeys>(m, "StoredKeys", "How the files of a table hold its keys.")
+      .value("direct", weft::StoredKeys::direct)
+      .value("integer", weft::StoredKeys::integer)
+      .value("uuid", weft::StoredKeys::uuid)
+      .value("bytes", weft::StoredKeys::bytes);
+  nb::class_<weft::KeyIndex>(m, "KeyIndex", "Finds the rows of keys.");
+  m.def("load_index", &weft::load_index, "stem"_a, "shape"_a, "pass_number"_a, "passes"_a, "what"_a, Released(),
+        "Read one part of the keys of a spill into memory.");
 }
 
 void bind_links(nb::module_& m) {
@@ -175,6 +237,7 @@ void bind_files_of_keys(nb::module_& m) {
 void bind_keys(nb::module_& m) {
   bind_spill(m);
   bind_index(m);
+  bind_stored(m);
   bind_links(m);
   bind_files_of_keys(m);
 }

@@ -1,4 +1,4 @@
-// Indexes over keys: in memory, and over the files of a graph.
+// Indexes over keys in memory.
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -222,56 +222,6 @@ class BytesIndex final : public KeyIndex {
   std::string bytes_;
 };
 
-class FileIndex final : public KeyIndex {
- public:
-  explicit FileIndex(KeyFiles files) : files_(std::move(files)) {
-    for (const auto* file : {&files_.direct, &files_.slots, &files_.values, &files_.offsets, &files_.bytes}) {
-      if (*file) (*file)->need_all();
-    }
-  }
-  bool is_integer() const noexcept override {
-    return files_.kind == StoredKeys::direct || files_.kind == StoredKeys::integer;
-  }
-  void find(const KeyReader& keys, std::int64_t first, std::int64_t count, std::uint32_t* out) const override {
-    std::string buffer;
-    for (std::int64_t i = 0; i < count; ++i) {
-      if (keys.is_null(first + i)) {
-        out[i] = kNone;
-      } else if (is_integer()) {
-        out[i] = find_integer(keys.integer(first + i));
-      } else {
-        out[i] = find_text(keys.bytes(first + i, buffer));
-      }
-    }
-  }
-
- private:
-  std::uint32_t find_integer(std::int64_t key) const {
-    if (files_.kind == StoredKeys::direct) {
-      const std::uint64_t place = static_cast<std::uint64_t>(key) - static_cast<std::uint64_t>(files_.first);
-      return place < files_.direct->num_items() ? files_.direct->as<std::uint32_t>()[place] : kNone;
-    }
-    return find_slot(files_.slots->as<Slot>(), files_.slots->num_items(), hash_integer(key),
-                     [&](std::uint32_t row) { return files_.values->as<std::int64_t>()[row] == key; });
-  }
-  std::uint32_t find_text(std::string_view key) const {
-    const Slot* slots = files_.slots->as<Slot>();
-    const std::uint64_t size = files_.slots->num_items();
-    if (files_.kind == StoredKeys::uuid) {
-      const auto uuid = parse_uuid(key);
-      if (!uuid) return kNone;
-      return find_slot(slots, size, hash_bytes(&*uuid, sizeof(Uuid)), [&](std::uint32_t row) {
-        return std::memcmp(files_.values->as<Uuid>()[row].bytes, uuid->bytes, sizeof(Uuid)) == 0;
-      });
-    }
-    return find_slot(slots, size, hash_bytes(key.data(), key.size()), [&](std::uint32_t row) {
-      const auto* ends = files_.offsets->as<std::uint64_t>();
-      return std::string_view(files_.bytes->as<char>() + ends[row], ends[row + 1] - ends[row]) == key;
-    });
-  }
-  KeyFiles files_;
-};
-
 }  // namespace
 
 void fail_key_twice(const std::string& what, const std::string& key) {
@@ -291,7 +241,5 @@ std::unique_ptr<KeyIndex> load_index(const std::string& stem, const KeyShape& sh
   if (shape.is_integer) return std::make_unique<IntegerIndex>(stem, shape, pass, passes, what);
   return std::make_unique<BytesIndex>(stem, shape, pass, passes, what);
 }
-
-std::unique_ptr<KeyIndex> map_index(KeyFiles files) { return std::make_unique<FileIndex>(std::move(files)); }
 
 }  // namespace weft

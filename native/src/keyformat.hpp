@@ -62,14 +62,15 @@ inline std::uint64_t num_homes(std::uint64_t rows) noexcept {
   return std::bit_ceil(rows + rows / 2 < 8 ? std::uint64_t{8} : rows + rows / 2);
 }
 
-// Returns the row of a key, kNone where no slot holds it. `same(row)` says whether the key of a row is the
-// one looked for. About two probes for a key that is there.
-template <class Same>
-std::uint32_t find_slot(const Slot* slots, std::uint64_t num_slots, std::uint64_t hash, Same same) {
+// Returns the row of a key, kNone where no slot holds it. `slot(i)` reads a slot, `same(row)` says whether the
+// key of a row is the one looked for. About two probes for a key that is there.
+template <class SlotAt, class Same>
+std::uint32_t find_slot(SlotAt slot, std::uint64_t num_slots, std::uint64_t hash, Same same) {
   const auto fingerprint = static_cast<std::uint32_t>(hash);
   for (std::uint64_t i = home_of(hash, home_bits(num_slots)); i < num_slots; ++i) {
-    if (slots[i].row == kNone) return kNone;
-    if (slots[i].fingerprint == fingerprint && same(slots[i].row)) return slots[i].row;
+    const Slot found = slot(i);
+    if (found.row == kNone) return kNone;
+    if (found.fingerprint == fingerprint && same(found.row)) return found.row;
   }
   return kNone;
 }

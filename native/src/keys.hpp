@@ -100,13 +100,7 @@ std::uint64_t index_bytes(const KeyShape& shape);
 std::unique_ptr<KeyIndex> load_index(const std::string& stem, const KeyShape& shape, unsigned pass,
                                      unsigned passes, const std::string& what);
 
-// Keys in the files of a graph, mapped.
+// How the files of a table hold its keys; see storedkeys.hpp.
 enum class StoredKeys { direct, integer, uuid, bytes };
-struct KeyFiles {
-  StoredKeys kind = StoredKeys::direct;
-  std::int64_t first = 0;
-  std::unique_ptr<MappedFile> direct, slots, values, offsets, bytes;
-};
-std::unique_ptr<KeyIndex> map_index(KeyFiles files);
 
 }  // namespace weft

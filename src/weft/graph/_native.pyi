@@ -484,10 +484,32 @@ class StoredKeys(enum.Enum):
     bytes = 3
 
 class KeyIndex:
-    """Finds the rows of keys while a graph is built."""
+    """Finds the rows of keys."""
 
 def load_index(stem: str, shape: KeyShape, pass_number: int, passes: int, what: str) -> KeyIndex:
     """Read one part of the keys of a spill into memory."""
+
+class StoredIndex(KeyIndex):
+    """Keys in the files of a graph."""
+
+    def find(self, batch: object, threads: int) -> NDArray[numpy.uint32]:
+        """
+        Rows of keys, the columns of a record batch in the order of the key; NO_ROW where there is none.
+        """
+
+    def integers(
+        self,
+        rows: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    ) -> NDArray[numpy.int64]:
+        """Integers of rows, 0 for NO_ROW."""
+
+    def texts(
+        self,
+        rows: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    ) -> tuple[NDArray[numpy.int64], bytes]:
+        """
+        Bytes of rows, empty for NO_ROW: where each starts and the last ends, and the bytes.
+        """
 
 def map_index(
     kind: StoredKeys,
@@ -497,7 +519,7 @@ def map_index(
     values: tuple[str, int],
     offsets: tuple[str, int],
     bytes: tuple[str, int],
-) -> KeyIndex:
+) -> StoredIndex:
     """Open the key files of a graph."""
 
 class LinkCounts:

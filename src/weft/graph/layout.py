@@ -137,6 +137,8 @@ class TableSegment:
 class Keys:
     """The files of a table's keys; which of them there are follows from the kind.
 
+    ``columns`` and ``dtypes`` are the names and types of its columns, in order.
+
     ``DIRECT`` has ``direct`` (the row of integer ``first + i`` at ``i``) and ``values``; ``INTEGER`` and
     ``UUID`` have ``slots`` and ``values``; ``BYTES`` has ``slots``, ``offsets`` and ``bytes``. Hashes
     and slots are those of ``native/src/keyformat.hpp``: of the integer, or of the bytes.
@@ -149,6 +151,7 @@ class Keys:
 
     kind: KeyKind = KeyKind.NONE
     columns: tuple[str, ...] = ()
+    dtypes: tuple[Dtype, ...] = ()
     first: int = 0
     direct: File | None = None
     slots: File | None = None

@@ -16,6 +16,7 @@ from weft.graph import _native
 from weft.graph.drawing import Draw, Seeds, Walk
 from weft.graph.files import files_of
 from weft.graph.layout import File, Layout, LinkLayout, Storage, TableLayout, TableSegment
+from weft.graph.lookup import KeyLookup
 from weft.graph.manifest import graph_digest, read_manifest
 
 Array = np.ndarray[Any, Any]
@@ -66,6 +67,7 @@ class Store:
         self.native = open_native(self.directory, self.layout)
         if residency is Residency.RESIDENT:
             self.native.make_resident()
+        self._lookup = KeyLookup(self.directory, self.layout)
         self._dictionaries: dict[tuple[str, str], pa.Array] = {}
 
     def table(self, name: str) -> TableLayout:
@@ -91,6 +93,43 @@ class Store:
             return _native.sample(self.native, plan, *given)
 
         return draw
+
+    def rows(self, table: str, keys: Any, *, threads: int = 1) -> Array:
+        """Find the rows of keys.
+
+        The key files are opened at the first call for a table; they stay mapped in a resident store too.
+
+        Args:
+            table: Name of a table with a primary key.
+            keys: Arrow array, numpy array or sequence of values, ``n`` of them, nulls (and NaN) allowed. For
+                a key of several columns: one of these per column, in the order of the key. Integers and
+                numbers may be of any width that loses nothing, timestamps of any unit and zone; those of
+                numpy are UTC. UUIDs are `uuid.UUID` or text; a text is compared letter by letter.
+            threads: At most so many work on one call.
+
+        Returns:
+            Shape ``(n,)``, uint32, ``0xFFFFFFFF`` for a key that is null or that no row has.
+
+        Raises:
+            UserError: ``GRAPH044`` for keys of another type, or a table without a key; ``GRAPH001`` …
+                ``GRAPH006`` for damaged key files.
+
+        Example:
+            >>> store.rows("users", [10, 99, None])                          # doctest: +SKIP
+            array([         0, 4294967295, 4294967295], dtype=uint32)
+        """
+        return self._lookup.rows(self.table(table), keys, threads)
+
+    def keys(self, table: str, rows: Sequence[int] | Array) -> list[Any]:
+        """Return the keys of rows, ``n`` of them, ``None`` for the row number ``0xFFFFFFFF``.
+
+        Integers, numbers, booleans and texts are Python's, timestamps ``numpy.datetime64`` in microseconds
+        UTC, UUIDs their text, and a key of several columns is a tuple.
+
+        Raises:
+            UserError: ``GRAPH040`` for rows that the table lacks, ``GRAPH044`` for a table without a key.
+        """
+        return self._lookup.keys(self.table(table), checked_rows(rows))
 
     def values(self, table: str, rows: Sequence[int] | Array, *, threads: int = 1) -> dict[str, Array]:
         """Return the packed values of rows, column by column.

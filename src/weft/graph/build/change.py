@@ -11,7 +11,7 @@ from pathlib import Path
 from weft.core import FINGERPRINT_ROWS, TIME, UserError, fingerprint_batches
 from weft.graph import _native
 from weft.graph.build.job import Job, LinkWork, SegmentWork, TableWork
-from weft.graph.build.keys import SpilledKeys, check_link, link_keys, spill_primary_keys
+from weft.graph.build.keys import SpilledKeys, check_link, key_dtypes, link_keys, spill_primary_keys
 from weft.graph.build.rows import fits_layout, packed_columns
 from weft.graph.layout import MAX_ROWS, File, Layout, LinkLayout, TableLayout
 
@@ -91,7 +91,7 @@ def _change_of(job: Job, work: TableWork, before: Layout) -> Change:
 
 def _describes(job: Job, work: TableWork, base: TableLayout, before: Layout) -> bool:
     """Say whether keys, packed columns and order of an earlier build are those of the schema."""
-    if base.keys.columns != work.table.primary_key:
+    if (base.keys.columns, base.keys.dtypes) != (work.table.primary_key, key_dtypes(work.table)):
         return False
     wanted = [(c.name, c.dtype, c.stype) for c in packed_columns(job.schema, work.name)]
     if wanted != [(c.name, c.dtype, c.stype) for c in base.columns]:

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from weft.core import Dtype, Link, Table, UserError
 from weft.graph import _native
 from weft.graph.build.job import Job, SegmentWork, TableWork, file_name
-from weft.graph.layout import File, KeyKind, Keys
-
-_STORED = {
-    KeyKind.DIRECT: _native.StoredKeys.direct,
-    KeyKind.INTEGER: _native.StoredKeys.integer,
-    KeyKind.UUID: _native.StoredKeys.uuid,
-    KeyKind.BYTES: _native.StoredKeys.bytes,
-}
+from weft.graph.keyfiles import STORED, named_file
+from weft.graph.layout import KeyKind, Keys
 
 
 @dataclass(frozen=True)
@@ -105,6 +98,11 @@ def spill_other_keys(job: Job, work: TableWork, columns: tuple[str, ...]) -> Spi
     return SpilledKeys(key_name(work.name, columns), work.name, stem, spill.finish(), 0)
 
 
+def key_dtypes(table: Table) -> tuple[Dtype, ...]:
+    """Return the types of the columns of the primary key, in order."""
+    return tuple(table.column(c).dtype for c in table.primary_key)
+
+
 def _is_integer(table: Table, columns: tuple[str, ...]) -> bool:
     return len(columns) == 1 and table.column(columns[0]).dtype in (Dtype.INT, Dtype.TIMESTAMP, Dtype.BOOL)
 
@@ -118,21 +116,11 @@ def _read_keys(job: Job, spill: _native.KeySpill, columns: tuple[str, ...], segm
 def _take_over(job: Job, spill: _native.KeySpill, keys: Keys) -> None:
     assert job.base_folder is not None
     if keys.kind in (KeyKind.DIRECT, KeyKind.INTEGER):
-        spill.add_integers(*_opened(job.base_folder, keys.values))
+        spill.add_integers(*named_file(job.base_folder, keys.values))
     elif keys.kind is KeyKind.BYTES:
-        spill.add_bytes(*_opened(job.base_folder, keys.offsets), *_opened(job.base_folder, keys.bytes))
+        spill.add_bytes(*named_file(job.base_folder, keys.offsets), *named_file(job.base_folder, keys.bytes))
     elif keys.kind is KeyKind.UUID:
-        spill.add_uuids(*_opened(job.base_folder, keys.values))
-
-
-def _opened(folder: Path, file: File | None) -> tuple[str, int]:
-    return (str(folder / file.path), file.root) if file else ("", 0)
-
-
-def open_stored_keys(folder: Path, keys: Keys) -> _native.KeyIndex:
-    """Open the key files that an earlier build wrote."""
-    files = (keys.direct, keys.slots, keys.values, keys.offsets, keys.bytes)
-    return _native.map_index(_STORED[keys.kind], keys.first, *(_opened(folder, f) for f in files))
+        spill.add_uuids(*named_file(job.base_folder, keys.values))
 
 
 def write_key_files(job: Job, work: TableWork, spilled: SpilledKeys) -> Keys:
@@ -158,17 +146,17 @@ def write_key_files(job: Job, work: TableWork, spilled: SpilledKeys) -> Keys:
     kind = _kind_of(spilled.shape)
     folder = ("nodes", file_name(work.name))
     path = {n: job.path(*folder, f"keys.{n}") for n in ("direct", "slots", "values", "offsets", "bytes")}
-    keys = Keys(kind, work.table.primary_key)
+    keys = Keys(kind, work.table.primary_key, key_dtypes(work.table))
     if kind is KeyKind.DIRECT:
         direct = job.file(path["direct"], _native.write_key_direct(source, path["direct"]))
         keys = replace(keys, first=spilled.shape.least, direct=direct)
     else:
-        root = _native.write_key_slots(source, _STORED[kind], path["slots"])
+        root = _native.write_key_slots(source, STORED[kind], path["slots"])
         keys = replace(keys, slots=job.file(path["slots"], root))
     if kind is KeyKind.BYTES:
         offsets, texts = _native.write_key_bytes(source, path["offsets"], path["bytes"])
         return replace(keys, offsets=job.file(path["offsets"], offsets), bytes=job.file(path["bytes"], texts))
-    values = _native.write_key_values(source, _STORED[kind], path["values"])
+    values = _native.write_key_values(source, STORED[kind], path["values"])
     return replace(keys, values=job.file(path["values"], values))
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from weft.core import TIME
 from weft.graph import _native
 from weft.graph.build.job import Job, LinkWork, SegmentWork, TableWork
-from weft.graph.build.keys import SpilledKeys, open_stored_keys
+from weft.graph.build.keys import SpilledKeys
+from weft.graph.keyfiles import open_stored_keys
 
 
 @dataclass
