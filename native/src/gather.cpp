@@ -10,6 +10,7 @@ namespace {
 constexpr std::size_t kAhead = 24;          // rows in flight
 constexpr std::size_t kRowsPerTask = 4096;  // the unit that threads share
 constexpr std::size_t kLine = 64;
+constexpr std::size_t kMostSections = 8;    // one per storage, of which there are five
 
 const std::byte* find_row(const Table& table, std::uint32_t row, const TableSegment*& segment) {
   segment = &table.segments[table.segment_of(row)];
@@ -38,6 +39,37 @@ inline void copy(std::byte* to, const std::byte* from, std::size_t size) {
   }
 }
 
+// A section of rows, and where its values go.
+struct Target {
+  std::uint32_t offset;
+  std::uint32_t bytes;
+  std::byte* to;
+};
+
+// Rows of a table of one segment. All that does not change from row to row is held in values of this function: what
+// is written are bytes, which may be anything for all the compiler knows, so that members would be read again for
+// every row, and fewer rows would be in flight.
+void gather_whole(const Table& table, const std::uint32_t* rows, std::size_t count, const Target* targets,
+                  std::size_t num_targets) {
+  const MappedFile& file = table.segments[0].rows;
+  const std::byte* const base = file.data();
+  const std::size_t stride = table.stride;
+  Target local[kMostSections];
+  std::copy_n(targets, num_targets, local);
+  const auto prefetch = [=](std::uint32_t row) {
+    for (std::size_t at = 0; at < stride; at += kLine) __builtin_prefetch(base + row * stride + at);
+  };
+  for (std::size_t i = 0; i < std::min(count, kAhead); ++i) prefetch(rows[i]);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i + kAhead < count) prefetch(rows[i + kAhead]);
+    const std::size_t from = rows[i] * stride;
+    file.need(from, stride);
+    for (std::size_t t = 0; t < num_targets; ++t) {
+      copy(local[t].to + i * local[t].bytes, base + from + local[t].offset, local[t].bytes);
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<Buffer<std::byte>> gather(const Table& table, std::span<const std::uint32_t> rows, std::size_t threads) {
@@ -48,6 +80,15 @@ std::vector<Buffer<std::byte>> gather(const Table& table, std::span<const std::u
   for_each_task(num_tasks, threads, [&](std::size_t task) {
     const std::size_t first = task * kRowsPerTask;
     const std::size_t end = std::min(rows.size(), first + kRowsPerTask);
+    if (table.segments.size() == 1 && out.size() <= kMostSections) {
+      Target targets[kMostSections];
+      for (std::size_t s = 0; s < out.size(); ++s) {
+        const Section& section = table.sections[s];
+        targets[s] = {section.offset, section.bytes, out[s].data() + first * section.bytes};
+      }
+      gather_whole(table, rows.data() + first, end - first, targets, out.size());
+      return;
+    }
     for (std::size_t i = first; i < std::min(end, first + kAhead); ++i) prefetch_row(table, rows[i]);
     for (std::size_t i = first; i < end; ++i) {
       if (i + kAhead < end) prefetch_row(table, rows[i + kAhead]);
