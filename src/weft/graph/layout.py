@@ -92,6 +92,7 @@ class PackedColumn:
         width: Number of values: 1, or the dimension of a vector.
         dictionary: File of its distinct values, an Arrow IPC file with one column ``value`` in order of
             first appearance; ``None`` where the values themselves are stored.
+        dictionary_crc: CRC-32C of that file.
     """
 
     name: str
@@ -101,6 +102,7 @@ class PackedColumn:
     position: int
     width: int = 1
     dictionary: str | None = None
+    dictionary_crc: int = 0
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from weft.graph.files import files_of
 from weft.graph.layout import File, Layout, LinkLayout, Storage, TableLayout, TableSegment
 from weft.graph.lookup import KeyLookup
 from weft.graph.manifest import graph_digest, read_manifest
+from weft.graph.words import check_dictionary, dictionaries_of, read_dictionary
 
 Array = np.ndarray[Any, Any]
 NULLS: Mapping[Storage, Any] = {
@@ -160,7 +161,7 @@ class Store:
                 "ask for its values instead.",
             )
         if (table, column) not in self._dictionaries:
-            self._dictionaries[table, column] = _read_dictionary(self.directory / packed.dictionary)
+            self._dictionaries[table, column] = read_dictionary(self.directory, packed)
         return self._dictionaries[table, column]
 
     def verify(self, progress: Progress | None = None) -> int:
@@ -174,6 +175,8 @@ class Store:
         for done, (file, kind, item_bytes) in enumerate(files):
             (progress or Silent()).update(done, len(files), file.path)
             total += _native.check_file(str(self.directory / file.path), kind, item_bytes, file.root)
+        for path, crc in dictionaries_of(self.layout):
+            total += check_dictionary(self.directory / path, crc)
         (progress or Silent()).update(len(files), len(files))
         return total
 
@@ -282,10 +285,3 @@ def _add_edges(graph: _native.Graph, directory: Path, link: LinkLayout, first_pa
 
 def _named(directory: Path, file: File | None) -> Any:
     return None if file is None else (str(directory / file.path), file.root)
-
-
-def _read_dictionary(path: Path) -> pa.Array:
-    with pa.memory_map(str(path)) as source:
-        table = pa.ipc.open_file(source).read_all()
-    column = table.column("value").combine_chunks()
-    return column if isinstance(column, pa.Array) else pa.concat_arrays(column.chunks)

@@ -20,8 +20,18 @@ from weft.graph.build.links import Indexes, resolve_segment
 from weft.graph.build.order import choose_orders, newest_time, number_rows, parents_first
 from weft.graph.build.rows import is_coded, packed_columns, plan_rows, write_rows
 from weft.graph.build.staging import publish, staging
-from weft.graph.layout import File, Keys, Layout, LinkLayout, LinkSegment, TableLayout, TableSegment
+from weft.graph.layout import (
+    File,
+    Keys,
+    Layout,
+    LinkLayout,
+    LinkSegment,
+    PackedColumn,
+    TableLayout,
+    TableSegment,
+)
 from weft.graph.manifest import read_manifest, write_manifest
+from weft.graph.words import dictionary_checksum
 from weft.version import __version__
 
 _SCRATCH = "scratch"
@@ -183,7 +193,14 @@ def _write_rows(job: Job, work: TableWork, segment: SegmentWork) -> None:
     for column in work.rows.columns:
         if column.dictionary:
             dictionaries.write(column.name, job.path(column.dictionary))
+    work.rows = replace(work.rows, columns=tuple(_checked(job, c) for c in work.rows.columns))
     job.forget(segment.codes, segment.lows, segment.inverse)
+
+
+def _checked(job: Job, column: PackedColumn) -> PackedColumn:
+    if not column.dictionary:
+        return column
+    return replace(column, dictionary_crc=dictionary_checksum(Path(job.path(column.dictionary))))
 
 
 def _table_layout(work: TableWork) -> TableLayout:

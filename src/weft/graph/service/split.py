@@ -217,4 +217,4 @@ def _whole_files(table: TableLayout) -> Iterator[str]:
             yield file.path
     for column in table.columns:
         if column.dictionary is not None:
-            yield column.dictionary if isinstance(column.dictionary, str) else column.dictionary.path
+            yield column.dictionary
