@@ -7,6 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
+NATIVE = sorted((ROOT / "native").glob("[sbt]*/*.[ch]pp"))
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 40
 BANNED_MODULES = {"utils", "helpers", "manager", "misc", "util", "helper", "common"}
@@ -22,6 +23,11 @@ def test_files_and_functions_stay_small(path):
         if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno + 1 > MAX_FUNCTION_LINES
     ]
     assert not long
+
+
+@pytest.mark.parametrize("path", NATIVE, ids=lambda p: str(p.relative_to(ROOT)))
+def test_native_files_stay_small(path):
+    assert path.read_text().count("\n") <= MAX_FILE_LINES
 
 
 def test_no_module_has_a_name_that_says_nothing():

@@ -58,9 +58,12 @@ class KeyLookup:
 
     def rows(self, table: TableLayout, keys: Any, threads: int) -> Array:
         """Return the rows of keys."""
-        index = self._index(table)
-        found = [index.find(batch, threads) for batch in _batches(table, _columns(table, keys))]
+        found = [self.find(table, batch, threads) for batch in key_batches(table, keys)]
         return np.concatenate(found) if found else np.empty(0, np.uint32)
+
+    def find(self, table: TableLayout, batch: pa.RecordBatch, threads: int) -> Array:
+        """Return the rows of one piece of what `key_batches` yields."""
+        return self._index(table).find(batch, threads)
 
     def keys(self, table: TableLayout, rows: Array) -> list[Any]:
         """Return the keys of rows."""
@@ -84,6 +87,38 @@ class KeyLookup:
                 "name its key in weft.yaml and materialize again, or use row numbers.",
             )
         return self._indexes.get(table.name)
+
+
+def key_batches(table: TableLayout, keys: Any) -> Iterator[pa.RecordBatch]:
+    """Yield keys piece by piece in the storage that the engine reads, once they are known to fit."""
+    return _batches(table, _columns(table, keys))
+
+
+def keys_to_arrow(table: TableLayout, keys: list[Any]) -> pa.Table:
+    """Return keys, as `KeyLookup.keys` gives them, as one column per column of the key."""
+    dtypes = table.keys.dtypes
+    none = (None,) * len(dtypes)
+    columns = [keys] if len(dtypes) == 1 else list(zip(*(k or none for k in keys), strict=True))
+    if not keys:
+        columns = [[] for _ in dtypes]
+    arrays = [pa.array(list(c), _STORAGE[d]) for c, d in zip(columns, dtypes, strict=True)]
+    return pa.table(arrays, names=[str(i) for i in range(len(dtypes))])
+
+
+def keys_from_arrow(stored: pa.Table) -> list[Any]:
+    """Return what `keys_to_arrow` was given."""
+    columns = [_values_of(c) for c in stored.columns]
+    if len(columns) == 1:
+        return columns[0]
+    pairs = zip(*columns, strict=True)
+    return [None if all(v is None for v in key) else key for key in pairs]
+
+
+def _values_of(column: pa.ChunkedArray) -> list[Any]:
+    if not pa.types.is_timestamp(column.type):
+        return list(column.to_pylist())
+    micros = column.cast(pa.int64()).to_pylist()
+    return [None if m is None else np.datetime64(m, "us") for m in micros]
 
 
 def _columns(table: TableLayout, keys: Any) -> list[pa.ChunkedArray]:

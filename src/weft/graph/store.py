@@ -121,6 +121,10 @@ class Store:
         """
         return self._lookup.rows(self.table(table), keys, threads)
 
+    def find_keys(self, table: str, piece: pa.RecordBatch, *, threads: int = 1) -> Array:
+        """Return the rows of keys that are in the storage of the key already."""
+        return self._lookup.find(self.table(table), piece, threads)
+
     def keys(self, table: str, rows: Sequence[int] | Array) -> list[Any]:
         """Return the keys of rows, ``n`` of them, ``None`` for the row number ``0xFFFFFFFF``.
 

@@ -11,13 +11,15 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.flight as flight
 
 from weft.core import InvariantError, UnavailableError, UserError, from_json
 from weft.graph.drawing import Draw, Walk
 from weft.graph.layout import Layout, TableLayout
+from weft.graph.lookup import key_batches, keys_from_arrow
 from weft.graph.service.asking import RemoteDrawing
-from weft.graph.service.message import Message, from_batch, to_batch
+from weft.graph.service.message import Message, from_batch, pack_table, to_batch, unpack_table
 from weft.graph.store import blocks_of, checked_rows, column_of, find_table, open_native
 
 Array = np.ndarray[Any, Any]
@@ -123,6 +125,7 @@ class RemoteStore:
 
     def __init__(self, locations: Sequence[str], *, timeout_s: float = 30.0) -> None:
         clients = [ShardClient(location, timeout_s) for location in locations]
+        self._dictionaries: dict[tuple[str, str], pa.Array] = {}
         self._pool = ThreadPoolExecutor(max(4, 4 * len(clients)), thread_name_prefix="weft-shard")
         answers = [c.ask("layout") for c in clients]
         layouts = [from_json(Layout, a.values["layout"]) for a in answers]
@@ -144,6 +147,30 @@ class RemoteStore:
     def index(self, table: str) -> int:
         """Return the position of a table in the layout."""
         return find_table(self.layout, table)
+
+    def rows(self, table: str, keys: Any, *, threads: int = 1) -> Array:
+        """Find the rows of keys, as `Store.rows` does."""
+        layout = self.table(table)
+        pieces = list(key_batches(layout, keys))
+        if not pieces:
+            return np.empty(0, np.uint32)
+        packed = pack_table(pa.Table.from_batches(pieces))
+        return self._shards[0].ask("find", {"keys": packed}, table=self.index(table)).arrays["rows"]
+
+    def keys(self, table: str, rows: Sequence[int] | Array) -> list[Any]:
+        """Return the keys of rows, as `Store.keys` does."""
+        given = {"rows": checked_rows(rows)}
+        answer = self._shards[0].ask("keys", given, table=self.index(table))
+        return keys_from_arrow(unpack_table(answer.arrays["keys"]))
+
+    def dictionary(self, table: str, column: str) -> pa.Array:
+        """Return the distinct values of a column of codes, by code; fetched once."""
+        if (table, column) not in self._dictionaries:
+            self.index(table)
+            answer = self._shards[0].ask("dictionary", table=table, column=column)
+            words = unpack_table(answer.arrays["words"]).column("value")
+            self._dictionaries[table, column] = pa.concat_arrays(words.chunks) if words.chunks else words
+        return self._dictionaries[table, column]
 
     def values(self, table: str, rows: Sequence[int] | Array, *, threads: int = 1) -> dict[str, Array]:
         """Return the packed values of rows, column by column, as `Store.values` does."""

@@ -26,6 +26,19 @@ class Message:
     arrays: Mapping[str, Array] = field(default_factory=dict)
 
 
+def pack_table(table: pa.Table) -> Array:
+    """Write an Arrow table as an array of bytes."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return np.frombuffer(sink.getvalue(), np.uint8)
+
+
+def unpack_table(raw: Array) -> pa.Table:
+    """Read what `pack_table` wrote; the table views the bytes."""
+    return pa.ipc.open_stream(pa.py_buffer(raw)).read_all()
+
+
 def to_batch(message: Message) -> pa.RecordBatch:
     """Write a message as a record batch that views its arrays."""
     fields, columns = [], []

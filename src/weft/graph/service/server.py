@@ -9,12 +9,14 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.flight as flight
 
 from weft.core import UserError, WeftError, from_plain, to_json
 from weft.graph import _native
 from weft.graph.drawing import Seeds, Walk
-from weft.graph.service.message import VERSION, Message, from_batch, to_batch
+from weft.graph.lookup import keys_to_arrow
+from weft.graph.service.message import VERSION, Message, from_batch, pack_table, to_batch, unpack_table
 from weft.graph.store import Residency, Store
 
 _Answer = Callable[["GraphServer", Message], Message]
@@ -144,6 +146,26 @@ def _gather(server: GraphServer, request: Message) -> Message:
     return Message(arrays={str(i): s for i, s in enumerate(sections)})
 
 
+def _find(server: GraphServer, request: Message) -> Message:
+    """Rows of keys: every shard has the keys of all rows."""
+    layout = server.store.layout.tables[request.values["table"]]
+    pieces = unpack_table(request.arrays["keys"]).to_batches()
+    found = [server.store.find_keys(layout.name, piece) for piece in pieces]
+    return Message(arrays={"rows": np.concatenate(found) if found else np.empty(0, np.uint32)})
+
+
+def _keys(server: GraphServer, request: Message) -> Message:
+    layout = server.store.layout.tables[request.values["table"]]
+    keys = server.store.keys(layout.name, np.array(request.arrays["rows"]))
+    return Message(arrays={"keys": pack_table(keys_to_arrow(layout, keys))})
+
+
+def _dictionary(server: GraphServer, request: Message) -> Message:
+    table, column = request.values["table"], request.values["column"]
+    words = server.store.dictionary(table, column)
+    return Message(arrays={"words": pack_table(pa.table({"value": words}))})
+
+
 def _sample(server: GraphServer, request: Message) -> Message:
     """Sample next to the data: possible where one server holds the whole graph."""
     values, arrays = request.values, {k: np.array(a) for k, a in request.arrays.items()}
@@ -204,5 +226,8 @@ _ANSWERS: dict[str, _Answer] = {
     "parents": _parents,
     "children": _children,
     "gather": _gather,
+    "find": _find,
+    "keys": _keys,
+    "dictionary": _dictionary,
     "sample": _sample,
 }
