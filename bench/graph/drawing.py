@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -73,17 +74,25 @@ def two_threads(setting: Setting) -> list[dict[str, Any]]:
     batches = lot.batches(BATCH)
     one, two = (Sampler(store, options(3), threads=n) for n in (1, 2))
     memory = _native.ProbeMemory(round(2**28 * min(1.0, setting.scale * 4)), False)
-    gains: dict[str, list[float]] = {"call": [], "loader": [], "reads": []}
+    gains: dict[str, list[float]] = {"call": [], "loader": [], "reads": [], "cpu": []}
     for _ in range(setting.rounds + 1):
-        alone = wall_seconds(lambda: _draw_all(one, batches))
-        gains["call"].append(alone / wall_seconds(lambda: _draw_all(two, batches)))
-        gains["loader"].append(alone / wall_seconds(lambda: _load_all(one, batches)))
+        alone, alone_cpu = _seconds(lambda: _draw_all(one, batches))
+        both, both_cpu = _seconds(lambda: _draw_all(two, batches))
+        gains["call"].append(alone / both)
+        gains["cpu"].append(alone_cpu / both_cpu)
+        gains["loader"].append(alone / _seconds(lambda: _load_all(one, batches))[0])
         gains["reads"].append(_reading_gain(memory))
     gain = {name: values[1:] for name, values in gains.items()}
     limit = float(np.median(gain["reads"]))
     return [
         row(
             "two_thread_speedup", gain["call"], "of one", limit=limit, least=1.8, note="in one call of sample"
+        ),
+        row(
+            "two_thread_cpu_share",
+            gain["cpu"],
+            "of two's CPU-s",
+            note="what one thread takes; holds under load",
         ),
         row("two_worker_speedup", gain["loader"], "of one", limit=limit, note="a Loader with two workers"),
         row("two_thread_reads_speedup", gain["reads"], "of one", note="bare random reads"),
@@ -137,6 +146,13 @@ def _lots(store: Store, setting: Setting, *, num_batches: int) -> list[Seeds]:
     share = min(1.0, setting.scale * 10)
     count = BATCH * max(8, round(num_batches * share))
     return [draw_seeds(store, count, 100 + i) for i in range(setting.rounds + 1)]
+
+
+def _seconds(act: Callable[[], None]) -> tuple[float, float]:
+    """Return the seconds by the clock and the CPU seconds of a call."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    act()
+    return time.perf_counter() - wall, time.process_time() - cpu
 
 
 def _draw_all(sampler: Sampler, batches: list[Any]) -> None:

@@ -33,6 +33,8 @@ def draw_curves(curve: Sequence[dict[str, Any]], beside: Path) -> list[Path]:
             axis.legend(frameon=False)
         else:
             axis.set_ylim(min(costs) / 3, max(costs) * 3)
+        for ticks in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
+            ticks(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "125" else "")
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("directed edges")
         axis.grid(True, which="both", alpha=0.2)
