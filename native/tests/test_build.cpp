@@ -1,77 +1,29 @@
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdint>
-#include <filesystem>
 #include <limits>
 #include <map>
 #include <numeric>
 #include <random>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "arrow.hpp"
+#include "build_kit.hpp"
 #include "check.hpp"
 #include "dictionary.hpp"
 #include "error.hpp"
 #include "groups.hpp"
-#include "scratch.hpp"
 #include "stablesort.hpp"
 #include "times.hpp"
 
-namespace fs = std::filesystem;
+using kit::read;
+using kit::Texts;
+using kit::write;
 
 namespace {
 
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("weft-build-" + std::to_string(::getpid()));
-  Folder() { fs::create_directories(path); }
-  ~Folder() { fs::remove_all(path); }
-  std::string file(const char* name) const { return (path / name).string(); }
-};
-
-template <class T>
-void write(const std::string& path, const std::vector<T>& items) {
-  weft::ScratchWriter writer(path);
-  writer.append(items.data(), items.size() * sizeof(T));
-  writer.finish();
-}
-
-template <class T>
-std::vector<T> read(const std::string& path) {
-  std::vector<T> items(fs::file_size(path) / sizeof(T));
-  weft::ScratchReader(path, sizeof(T)).read(items.data(), items.size());
-  return items;
-}
-
-// Texts as an Arrow column.
-struct Texts {
-  std::string data;
-  std::vector<std::int32_t> ends = {0};
-  explicit Texts(const std::vector<std::string>& values) {
-    for (const std::string& value : values) {
-      data += value;
-      ends.push_back(static_cast<std::int32_t>(data.size()));
-    }
-  }
-  weft::Column column() const {
-    weft::Column one;
-    one.type = weft::ColumnType::text;
-    one.length = static_cast<std::int64_t>(ends.size()) - 1;
-    one.ends = ends.data();
-    one.values = data.data();
-    return one;
-  }
-};
-
 weft::Column column_of(const std::vector<std::int64_t>& values, const std::vector<std::uint8_t>* validity = nullptr) {
-  weft::Column one;
-  one.type = weft::ColumnType::integer;
-  one.length = static_cast<std::int64_t>(values.size());
-  one.values = values.data();
-  one.validity = validity == nullptr ? nullptr : validity->data();
-  return one;
+  return kit::column_of(weft::ColumnType::integer, values, validity);
 }
 
 struct Collected final : weft::GroupSink {
@@ -91,7 +43,7 @@ struct Collected final : weft::GroupSink {
 }  // namespace
 
 TEST("a scratch file that is too short or gone is refused") {
-  const Folder folder;
+  const kit::Folder folder("weft-build-");
   write<std::uint32_t>(folder.file("a"), {1, 2, 3});
   std::vector<std::uint32_t> items(4);
   EXPECT_ERROR(weft::ScratchReader(folder.file("a"), 4).read(items.data(), 4), "GRAPH026");
@@ -130,7 +82,7 @@ TEST("a stable sort of any size and any times is std::stable_sort") {
 }
 
 TEST("groups are in order, whatever memory and threads there are") {
-  const Folder folder;
+  const kit::Folder folder("weft-build-");
   std::mt19937_64 random(7);
   constexpr std::uint32_t kGroups = 300;
   const std::uint32_t count = 200000;
@@ -173,7 +125,7 @@ TEST("groups are in order, whatever memory and threads there are") {
 }
 
 TEST("times become codes that give them back, in the unit that serves") {
-  const Folder folder;
+  const kit::Folder folder("weft-build-");
   constexpr std::int64_t kSecond = 1000000;
   const std::vector<std::vector<std::int64_t>> cases = {
       {},
@@ -220,7 +172,7 @@ TEST("a dictionary numbers values by first appearance and refuses too many") {
 }
 
 TEST("first rows found in many passes are those of one") {
-  const Folder folder;
+  const kit::Folder folder("weft-build-");
   std::mt19937_64 random(11);
   std::vector<std::string> values;
   for (int i = 0; i < 5000; ++i) values.push_back("value " + std::to_string(random() % 1500));
