@@ -23,7 +23,7 @@ def test_every_file_holds_what_plain_python_says(quick_place, database):
 
 
 @pytest.mark.parametrize("memory", [1, 20_000])
-@settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
 @given(database=databases())
 def test_threads_batches_and_memory_do_not_change_a_byte(quick_place, memory, database):
     schema, rows = database
