@@ -32,6 +32,7 @@ PARTS = {
     "build": ("read", "build"),
     "draw": ("reads", "seeds", "first", "draw", "threads", "batches"),
     "gather": ("reads", "gather"),
+    "service": ("service",),
     "topk": ("topk",),
     "peers": ("numpy", "diskgraph_build", "diskgraph", "pyg_lib"),
     "curve": ("curve",),

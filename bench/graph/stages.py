@@ -11,6 +11,7 @@ import building
 import drawing
 import peers
 import reading
+import serving
 import topk
 from setting import Setting, row
 
@@ -36,6 +37,7 @@ STAGES: dict[str, Callable[[Setting], list[dict[str, Any]]]] = {
     "threads": drawing.two_threads,
     "batches": drawing.batch_sizes,
     "gather": reading.gather,
+    "service": serving.serve,
     "topk": best_items,
     "numpy": peers.in_numpy,
     "diskgraph_build": peers.ingest_diskgraph,

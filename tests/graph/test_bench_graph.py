@@ -17,6 +17,7 @@ PROMISED = {
     "gather_of_limit",
     "gather_rows_per_cpu_s",
     "random_reads_per_cpu_s",
+    "service_batches_per_s",
     "topk_of_blas",
     "build_cpu_s",
     "build_peak_bytes",
