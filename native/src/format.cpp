@@ -217,6 +217,11 @@ void MappedFile::check_block(std::uint64_t block) const {
   checked_[block / 64].fetch_or(std::uint64_t{1} << (block % 64), std::memory_order_release);
 }
 
+void MappedFile::refuse_beyond(std::uint64_t end) const {
+  refuse("GRAPH006", path_, "ends at byte " + std::to_string(payload_bytes_) + "; another file of the graph points to " +
+                                std::to_string(end));
+}
+
 void MappedFile::need_all() const {
   if (payload_bytes_ > 0) need(0, payload_bytes_);
 }

@@ -104,8 +104,10 @@ class MappedFile {
     return reinterpret_cast<const T*>(data_);
   }
 
-  // Checks the blocks that hold payload bytes [first, first + size); size > 0.
+  // Checks the blocks that hold payload bytes [first, first + size); size > 0. Bytes beyond the payload are
+  // refused: whatever another file says, nothing outside of this one is read.
   void need(std::uint64_t first, std::uint64_t size) const {
+    if (first + size > payload_bytes_) [[unlikely]] refuse_beyond(first + size);
     if (all_checked_) return;
     std::uint64_t block = first / kBlockBytes;
     const std::uint64_t last = (first + size - 1) / kBlockBytes;
@@ -122,6 +124,7 @@ class MappedFile {
 
  private:
   void check_block(std::uint64_t block) const;
+  [[noreturn]] void refuse_beyond(std::uint64_t end) const;
   void release() noexcept;
 
   std::string path_;

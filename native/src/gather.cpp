@@ -54,15 +54,16 @@ void gather_whole(const Table& table, const std::uint32_t* rows, std::size_t cou
   const MappedFile& file = table.segments[0].rows;
   const std::byte* const base = file.data();
   const std::size_t stride = table.stride;
+  const std::size_t first_row = table.segments[0].first_row;  // of a shard, not 0
   Target local[kMostSections];
   std::copy_n(targets, num_targets, local);
   const auto prefetch = [=](std::uint32_t row) {
-    for (std::size_t at = 0; at < stride; at += kLine) __builtin_prefetch(base + row * stride + at);
+    for (std::size_t at = 0; at < stride; at += kLine) __builtin_prefetch(base + (row - first_row) * stride + at);
   };
   for (std::size_t i = 0; i < std::min(count, kAhead); ++i) prefetch(rows[i]);
   for (std::size_t i = 0; i < count; ++i) {
     if (i + kAhead < count) prefetch(rows[i + kAhead]);
-    const std::size_t from = rows[i] * stride;
+    const std::size_t from = (rows[i] - first_row) * stride;
     file.need(from, stride);
     for (std::size_t t = 0; t < num_targets; ++t) {
       copy(local[t].to + i * local[t].bytes, base + from + local[t].offset, local[t].bytes);

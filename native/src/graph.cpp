@@ -50,6 +50,11 @@ void Graph::limits(std::int64_t anchor_us, Limit* out) const noexcept {
 
 void Graph::check_row(std::uint32_t table, std::uint32_t row) const {
   const Table& found = tables[table];
+  if (row == kNone) {
+    throw Error(Fault::user, "GRAPH040",
+                "row " + std::to_string(row) + " of '" + found.name + "' stands for a key that no row has.",
+                "leave out keys that are not found.");
+  }
   if (row >= found.num_rows) {
     throw Error(Fault::user, "GRAPH040",
                 "table '" + found.name + "' has no row " + std::to_string(row) + "; it has " +

@@ -103,6 +103,18 @@ TEST("every flipped byte is found, by header at opening and by block when it is 
   EXPECT_ERROR(MappedFile(path, Kind::time, 4, root).need_all(), "GRAPH004");
 }
 
+TEST("nothing beyond the payload is read, mapped or resident") {
+  const Folder folder;
+  const auto path = folder.file("numbers.bin");
+  const auto root = write_numbers(path, 5000);
+  MappedFile file(path, Kind::time, 4, root);
+  file.need(19996, 4);
+  EXPECT_ERROR((file.need(19996, 8), 0), "GRAPH006");
+  EXPECT_ERROR((file.need(std::uint64_t{1} << 40, 4), 0), "GRAPH006");
+  file.make_resident();
+  EXPECT_ERROR((file.need(20000, 4), 0), "GRAPH006");
+}
+
 TEST("truncated, newer, foreign and unfinished files are refused by their codes") {
   const Folder folder;
   const auto path = folder.file("numbers.bin");

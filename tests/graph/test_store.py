@@ -45,6 +45,8 @@ def test_rows_and_tables_that_do_not_exist_are_refused(folder):
     store = Store(folder)
     with pytest.raises(UserError, match=r"GRAPH040.*has no row 6"):
         store.values("event", [6])
+    with pytest.raises(UserError, match=r"GRAPH040.*a key that no row has"):
+        store.values("event", [0xFFFFFFFF])
     with pytest.raises(UserError, match="GRAPH040"):
         store.times_us("event", [-1])
     with pytest.raises(UserError, match=r"GRAPH042[^$]*user, event"):
