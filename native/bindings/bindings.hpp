@@ -12,3 +12,4 @@ void bind_limits(nanobind::module_& m);
 void bind_build(nanobind::module_& m);
 void bind_keys(nanobind::module_& m);
 void bind_remote(nanobind::module_& m);
+void bind_negatives(nanobind::module_& m);

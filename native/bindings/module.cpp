@@ -39,4 +39,5 @@ NB_MODULE(_native, m) {
   bind_limits(m);
   bind_keys(m);
   bind_remote(m);
+  bind_negatives(m);
 }

@@ -67,6 +67,21 @@ std::uint32_t first_later(const TableSegment& rows, const LinkSegment& edges, st
 
 }  // namespace
 
+std::uint32_t num_visible_children(const Graph& graph, std::uint32_t link, std::uint32_t parent_row,
+                                   const Limit* limits) {
+  const Link& found = graph.links[link];
+  const Table& child = graph.tables[found.child];
+  std::uint32_t count = 0;
+  for (std::size_t s = 0; s < found.segments.size(); ++s) {
+    const LinkSegment& edges = found.segments[s];
+    const auto [first, end] = edges.range(parent_row);
+    if (first == end) continue;
+    const Limit limit = limits[child.first_limit + s];
+    count += child.segments[s].time ? first_later(child.segments[s], edges, first, end, limit) - first : end - first;
+  }
+  return count;
+}
+
 VisibleChildren::VisibleChildren(const Graph& graph, std::uint32_t link, std::uint32_t parent_row,
                                  const Scopes& scopes, std::uint32_t scope, std::int64_t after_us)
     : child_(graph.tables[graph.links[link].child]), link_(graph.links[link]) {

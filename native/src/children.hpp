@@ -18,6 +18,11 @@ std::int64_t child_time_us(const TableSegment& rows, const LinkSegment& edges, s
 // Whether the child at a position is not later than a limit.
 bool is_child_visible(const TableSegment& rows, const LinkSegment& edges, std::uint32_t position, Limit limit);
 
+// How many children of a parent are not later than the limits of an anchor, as `Graph::limits` writes them.
+// O(segments · log degree).
+std::uint32_t num_visible_children(const Graph& graph, std::uint32_t link, std::uint32_t parent_row,
+                                   const Limit* limits);
+
 // The visible children of one parent over any number of segments, merged: by time, rows without time first,
 // equal times by number in the prepared table (segments follow it). Positions count from the oldest.
 class VisibleChildren {

@@ -6,6 +6,7 @@ from weft.graph.build import materialize
 from weft.graph.cache import BatchCache, batch_key
 from weft.graph.embeddings import Seen
 from weft.graph.loader import Loader
+from weft.graph.negatives import NegativeSampler, NegativeStrategy
 from weft.graph.options import ALL, Choice, SampleOptions, Strategy
 from weft.graph.sampling import Exclusion, Sampler
 from weft.graph.store import Residency, Store
@@ -20,6 +21,8 @@ __all__ = [
     "Exclusion",
     "IndexOptions",
     "Loader",
+    "NegativeSampler",
+    "NegativeStrategy",
     "Residency",
     "SampleOptions",
     "Sampler",

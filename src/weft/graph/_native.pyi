@@ -654,3 +654,53 @@ class RemoteSampling:
 
     def hidden(self) -> NDArray[numpy.uint8]:
         """1 for each seed that is later than its anchor."""
+
+class TimeOrder:
+    """The rows of a table by time, or what they are linked to."""
+
+    def __len__(self) -> int: ...
+    def visible(self, anchor_us: int) -> int:
+        """How many rows are not later than an anchor."""
+
+    @property
+    def size_bytes(self) -> int: ...
+
+def order_rows(graph: Graph, table: int, threads: int) -> TimeOrder:
+    """
+    Order the rows of a table by time, then by number in the prepared table.
+    """
+
+def order_parents(graph: Graph, link: int, threads: int) -> TimeOrder:
+    """
+    Order the parents of a link's child rows by time and number of those rows.
+    """
+
+def sample_negatives(
+    graph: Graph,
+    choice: int,
+    table: int,
+    link: int,
+    rows: TimeOrder | None,
+    parents: TimeOrder | None,
+    anchors_us: Annotated[NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    keys: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    excluded_offsets: Annotated[
+        NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)
+    ],
+    excluded_rows: Annotated[
+        NDArray[numpy.uint32], dict(shape=(None,), order="C", device="cpu", writable=False)
+    ],
+    positive_offsets: Annotated[
+        NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)
+    ],
+    positive_rows: Annotated[
+        NDArray[numpy.uint32], dict(shape=(None,), order="C", device="cpu", writable=False)
+    ],
+    num: int,
+    seed: int,
+    epoch: int,
+    threads: int,
+) -> NDArray[numpy.uint32]:
+    """
+    Draw rows that existed at the anchors of seeds; (seeds, num), NO_ROW where there are fewer.
+    """

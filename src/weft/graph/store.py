@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,7 @@ from weft.graph.files import files_of
 from weft.graph.layout import File, Layout, LinkLayout, Storage, TableLayout, TableSegment
 from weft.graph.lookup import KeyLookup
 from weft.graph.manifest import graph_digest, read_manifest
+from weft.graph.once import Once
 from weft.graph.words import check_dictionary, dictionaries_of, read_dictionary
 
 Array = np.ndarray[Any, Any]
@@ -69,6 +71,12 @@ class Store:
         if residency is Residency.RESIDENT:
             self.native.make_resident()
         self._lookup = KeyLookup(self.directory, self.layout)
+        threads = len(os.sched_getaffinity(0))
+        self._row_orders = Once(lambda name: _native.order_rows(self.native, self.index(name), threads))
+        links = [k.name for k in self.layout.links]
+        self._parent_orders = Once(
+            lambda name: _native.order_parents(self.native, links.index(name), threads)
+        )
         self._dictionaries: dict[tuple[str, str], pa.Array] = {}
 
     def table(self, name: str) -> TableLayout:
@@ -135,6 +143,14 @@ class Store:
             UserError: ``GRAPH040`` for rows that the table lacks, ``GRAPH044`` for a table without a key.
         """
         return self._lookup.keys(self.table(table), checked_rows(rows))
+
+    def row_order(self, table: str) -> _native.TimeOrder:
+        """Return the rows of a table by time, made at the first call, for `NegativeSampler`."""
+        return self._row_orders.get(table)
+
+    def parent_order(self, link: str) -> _native.TimeOrder:
+        """Return the parents of a link's child rows by time of those, made at the first call."""
+        return self._parent_orders.get(link)
 
     def values(self, table: str, rows: Sequence[int] | Array, *, threads: int = 1) -> dict[str, Array]:
         """Return the packed values of rows, column by column.
