@@ -80,17 +80,13 @@ class KeyLookup:
         return [None if n else k for n, k in zip(none, read(index, table, rows), strict=True)]
 
     def _index(self, table: TableLayout) -> _native.StoredIndex:
-        if table.keys.kind is KeyKind.NONE:
-            raise UserError(
-                "GRAPH044",
-                f"table '{table.name}' has no primary key.",
-                "name its key in weft.yaml and materialize again, or use row numbers.",
-            )
+        _check_has_key(table)
         return self._indexes.get(table.name)
 
 
 def key_batches(table: TableLayout, keys: Any) -> Iterator[pa.RecordBatch]:
     """Yield keys piece by piece in the storage that the engine reads, once they are known to fit."""
+    _check_has_key(table)
     return _batches(table, _columns(table, keys))
 
 
@@ -119,6 +115,15 @@ def _values_of(column: pa.ChunkedArray) -> list[Any]:
         return list(column.to_pylist())
     micros = column.cast(pa.int64()).to_pylist()
     return [None if m is None else np.datetime64(m, "us") for m in micros]
+
+
+def _check_has_key(table: TableLayout) -> None:
+    if table.keys.kind is KeyKind.NONE:
+        raise UserError(
+            "GRAPH044",
+            f"table '{table.name}' has no primary key.",
+            "name its key in weft.yaml and materialize again, or use row numbers.",
+        )
 
 
 def _columns(table: TableLayout, keys: Any) -> list[pa.ChunkedArray]:
