@@ -273,17 +273,34 @@ def successive(weights, num) -> dict[tuple[int, ...], float]:
         ([4000, 1, 2, 3, 0, 0, 0, 0], 3),
         ([7, 1, 2], 3),  # listed at once
         ([7, 1, 2, 0], 2),
+        ([3, 1, 1, 0, 0, 0], 6),  # listed at once, by events
     ],
 )
 def test_successive_draws_have_their_chances_however_they_are_made(tmp_path, weights, num):
     num_seeds = 40_000
     drawn = few(weights, num_seeds, num, tmp_path, POPULARITY)
-    counts = Counter(map(tuple, drawn.tolist()))
-    expected = {rows: c * num_seeds for rows, c in successive(weights, num).items()}
+    check_order(drawn, weights)
+
+
+def check_order(drawn: np.ndarray, weights: list[int]) -> None:
+    """Compare how often each ordered outcome was drawn with its chance."""
+    counts = Counter(tuple(r for r in rows if r != NO_ROW) for rows in drawn.tolist())
+    num = min(drawn.shape[1], sum(w > 0 for w in weights))
+    expected = {rows: c * len(drawn) for rows, c in successive(weights, num).items()}
     assert set(counts) <= set(expected)
     often = {rows: e for rows, e in expected.items() if e > 8}
     statistic = sum((counts[rows] - e) ** 2 / e for rows, e in often.items())
     assert statistic < len(often) + 4.3 * np.sqrt(2 * len(often)) + 12
+
+
+@pytest.mark.parametrize("num", [2, 9])
+def test_positives_of_others_are_drawn_as_often_as_they_repeat(opened, num):
+    num_seeds = 40_000
+    lists = csr([[1, 0, 0], [0, 2], *[[]] * num_seeds])
+    drawn = sample(opened, IN_BATCH, np.full(num_seeds + 2, 299), num, positives=lists)
+    check_order(drawn[2:], [3, 1, 1])
+    assert set(drawn[0].tolist()) == {2, NO_ROW}
+    assert set(drawn[1].tolist()) == {1, NO_ROW}
 
 
 def test_uniform_draws_have_equal_chances_also_where_nearly_all_are_excluded(opened):
