@@ -3,17 +3,15 @@
 #include <algorithm>
 #include <cstring>
 
-#include "tasks.hpp"
-
 namespace weft {
 
 Assembly::Assembly(const Graph& graph, const std::vector<EdgeKind>& kinds, const std::vector<ChunkResult>& chunks,
-         const Division& division, std::size_t num_hops)
+                   const Division& division, std::size_t num_hops)
     : graph_(graph), kinds_(kinds), chunks_(chunks), division_(division), num_ends_(num_hops + 1) {
   shifts_.resize(chunks.size() * graph.tables.size() * num_ends_);
 }
 
-void Assembly::lay_rows(Sample& out, std::size_t threads) {
+void Assembly::lay_rows(Sample& out) {
   out.tables.resize(graph_.tables.size());
   for (std::size_t t = 0; t < graph_.tables.size(); ++t) {
     std::uint64_t total = 0;
@@ -32,12 +30,11 @@ void Assembly::lay_rows(Sample& out, std::size_t threads) {
     out.tables[t].scopes = Buffer<std::int32_t>(total);
     out.tables[t].age_us = Buffer<std::int64_t>(total);
   }
-  for_each_task(chunks_.size(), threads, [&](std::size_t c) { copy_rows(c, out); });
 }
 
-void Assembly::lay_edges(Sample& out, std::size_t threads) const {
+void Assembly::lay_edges(Sample& out) {
   out.edges.resize(kinds_.size());
-  std::vector<std::uint64_t> starts(chunks_.size() * kinds_.size() * num_ends_);
+  starts_.resize(chunks_.size() * kinds_.size() * num_ends_);
   for (std::size_t k = 0; k < kinds_.size(); ++k) {
     std::uint64_t total = 0;
     out.edges[k].kind = kinds_[k];
@@ -45,7 +42,7 @@ void Assembly::lay_edges(Sample& out, std::size_t threads) const {
       const std::uint64_t before = total;
       for (std::size_t c = 0; c < chunks_.size(); ++c) {
         const auto& end = chunks_[c].kinds[k].end;
-        starts[(c * kinds_.size() + k) * num_ends_ + hop] = total;
+        starts_[(c * kinds_.size() + k) * num_ends_ + hop] = total;
         total += end[hop] - end[hop - 1];
       }
       out.edges[k].per_hop.push_back(total - before);
@@ -53,11 +50,22 @@ void Assembly::lay_edges(Sample& out, std::size_t threads) const {
     out.edges[k].source = Buffer<std::int32_t>(total);
     out.edges[k].target = Buffer<std::int32_t>(total);
   }
-  for_each_task(chunks_.size(), threads, [&](std::size_t c) {
-    for (std::size_t k = 0; k < kinds_.size(); ++k) {
-      copy_edges(c, k, starts.data() + (c * kinds_.size() + k) * num_ends_, out.edges[k]);
-    }
-  });
+}
+
+void Assembly::copy(std::size_t chunk, Sample& out) const {
+  copy_rows(chunk, out);
+  for (std::size_t k = 0; k < kinds_.size(); ++k) {
+    copy_edges(chunk, k, starts_.data() + (chunk * kinds_.size() + k) * num_ends_, out.edges[k]);
+  }
+}
+
+void Assembly::gather_values(std::size_t chunk, std::size_t table, TableSample& out) const {
+  const ChunkRows& rows = chunks_[chunk].tables[table];
+  for (std::size_t hop = 0; hop < num_ends_; ++hop) {
+    const std::uint32_t first = hop == 0 ? 0 : rows.end[hop - 1];
+    const auto to = static_cast<std::size_t>(shift(chunk, table, hop) + first);
+    gather_into(graph_.tables[table], rows.row.data() + first, rows.end[hop] - first, to, out.sections);
+  }
 }
 
 std::int32_t Assembly::position(std::size_t chunk, std::size_t table, std::uint32_t at) const {

@@ -9,16 +9,20 @@
 
 namespace weft {
 
-// Sizes the arrays of a sample and says where each row of each chunk goes. Copies are made on `threads` threads.
+// Says how large the arrays of a sample are and where each row of each chunk goes; chunks are then copied, in any
+// order and side by side.
 class Assembly {
  public:
   Assembly(const Graph& graph, const std::vector<EdgeKind>& kinds, const std::vector<ChunkResult>& chunks,
            const Division& division, std::size_t num_hops);
 
   // Errors: GRAPH041 when there are more rows of a table than a batch can number.
-  void lay_rows(Sample& out, std::size_t threads);
-  // To be called after lay_rows.
-  void lay_edges(Sample& out, std::size_t threads) const;
+  void lay_rows(Sample& out);
+  void lay_edges(Sample& out);
+  // Copies rows and edges of a chunk, after both of the above.
+  void copy(std::size_t chunk, Sample& out) const;
+  // Copies the values of a chunk's rows of one table into its sections.
+  void gather_values(std::size_t chunk, std::size_t table, TableSample& out) const;
   // Sets what is known per seed and per scope, and hides the values of seeds that are later than their anchors.
   void lay_seeds(std::uint32_t table, const std::vector<std::uint32_t>& position_in_chunk, Sample& out) const;
 
@@ -36,7 +40,8 @@ class Assembly {
   const std::vector<ChunkResult>& chunks_;
   const Division& division_;
   std::size_t num_ends_;
-  std::vector<std::int64_t> shifts_;  // per chunk, table and hop: what a position moves by
+  std::vector<std::int64_t> shifts_;   // per chunk, table and hop: what a position moves by
+  std::vector<std::uint64_t> starts_;  // per chunk, kind of edges and hop: where they go
 };
 
 // A seed that is later than its own anchor is there, but nothing of it is told: its values become null.

@@ -73,34 +73,42 @@ void gather_whole(const Table& table, const std::uint32_t* rows, std::size_t cou
 
 }  // namespace
 
-std::vector<Buffer<std::byte>> gather(const Table& table, std::span<const std::uint32_t> rows, std::size_t threads) {
+std::vector<Buffer<std::byte>> make_sections(const Table& table, std::size_t num_rows) {
   std::vector<Buffer<std::byte>> out;
-  for (const Section& section : table.sections) out.emplace_back(rows.size() * section.bytes);
-  if (table.sections.empty()) return out;
-  const std::size_t num_tasks = (rows.size() + kRowsPerTask - 1) / kRowsPerTask;
-  for_each_task(num_tasks, threads, [&](std::size_t task) {
+  for (const Section& section : table.sections) out.emplace_back(num_rows * section.bytes);
+  return out;
+}
+
+void gather_into(const Table& table, const std::uint32_t* rows, std::size_t count, std::size_t first,
+                 std::vector<Buffer<std::byte>>& out) {
+  if (out.empty()) return;
+  if (table.segments.size() == 1 && out.size() <= kMostSections) {
+    Target targets[kMostSections];
+    for (std::size_t s = 0; s < out.size(); ++s) {
+      const Section& section = table.sections[s];
+      targets[s] = {section.offset, section.bytes, out[s].data() + first * section.bytes};
+    }
+    gather_whole(table, rows, count, targets, out.size());
+    return;
+  }
+  for (std::size_t i = 0; i < std::min(count, kAhead); ++i) prefetch_row(table, rows[i]);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i + kAhead < count) prefetch_row(table, rows[i + kAhead]);
+    const TableSegment* segment;
+    const std::byte* bytes = find_row(table, rows[i], segment);
+    segment->rows.need(static_cast<std::uint64_t>(bytes - segment->rows.data()), table.stride);
+    for (std::size_t s = 0; s < out.size(); ++s) {
+      const Section& section = table.sections[s];
+      copy(out[s].data() + (first + i) * section.bytes, bytes + section.offset, section.bytes);
+    }
+  }
+}
+
+std::vector<Buffer<std::byte>> gather(const Table& table, std::span<const std::uint32_t> rows, std::size_t threads) {
+  std::vector<Buffer<std::byte>> out = make_sections(table, rows.size());
+  for_each_task((rows.size() + kRowsPerTask - 1) / kRowsPerTask, threads, [&](std::size_t task) {
     const std::size_t first = task * kRowsPerTask;
-    const std::size_t end = std::min(rows.size(), first + kRowsPerTask);
-    if (table.segments.size() == 1 && out.size() <= kMostSections) {
-      Target targets[kMostSections];
-      for (std::size_t s = 0; s < out.size(); ++s) {
-        const Section& section = table.sections[s];
-        targets[s] = {section.offset, section.bytes, out[s].data() + first * section.bytes};
-      }
-      gather_whole(table, rows.data() + first, end - first, targets, out.size());
-      return;
-    }
-    for (std::size_t i = first; i < std::min(end, first + kAhead); ++i) prefetch_row(table, rows[i]);
-    for (std::size_t i = first; i < end; ++i) {
-      if (i + kAhead < end) prefetch_row(table, rows[i + kAhead]);
-      const TableSegment* segment;
-      const std::byte* bytes = find_row(table, rows[i], segment);
-      segment->rows.need(static_cast<std::uint64_t>(bytes - segment->rows.data()), table.stride);
-      for (std::size_t s = 0; s < out.size(); ++s) {
-        const Section& section = table.sections[s];
-        copy(out[s].data() + i * section.bytes, bytes + section.offset, section.bytes);
-      }
-    }
+    gather_into(table, rows.data() + first, std::min(rows.size() - first, kRowsPerTask), first, out);
   });
   return out;
 }

@@ -97,8 +97,9 @@ void Lockstep::take(std::span<const std::uint32_t> counts, std::span<const std::
 Sample Lockstep::finish() {
   Sample out;
   Assembly assembly(schema_, kinds_, chunks_, division_, plan_.hops.size());
-  assembly.lay_rows(out, 1);
-  assembly.lay_edges(out, 1);
+  assembly.lay_rows(out);
+  assembly.lay_edges(out);
+  for (std::size_t c = 0; c < chunks_.size(); ++c) assembly.copy(c, out);
   assembly.lay_seeds(seeds_.table, position_in_chunk_, out);
   return out;
 }

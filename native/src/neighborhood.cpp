@@ -78,44 +78,57 @@ void Neighborhood::add(std::uint32_t table, std::uint32_t edge_kind, std::uint32
                        const Reached& reached) {
   const std::size_t total = reached.row.size();
   reserve(total);
-  const std::size_t mask = capacity_ - 1;
   homes_.resize(total);
+  // What is stored below may alias members, for all the compiler knows: they are read once, here.
+  Entry* const entries = entries_.data();
+  Entry* const last = entries + (capacity_ - 1);
+  Entry** const homes = homes_.data();
+  std::uint32_t* const slots = slots_.data();
+  const std::uint32_t* const counts = reached.count.data();
+  const std::uint32_t* const rows_reached = reached.row.data();
+  const std::int64_t* const times = reached.time_us.data();
+  const std::uint32_t chunk = chunk_;
+  const unsigned shift = shift_;
   for (std::size_t i = 0, j = 0; i < asks.size(); ++i) {
-    for (std::uint32_t k = 0; k < reached.count[i]; ++k, ++j) {
-      homes_[j] = &entries_[home(key_of(table, asks[i].scope, reached.row[j]))];
-      __builtin_prefetch(homes_[j], 1);
+    const std::uint64_t base = key_of(table, asks[i].scope, 0);
+    for (const std::size_t end = j + counts[i]; j < end; ++j) {
+      homes[j] = entries + (mix(base | rows_reached[j]) >> shift);
+      __builtin_prefetch(homes[j], 1);
     }
   }
   ChunkRows& rows = result_->tables[table];
   ChunkEdges& edges = result_->kinds[edge_kind];
-  const std::size_t before = rows.row.size();
-  std::uint32_t* row = rows.row.grow(total);
-  std::uint32_t* scope_of = rows.scope.grow(total);
-  std::uint32_t* slot = rows.slot.grow(total);
-  std::int64_t* age = rows.age_us.grow(total);
-  std::uint32_t* source = edges.source.grow(total);
-  std::uint32_t* target = edges.target.grow(total);
-  std::size_t added = 0;
+  const auto before = static_cast<std::uint32_t>(rows.row.size());
+  std::uint32_t* const row = rows.row.grow(total);
+  std::uint32_t* const scope_of = rows.scope.grow(total);
+  std::uint32_t* const slot = rows.slot.grow(total);
+  std::int64_t* const age = rows.age_us.grow(total);
+  std::uint32_t* const source = edges.source.grow(total);
+  std::uint32_t* const target = edges.target.grow(total);
+  std::uint32_t added = 0;
   for (std::size_t i = 0, j = 0; i < asks.size(); ++i) {
     const std::uint32_t scope = asks[i].scope;
     const std::int64_t anchor = anchors_us[scope];
-    for (std::uint32_t k = 0; k < reached.count[i]; ++k, ++j) {
-      const std::uint64_t key = key_of(table, scope, reached.row[j]);
-      Entry* entry = homes_[j];
-      while (entry->chunk == chunk_ && entry->key != key) {
-        entry = entry == &entries_[mask] ? entries_.data() : entry + 1;
-      }
-      if (entry->chunk != chunk_) {
-        *entry = {key, static_cast<std::uint32_t>(before + added), chunk_};
-        row[added] = reached.row[j];
+    const std::uint64_t base = key_of(table, scope, 0);
+    std::uint32_t next_slot = slots[scope];
+    for (const std::size_t end = j + counts[i]; j < end; ++j) {
+      const std::uint64_t key = base | rows_reached[j];
+      Entry* entry = homes[j];
+      while (entry->chunk == chunk && entry->key != key) entry = entry == last ? entries : entry + 1;
+      std::uint32_t position = entry->position;
+      if (entry->chunk != chunk) {
+        position = before + added;
+        *entry = {key, position, chunk};
+        row[added] = rows_reached[j];
         scope_of[added] = scope;
-        slot[added] = slots_[scope]++;
-        age[added] = reached.time_us[j] == kNoTime ? kNoTime : anchor - reached.time_us[j];
+        slot[added] = next_slot++;
+        age[added] = times[j] == kNoTime ? kNoTime : anchor - times[j];
         ++added;
       }
-      source[j] = entry->position;
+      source[j] = position;
       target[j] = first_target + static_cast<std::uint32_t>(i);
     }
+    slots[scope] = next_slot;
   }
   used_ += added;
   rows.row.commit(added);

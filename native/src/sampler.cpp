@@ -48,15 +48,18 @@ class LocalSampling {
     for_each_task(chunks_.size(), threads, [&](std::size_t chunk) { grow(chunk); });
     Sample out;
     Assembly assembly(graph_, kinds_, chunks_, division_, plan_.hops.size());
-    assembly.lay_rows(out, threads);
-    assembly.lay_edges(out, threads);
-    assembly.lay_seeds(seeds_.table, placed_.position, out);
+    assembly.lay_rows(out);
+    assembly.lay_edges(out);
     for (std::size_t t = 0; t < graph_.tables.size(); ++t) {
-      TableSample& table = out.tables[t];
-      if (plan_.is_gathered[t]) {
-        table.sections = gather(graph_.tables[t], {table.rows.data(), table.rows.size()}, threads);
-      }
+      if (plan_.is_gathered[t]) out.tables[t].sections = make_sections(graph_.tables[t], out.tables[t].rows.size());
     }
+    for_each_task(chunks_.size(), threads, [&](std::size_t chunk) {
+      assembly.copy(chunk, out);
+      for (std::size_t t = 0; t < graph_.tables.size(); ++t) {
+        if (plan_.is_gathered[t]) assembly.gather_values(chunk, t, out.tables[t]);
+      }
+    });
+    assembly.lay_seeds(seeds_.table, placed_.position, out);
     hide_values(graph_.tables[seeds_.table], placed_.is_hidden, out.seeds, out.tables[seeds_.table]);
     return out;
   }

@@ -80,7 +80,12 @@ Sample sample(const Graph& graph, const Plan& plan, const Seeds& seeds, std::siz
 // Throws GRAPH041 when a batch cannot number that many rows of a table.
 void check_num_rows(std::uint64_t num_rows, const std::string& table);
 
-// Copies the sections of rows of one table, null where `is_hidden` (may be empty) says so.
+// Arrays for the sections of so many rows.
+std::vector<Buffer<std::byte>> make_sections(const Table& table, std::size_t num_rows);
+// Copies the sections of rows into such arrays, from place `first` on. Errors: GRAPH004.
+void gather_into(const Table& table, const std::uint32_t* rows, std::size_t count, std::size_t first,
+                 std::vector<Buffer<std::byte>>& out);
+// Both, on several threads.
 std::vector<Buffer<std::byte>> gather(const Table& table, std::span<const std::uint32_t> rows, std::size_t threads);
 
 }  // namespace weft
