@@ -12,6 +12,7 @@
 #include "error.hpp"
 #include "keyfiles.hpp"
 #include "resolve.hpp"
+#include "storedkeys.hpp"
 
 using kit::Folder;
 using weft::ColumnType;
