@@ -10,7 +10,7 @@ from pathlib import Path
 
 DOCS = Path(__file__).parent
 GENERATED = DOCS / "reference" / "generated"
-ROOMS = ["core", "pql", "flow", "data", "learn", "hub", "compile", "project", "report", "testing"]
+ROOMS = ["core", "pql", "flow", "data", "graph", "learn", "hub", "compile", "project", "report", "testing"]
 
 
 def main() -> int:
