@@ -10,6 +10,8 @@ namespace {
 
 // Asks that are in flight together: enough to hide memory's latency, few enough to stay in the first cache.
 constexpr std::size_t kBlock = 64;
+// Rows of one parent lie side by side, so that fewer of these reads are far apart.
+constexpr std::size_t kParentBlock = 256;
 
 bool is_link_excluded(const Exclusions& exclusions, std::uint32_t link, std::uint32_t parent, std::uint32_t child,
                       std::uint32_t scope) {
@@ -22,8 +24,8 @@ void parents_of_block(const Graph& graph, std::uint32_t link_index, std::span<co
   const Link& link = graph.links[link_index];
   const Table& children = graph.tables[link.child];
   const Table& parents = graph.tables[link.parent];
-  std::array<std::uint32_t, kBlock> segment;
-  std::array<std::uint32_t, kBlock> parent;
+  std::array<std::uint32_t, kParentBlock> segment;
+  std::array<std::uint32_t, kParentBlock> parent;
   for (std::size_t i = 0; i < asks.size(); ++i) {
     segment[i] = static_cast<std::uint32_t>(children.segment_of(asks[i].row));
     __builtin_prefetch(link.segments[segment[i]].parent.as<std::uint32_t>() +
@@ -309,8 +311,8 @@ Scopes::Scopes(const Graph& graph, std::span<const std::int64_t> anchors_us)
 
 void expand_to_parent(const Graph& graph, std::uint32_t link, std::span<const Ask> asks, const Scopes& scopes,
                       const Exclusions& exclusions, std::uint32_t first_scope, Reached& out) {
-  for (std::size_t i = 0; i < asks.size(); i += kBlock) {
-    parents_of_block(graph, link, asks.subspan(i, std::min(kBlock, asks.size() - i)), scopes, exclusions, first_scope,
+  for (std::size_t i = 0; i < asks.size(); i += kParentBlock) {
+    parents_of_block(graph, link, asks.subspan(i, std::min(kParentBlock, asks.size() - i)), scopes, exclusions, first_scope,
                      out);
   }
 }
