@@ -229,7 +229,15 @@ def test_leaving_a_loop_early_ends_the_threads():
     assert not threads()
 
 
-def test_a_keyboard_interrupt_in_the_midst_of_a_step_closes_the_loader():
+@pytest.fixture
+def interruptible():
+    """A process that was started in the background ignores interrupts; this one heeds them for a test."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_keyboard_interrupt_in_the_midst_of_a_step_closes_the_loader(interruptible):
     def order():
         yield from (0, 1, 2)
         signal.raise_signal(signal.SIGINT)
