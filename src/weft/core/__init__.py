@@ -7,6 +7,7 @@ from weft.core.errors import InvariantError, UnavailableError, UserError, WeftEr
 from weft.core.feature import Feature, FeatureKind
 from weft.core.finding import Evidence, Finding, Severity
 from weft.core.fingerprint import Fingerprints, fingerprint_batches
+from weft.core.names import path_name
 from weft.core.progress import Progress, Silent
 from weft.core.reader import FINGERPRINT_ROWS, ROW, TIME, TableReader
 from weft.core.resources import (
@@ -85,6 +86,7 @@ __all__ = [
     "parse_offset",
     "parse_size",
     "parse_time",
+    "path_name",
     "peak_memory_bytes",
     "reset_peak_memory",
     "to_datetime",

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from weft.core import Finding, Progress, Resources, Silent, UserError, from_json, to_json
+from weft.core import Finding, Progress, Resources, Silent, UserError, from_json, path_name, to_json
 from weft.data.declared import Declared
 from weft.data.derived import write_derived
 from weft.data.engine import engine_errors
@@ -20,7 +20,6 @@ from weft.data.sources.source import check_names
 from weft.data.sources.writer import Written, write_table
 
 MANIFEST = "snapshot.json"
-_SAFE = set("-_.() ")
 
 
 @dataclass(frozen=True)
@@ -123,18 +122,7 @@ def file_name(table: str) -> str:
         >>> file_name("orders"), file_name("a/b")
         ('orders.parquet', 'a%2Fb.parquet')
     """
-    safe = "".join(c if c.isalnum() or c in _SAFE else _quoted(c) for c in table)
-    # A leading dot would hide the file, and file systems end names at 255 bytes.
-    safe = "%2E" + safe[1:] if safe.startswith(".") else safe
-    if len(safe.encode()) > 200:
-        from weft.core import digest_bytes
-
-        safe = safe[:40] + digest_bytes(table.encode())
-    return f"{safe}.parquet"
-
-
-def _quoted(character: str) -> str:
-    return "".join(f"%{byte:02X}" for byte in character.encode())
+    return f"{path_name(table)}.parquet"
 
 
 def _check_no_overwrite(names: tuple[str, ...], derived: Mapping[str, str]) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from typing import BinaryIO
 
+from weft.core import path_name
 from weft.graph import _native
-from weft.graph.build.job import Job, LinkWork, SegmentWork, TableWork, file_name
+from weft.graph.build.job import Job, LinkWork, SegmentWork, TableWork
 from weft.graph.build.keys import SpilledKeys
 from weft.graph.build.order import group_task, link_folder, make_sparse
 from weft.graph.layout import File, LinkLayout, LinkSegment, TableSegment
@@ -132,7 +133,7 @@ def link_layout(job: Job, link: LinkWork, segments: tuple[LinkSegment, ...]) -> 
     dangling = None
     before = base.dangling if base else None
     if link.num_dangling or before:
-        path = job.path("edges", file_name(link.link.name), "dangling.bin")
+        path = job.path("edges", path_name(link.link.name), "dangling.bin")
         scratch = list(link.dangling)
         if before and job.base_folder:
             copy = job.temporary("dangling")

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from weft.core import InvariantError, Link, Progress, Resources, Schema, Table, TableReader, digest_bytes
+from weft.core import InvariantError, Link, Progress, Resources, Schema, Table, TableReader
 from weft.graph import _native
 from weft.graph.layout import File, Keys, LinkLayout, PackedColumn, Section, TableLayout, TableSegment
 
-_SAFE = frozenset("-_.() ")
 _LEAST_STAGE_BYTES = 32 << 20
 _AHEAD = 2
 
@@ -182,22 +181,6 @@ class Job:
                 f"the reader gave {given:,} rows of '{table}' from row {first:,} on and said {count:,}.",
                 "leave the tables alone while a graph is materialized, and run it again.",
             )
-
-
-def file_name(name: str) -> str:
-    """Return a name of a table, column or link as a file system takes it.
-
-    Example:
-        >>> file_name("orders.user_id -> users")
-        'orders.user_id -%3E users'
-    """
-    safe = "".join(c if c.isalnum() or c in _SAFE else _quoted(c) for c in name)
-    safe = "%2E" + safe[1:] if safe.startswith(".") else safe
-    return safe if len(safe.encode()) <= 200 else safe[:40] + digest_bytes(name.encode())
-
-
-def _quoted(character: str) -> str:
-    return "".join(f"%{byte:02X}" for byte in character.encode())
 
 
 def _limited(batches: Iterator[pa.RecordBatch], count: int) -> Iterator[pa.RecordBatch]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from weft.core import Dtype, Link, Table, UserError
+from weft.core import Dtype, Link, Table, UserError, path_name
 from weft.graph import _native
-from weft.graph.build.job import Job, SegmentWork, TableWork, file_name
+from weft.graph.build.job import Job, SegmentWork, TableWork
 from weft.graph.keyfiles import STORED, named_file
 from weft.graph.layout import KeyKind, Keys
 
@@ -144,7 +144,7 @@ def write_key_files(job: Job, work: TableWork, spilled: SpilledKeys) -> Keys:
         )
     source = _native.KeySource(spilled.stem, rows, spilled.shape, job.stage_bytes, spilled.name)
     kind = _kind_of(spilled.shape)
-    folder = ("nodes", file_name(work.name))
+    folder = ("nodes", path_name(work.name))
     path = {n: job.path(*folder, f"keys.{n}") for n in ("direct", "slots", "values", "offsets", "bytes")}
     keys = Keys(kind, work.table.primary_key, key_dtypes(work.table))
     if kind is KeyKind.DIRECT:

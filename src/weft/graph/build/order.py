@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
+from weft.core import path_name
 from weft.graph import _native
-from weft.graph.build.job import Job, LinkWork, SegmentWork, TableWork, file_name
+from weft.graph.build.job import Job, LinkWork, SegmentWork, TableWork
 from weft.graph.layout import File, TableSegment, TimeCodes
 
 
@@ -67,7 +68,7 @@ def parents_first(job: Job) -> list[TableWork]:
 
 def link_folder(segment: SegmentWork, link: LinkWork) -> tuple[str, str, str]:
     """Return where the files of a segment's edges lie."""
-    return ("edges", file_name(link.link.name), str(segment.number))
+    return ("edges", path_name(link.link.name), str(segment.number))
 
 
 def number_rows(job: Job, segment: SegmentWork) -> tuple[TableSegment, dict[str, File]]:
@@ -112,7 +113,7 @@ def _write_in_order(job: Job, segment: SegmentWork, link: LinkWork) -> dict[str,
     task.first_value = segment.first
     files: dict[str, File] = {}
     group_rows = make_sparse(job, segment, link, task, files)
-    folder = ("nodes", file_name(segment.table.name), str(segment.number))
+    folder = ("nodes", path_name(segment.table.name), str(segment.number))
     edges = link_folder(segment, link)
     paths = {
         "source": job.path(*folder, "source.bin"),
@@ -127,7 +128,7 @@ def _write_in_order(job: Job, segment: SegmentWork, link: LinkWork) -> dict[str,
 
 def _write_in_prepared_order(job: Job, segment: SegmentWork) -> dict[str, File]:
     files: dict[str, File] = {}
-    folder = ("nodes", file_name(segment.table.name), str(segment.number))
+    folder = ("nodes", path_name(segment.table.name), str(segment.number))
     for name, scratch in (("time", segment.codes), ("low", segment.lows)):
         if scratch:
             path = job.path(*folder, f"{name}.bin")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from weft.core import Column, Dtype, Schema, Stype
+from weft.core import Column, Dtype, Schema, Stype, path_name
 from weft.graph import _native
 from weft.graph.build.dictionaries import Dictionaries
-from weft.graph.build.job import Job, RowLayout, SegmentWork, file_name
+from weft.graph.build.job import Job, RowLayout, SegmentWork
 from weft.graph.layout import File, PackedColumn, Section, Storage, TableLayout
 
 _SIZE = {Storage.INT64: 8, Storage.FLOAT64: 8, Storage.FLOAT32: 4, Storage.INT32: 4, Storage.UINT8: 1}
@@ -87,7 +87,7 @@ def plan_rows(job: Job, segment: SegmentWork, columns: Sequence[Column]) -> tupl
             width = _vector_width(job, segment, column)
         dictionary = None
         if storage is Storage.INT32:
-            dictionary = f"nodes/{file_name(segment.table.name)}/dictionary/{file_name(column.name)}.arrow"
+            dictionary = f"nodes/{path_name(segment.table.name)}/dictionary/{path_name(column.name)}.arrow"
         plan.append(PackedColumn(column.name, column.dtype, column.stype, storage, 0, width, dictionary))
     return tuple(plan)
 
@@ -114,7 +114,7 @@ def pack_rows(
     """
     layout = lay_out(plan)
     names = [c.name for c in layout.columns]
-    path = job.path("nodes", file_name(segment.table.name), str(segment.number), "rows.bin")
+    path = job.path("nodes", path_name(segment.table.name), str(segment.number), "rows.bin")
     writer = _native.RowWriter(
         path,
         layout.stride,
