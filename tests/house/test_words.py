@@ -49,3 +49,9 @@ def test_no_unfinished_marks_and_no_paths_of_a_machine():
 def test_nothing_that_a_build_leaves_behind_is_kept():
     command = ["git", "ls-files", "--cached", "--ignored", "--exclude-standard"]
     assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout == ""
+
+
+def test_no_two_test_files_outside_packages_share_a_name():
+    tests = sorted((ROOT / "tests").rglob("test_*.py"))
+    names = [p.name for p in tests if not (p.parent / "__init__.py").exists()]
+    assert sorted(set(names)) == sorted(names)
