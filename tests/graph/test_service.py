@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -17,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from shards import Process, served
 from test_sampling import TIME, option_sets, toys
 from toy_graph import Toy, ToyLink, ToyTable, write_toy
 
@@ -25,24 +22,9 @@ from weft.graph import Choice, Exclusion, SampleOptions, Sampler, Store, Strateg
 from weft.graph.service import GraphServer, RemoteStore, split_graph
 from weft.graph.wire import encode_batch
 
-SERVE = """
-import sys
-from weft.graph.service import GraphServer
-server = GraphServer(sys.argv[1], port=int(sys.argv[2]))
-print(server.location, flush=True)
-server.wait()
-"""
-
 
 def assert_equal(one, other) -> None:
     assert bytes(encode_batch(one)) == bytes(encode_batch(other))
-
-
-@contextlib.contextmanager
-def served(folders):
-    with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(GraphServer(f)) for f in folders]
-        yield stack.enter_context(RemoteStore([s.location for s in servers]))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -105,26 +87,6 @@ def graph(tmp_path):
 
 
 OPTIONS = SampleOptions((5, 5, 5), Strategy(Choice.UNIFORM), seed=3)
-
-
-class Process:
-    """A shard in a process of its own."""
-
-    def __init__(self, folder: Path, port: int = 0) -> None:
-        command = [sys.executable, "-c", SERVE, str(folder), str(port)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self.location = self.process.stdout.readline().strip()
-
-    def end(self, how: int) -> None:
-        os.kill(self.process.pid, how)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
 
 
 def sample(store) -> object:
@@ -240,6 +202,21 @@ def test_servers_that_do_not_make_one_graph_are_refused(graph):
 def test_a_shard_alone_refuses_rows_of_others(graph):
     with pytest.raises(UserError, match="GRAPH043"):
         Store(graph / "a").values("user", [299])
+
+
+def test_what_the_codes_of_a_shard_round_off_is_verified_too(tmp_path):
+    times = [10, 11, 12, 14]
+    tables = [ToyTable("user", [None] * 2), ToyTable("event", times, unit_factor=3)]
+    write_toy(Toy(tables, [ToyLink(1, 0, [0, 1, 0, 1])]), tmp_path / "graph")
+    split_graph(tmp_path / "graph", [tmp_path / "a", tmp_path / "b"])
+    shard = Store(tmp_path / "a")
+    assert shard.verify() > 0
+    low = tmp_path / "a" / shard.layout.links[0].segments[0].low.path
+    raw = bytearray(low.read_bytes())
+    raw[4096] ^= 1
+    low.write_bytes(raw)
+    with pytest.raises(UserError, match=f"GRAPH004.*{low}"):
+        Store(tmp_path / "a").verify()
 
 
 def test_what_cannot_be_split_is_refused(graph, tmp_path):

@@ -50,6 +50,7 @@ def _of_link(link: LinkLayout, child: TableLayout) -> Iterator[Described]:
         else:
             yield from _given((segment.children, kinds.children, 8))
         yield from _given((segment.parents, kinds.sparse_parent, 4))
+        yield from _given((segment.low, kinds.low, 4))
     yield from _given((link.dangling, kinds.dangling, 8))
 
 

@@ -11,7 +11,9 @@ import numpy as np
 
 from weft.core import UserError
 from weft.graph import _native
-from weft.graph.store import Store, checked_rows
+from weft.graph.layout import Layout
+from weft.graph.orders import Ordered
+from weft.graph.store import checked_rows
 
 Array = np.ndarray[Any, Any]
 RowLists = tuple[Sequence[int] | Array, Sequence[int] | Array]
@@ -52,7 +54,7 @@ class NegativeSampler:
     ``0xFFFFFFFF`` in them means nothing.
 
     Args:
-        store: The graph.
+        store: The graph: a `Store`, or a `RemoteStore` of the service.
         table: The table whose rows are drawn.
         strategy: With which chances.
         link: ``POPULARITY``: the link whose parent is the table and whose child rows count.
@@ -71,7 +73,7 @@ class NegativeSampler:
 
     def __init__(
         self,
-        store: Store,
+        store: Ordered,
         table: str,
         *,
         strategy: NegativeStrategy | str,
@@ -84,7 +86,7 @@ class NegativeSampler:
         self.link = link
         self.seed = seed
         self._table = store.index(table)
-        self._link = _link_index(store, table, self.strategy, link)
+        self._link = _link_index(store.layout, table, self.strategy, link)
         if not 0 <= seed < 2**64:
             raise UserError("GRAPH045", f"{seed} is not a seed.", "give an integer from 0 to 2**64 - 1.")
 
@@ -119,6 +121,8 @@ class NegativeSampler:
         Raises:
             UserError: ``GRAPH046`` for arrays that do not fit each other, ``GRAPH040`` for positives that
                 the table lacks, ``GRAPH004`` for a damaged block.
+            UnavailableError: ``GRAPH080``, ``GRAPH081`` when the rows are with shards and one does not
+                answer, ``GRAPH010`` when there is no space to keep what they send.
         """
         anchors, seed_keys = _seeds(anchors_us, keys)
         self._check(num, positives)
@@ -140,10 +144,11 @@ class NegativeSampler:
 
     def _source(self) -> tuple[Any, ...]:
         """Return what rows are drawn from, the orders made where this is the first draw."""
+        orders = self.store.orders(self.table, self.link)
         is_ordered = self.strategy is not NegativeStrategy.IN_BATCH
-        rows = self.store.row_order(self.table) if is_ordered else None
-        parents = self.store.parent_order(self.link) if self.link else None
-        return self.store.native, _CHOICES[self.strategy], self._table, self._link, rows, parents
+        rows = orders.rows(self.table) if is_ordered else None
+        parents = orders.parents(self.link) if self.link else None
+        return orders.native, _CHOICES[self.strategy], self._table, self._link, rows, parents
 
 
 def _strategy(given: NegativeStrategy | str) -> NegativeStrategy:
@@ -154,8 +159,8 @@ def _strategy(given: NegativeStrategy | str) -> NegativeStrategy:
         raise UserError("GRAPH045", f"'{given}' is no strategy.", f"choose one of {names}.") from error
 
 
-def _link_index(store: Store, table: str, strategy: NegativeStrategy, link: str | None) -> int:
-    fitting = [k.name for k in store.layout.links if k.parent == table]
+def _link_index(layout: Layout, table: str, strategy: NegativeStrategy, link: str | None) -> int:
+    fitting = [k.name for k in layout.links if k.parent == table]
     if strategy is not NegativeStrategy.POPULARITY:
         if link is not None:
             raise UserError(
@@ -170,7 +175,7 @@ def _link_index(store: Store, table: str, strategy: NegativeStrategy, link: str 
             f"popularity of '{table}' was asked for over {'no link' if link is None else repr(link)}.",
             f"name a link that points to it: {', '.join(fitting) or 'it has none'}.",
         )
-    return next(i for i, k in enumerate(store.layout.links) if k.name == link)
+    return next(i for i, k in enumerate(layout.links) if k.name == link)
 
 
 def _seeds(anchors_us: Sequence[int] | Array, keys: Sequence[int] | Array) -> tuple[Array, Array]:

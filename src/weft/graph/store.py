@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +18,7 @@ from weft.graph.files import files_of
 from weft.graph.layout import File, Layout, LinkLayout, Storage, TableLayout, TableSegment
 from weft.graph.lookup import KeyLookup
 from weft.graph.manifest import graph_digest, read_manifest
-from weft.graph.once import Once
+from weft.graph.orders import TimeOrders
 from weft.graph.words import check_dictionary, dictionaries_of, read_dictionary
 
 Array = np.ndarray[Any, Any]
@@ -71,12 +70,7 @@ class Store:
         if residency is Residency.RESIDENT:
             self.native.make_resident()
         self._lookup = KeyLookup(self.directory, self.layout)
-        threads = len(os.sched_getaffinity(0))
-        self._row_orders = Once(lambda name: _native.order_rows(self.native, self.index(name), threads))
-        links = [k.name for k in self.layout.links]
-        self._parent_orders = Once(
-            lambda name: _native.order_parents(self.native, links.index(name), threads)
-        )
+        self._orders = TimeOrders(self.native, self.layout)
         self._dictionaries: dict[tuple[str, str], pa.Array] = {}
 
     def table(self, name: str) -> TableLayout:
@@ -144,13 +138,9 @@ class Store:
         """
         return self._lookup.keys(self.table(table), checked_rows(rows))
 
-    def row_order(self, table: str) -> _native.TimeOrder:
-        """Return the rows of a table by time, made at the first call, for `NegativeSampler`."""
-        return self._row_orders.get(table)
-
-    def parent_order(self, link: str) -> _native.TimeOrder:
-        """Return the parents of a link's child rows by time of those, made at the first call."""
-        return self._parent_orders.get(link)
+    def orders(self, table: str, link: str | None = None) -> TimeOrders:
+        """Return rows in the order of their times, for `NegativeSampler`."""
+        return self._orders
 
     def values(self, table: str, rows: Sequence[int] | Array, *, threads: int = 1) -> dict[str, Array]:
         """Return the packed values of rows, column by column.
@@ -248,8 +238,16 @@ def column_of(layout: TableLayout, blocks: Mapping[str, Array], name: str) -> Ar
     return block[:, packed.position : packed.position + packed.width]
 
 
-def open_native(directory: Path | None, layout: Layout) -> _native.Graph:
-    """Open the files of a graph; without a directory, its tables and links alone."""
+def open_native(
+    directory: Path | None, layout: Layout, first_parents: Mapping[str, Sequence[int]] | None = None
+) -> _native.Graph:
+    """Open the files of a graph; without a directory, its tables and links alone.
+
+    Args:
+        directory: What their paths start from.
+        layout: Of the graph.
+        first_parents: Per link, the first parent row of each segment, where it is not the first one here.
+    """
     graph = _native.Graph()
     for table in layout.tables:
         sections = [(s.offset, s.width * NULLS[s.storage].itemsize) for s in table.sections]
@@ -263,7 +261,8 @@ def open_native(directory: Path | None, layout: Layout) -> _native.Graph:
     for link in layout.links:
         graph.add_link(link.name, index[link.child], index[link.parent])
         if directory:
-            _add_edges(graph, directory, link, layout.owned(link.parent)[0])
+            firsts = (first_parents or {}).get(link.name, [layout.owned(link.parent)[0]] * len(link.segments))
+            _add_edges(graph, directory, link, firsts)
     graph.finish()
     return graph
 
@@ -291,8 +290,8 @@ def _add_segment(graph: _native.Graph, directory: Path, segment: TableSegment, f
     )
 
 
-def _add_edges(graph: _native.Graph, directory: Path, link: LinkLayout, first_parent: int) -> None:
-    for segment in link.segments:
+def _add_edges(graph: _native.Graph, directory: Path, link: LinkLayout, firsts: Sequence[int]) -> None:
+    for segment, first_parent in zip(link.segments, firsts, strict=True):
         graph.add_link_segment(
             first_parent=first_parent,
             parent=_named(directory, segment.parent),

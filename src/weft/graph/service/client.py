@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
@@ -18,7 +18,10 @@ from weft.core import InvariantError, UnavailableError, UserError, from_json
 from weft.graph.drawing import Draw, Walk
 from weft.graph.layout import Layout, TableLayout
 from weft.graph.lookup import key_batches, keys_from_arrow
+from weft.graph.once import Once
+from weft.graph.orders import TimeOrders
 from weft.graph.service.asking import RemoteDrawing
+from weft.graph.service.copying import copy_orders
 from weft.graph.service.message import Message, from_batch, pack_table, to_batch, unpack_table
 from weft.graph.store import blocks_of, checked_rows, column_of, find_table, open_native
 
@@ -139,6 +142,10 @@ class RemoteStore:
         self._ends = [
             np.array([one.owned(t.name)[1] for one in ordered], np.int64) for t in self.layout.tables
         ]
+        self._of_tables = Once(lambda name: copy_orders(self.call, ordered, name))
+        self._of_links = Once(
+            lambda name: copy_orders(self.call, ordered, self.layout.link(name).parent, name)
+        )
 
     def table(self, name: str) -> TableLayout:
         """Return the layout of a table."""
@@ -237,12 +244,20 @@ class RemoteStore:
         """Return what draws neighborhoods, for `Sampler`."""
         return RemoteDrawing(self, walk)
 
+    def orders(self, table: str, link: str | None = None) -> TimeOrders:
+        """Return rows in the order of their times, for `NegativeSampler`; what that takes is fetched once."""
+        return self._of_tables.get(table) if link is None else self._of_links.get(link)
+
     def call(self, calls: Sequence[_Call | None]) -> list[Message | None]:
-        """Call every shard at once and return all answers, or raise what the first failing shard raised."""
+        """Call every shard at once and return all answers, or raise what the first failing shard raised.
+
+        No call is under way any more when this returns or raises.
+        """
         futures = [
             None if call is None else self._pool.submit(call, shard)
             for call, shard in zip(calls, self._shards, strict=True)
         ]
+        wait([f for f in futures if f is not None])
         return [None if f is None else f.result() for f in futures]
 
     @property

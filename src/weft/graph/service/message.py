@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 Array = np.ndarray[Any, Any]
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)

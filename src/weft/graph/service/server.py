@@ -15,6 +15,7 @@ import pyarrow.flight as flight
 from weft.core import UserError, WeftError, from_plain, to_json
 from weft.graph import _native
 from weft.graph.drawing import Seeds, Walk
+from weft.graph.files import files_of
 from weft.graph.lookup import keys_to_arrow
 from weft.graph.service.message import VERSION, Message, from_batch, pack_table, to_batch, unpack_table
 from weft.graph.store import Residency, Store
@@ -166,6 +167,22 @@ def _dictionary(server: GraphServer, request: Message) -> Message:
     return Message(arrays={"words": pack_table(pa.table({"value": words}))})
 
 
+def _file(server: GraphServer, request: Message) -> Message:
+    """A piece of a file; all of it is checked before the first one leaves."""
+    path, first, size = (request.values[k] for k in ("path", "first", "size"))
+    named = {
+        file.path: (kind, item_bytes, file.root) for file, kind, item_bytes in files_of(server.store.layout)
+    }
+    place = server.store.directory / path
+    if path not in named:
+        raise UserError("GRAPH001", f"the graph has no file '{path}'.", "ask for one that its layout names.")
+    if first == 0:
+        _native.check_file(str(place), *named[path])
+    return Message(
+        {"size": place.stat().st_size}, {"bytes": np.fromfile(place, np.uint8, size, offset=first)}
+    )
+
+
 def _sample(server: GraphServer, request: Message) -> Message:
     """Sample next to the data: possible where one server holds the whole graph."""
     values, arrays = request.values, {k: np.array(a) for k, a in request.arrays.items()}
@@ -229,5 +246,6 @@ _ANSWERS: dict[str, _Answer] = {
     "find": _find,
     "keys": _keys,
     "dictionary": _dictionary,
+    "file": _file,
     "sample": _sample,
 }
