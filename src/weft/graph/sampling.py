@@ -17,6 +17,7 @@ from weft.graph.options import ALL, Choice, SampleOptions
 from weft.graph.store import blocks_of, checked_rows
 
 Array = np.ndarray[Any, Any]
+_NONE_EXCLUDED = (np.empty(0, np.uint32),) * 3
 _CHOICES = {Choice.LAST: 0, Choice.UNIFORM: 1, Choice.WINDOW: 2, Choice.RECENT_WEIGHTED: 3}
 
 
@@ -67,6 +68,7 @@ class Sampler:
         )
         self._draw = store.drawing(walk, self.threads)
         self._gathered = frozenset(walk.gathered)
+        self._links = [k.name for k in layout.links]
 
     def sample(
         self,
@@ -115,7 +117,6 @@ class Sampler:
 
     def _batch(self, table: str, anchors: Array, drawn: Any) -> Batch:
         positions, seed_scopes, scope_anchors, tables, edges = drawn
-        layout = self.store.layout
         return Batch(
             seed_table=table,
             seeds=positions,
@@ -126,7 +127,7 @@ class Sampler:
             tables=dict(self._rows(tables)),
             edges=tuple(
                 BatchEdges(
-                    layout.links[link].name,
+                    self._links[link],
                     Toward.PARENT if toward_parent else Toward.CHILDREN,
                     source,
                     target,
@@ -170,6 +171,8 @@ def _steps(layout: Layout, options: SampleOptions, hop: int) -> Iterator[Step]:
 
 
 def _excluded(layout: Layout, exclude: Sequence[Exclusion], num_seeds: int) -> tuple[Array, Array, Array]:
+    if not exclude:
+        return _NONE_EXCLUDED
     links, rows, seeds = [], [], []
     names = [k.name for k in layout.links]
     for one in exclude:
@@ -191,9 +194,4 @@ def _excluded(layout: Layout, exclude: Sequence[Exclusion], num_seeds: int) -> t
         links.append(np.full(len(child_rows), names.index(one.link), np.uint32))
         rows.append(child_rows)
         seeds.append(of_seeds)
-    empty = np.empty(0, np.uint32)
-    return (
-        np.concatenate(links) if links else empty,
-        np.concatenate(rows) if rows else empty,
-        np.concatenate(seeds) if seeds else empty,
-    )
+    return np.concatenate(links), np.concatenate(rows), np.concatenate(seeds)

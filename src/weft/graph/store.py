@@ -202,6 +202,8 @@ class Store:
 def checked_rows(rows: Sequence[int] | Array) -> Array:
     """Return row numbers as uint32, in one piece."""
     given = np.asarray(rows)
+    if given.dtype == np.uint32:
+        return np.ascontiguousarray(given)
     if given.size and (given.dtype.kind not in "iu" or given.min() < 0 or given.max() > 0xFFFFFFFF):
         raise UserError("GRAPH040", "row numbers are integers from 0 on.", "look rows up by their keys.")
     return np.ascontiguousarray(given, np.uint32)
