@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 
 from toy_graph import Toy
 
-from weft.core import Scope, Toward
-from weft.graph.options import ALL, Choice, SampleOptions, Strategy
+from weft.core import ALL, Choice, SampleOptions, Scope, Strategy, Toward
 
 MASK = 2**64 - 1
 GOLDEN = 0x9E3779B97F4A7C15

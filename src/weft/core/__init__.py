@@ -8,6 +8,7 @@ from weft.core.feature import Feature, FeatureKind
 from weft.core.finding import Evidence, Finding, Severity
 from weft.core.fingerprint import Fingerprints, fingerprint_batches
 from weft.core.names import path_name
+from weft.core.neighbors import GraphColumn, GraphLink, GraphSource, GraphTable, Neighborhoods
 from weft.core.progress import Progress, Silent
 from weft.core.reader import FINGERPRINT_ROWS, ROW, TIME, TableReader
 from weft.core.resources import (
@@ -17,6 +18,7 @@ from weft.core.resources import (
     peak_memory_bytes,
     reset_peak_memory,
 )
+from weft.core.sampling import ALL, MAX_HOPS, Choice, LinkKey, SampleOptions, Strategy
 from weft.core.schema import Column, Dtype, Link, Schema, Stype, Table
 from weft.core.task import METRICS, History, Split, SplitOptions, Task, TaskType
 from weft.core.threads import one_blas_thread
@@ -33,7 +35,9 @@ from weft.core.time import (
 )
 
 __all__ = [
+    "ALL",
     "FINGERPRINT_ROWS",
+    "MAX_HOPS",
     "METRICS",
     "MICROSECONDS_PER_DAY",
     "NO_AGE",
@@ -42,6 +46,7 @@ __all__ = [
     "Batch",
     "BatchEdges",
     "BatchRows",
+    "Choice",
     "Column",
     "Dtype",
     "Evidence",
@@ -49,18 +54,26 @@ __all__ = [
     "FeatureKind",
     "Finding",
     "Fingerprints",
+    "GraphColumn",
+    "GraphLink",
+    "GraphSource",
+    "GraphTable",
     "History",
     "InvariantError",
     "Link",
+    "LinkKey",
+    "Neighborhoods",
     "Offset",
     "Progress",
     "Resources",
+    "SampleOptions",
     "Schema",
     "Scope",
     "Severity",
     "Silent",
     "Split",
     "SplitOptions",
+    "Strategy",
     "Stype",
     "Table",
     "TableReader",

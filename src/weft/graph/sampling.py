@@ -9,11 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from weft.core import Batch, BatchEdges, BatchRows, Scope, Toward, UserError
+from weft.core import (
+    ALL,
+    Batch,
+    BatchEdges,
+    BatchRows,
+    Choice,
+    SampleOptions,
+    Scope,
+    Toward,
+    UserError,
+)
 from weft.graph import _native
 from weft.graph.drawing import Drawable, Seeds, Step, Walk
 from weft.graph.layout import Layout
-from weft.graph.options import ALL, Choice, SampleOptions
 from weft.graph.store import blocks_of, checked_rows
 
 Array = np.ndarray[Any, Any]

@@ -6,7 +6,8 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from weft.core import Scope, Toward, UserError
+from weft.core.batch import Scope, Toward
+from weft.core.errors import UserError
 
 ALL = -1
 MAX_HOPS = 6
