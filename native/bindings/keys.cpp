@@ -15,9 +15,9 @@
 #include "bindings.hpp"
 #include "exported.hpp"
 #include "keyfiles.hpp"
-#include "parallel.hpp"
 #include "resolve.hpp"
 #include "storedkeys.hpp"
+#include "tasks.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "format.hpp"
-#include "parallel.hpp"
 #include "scratch.hpp"
 #include "stablesort.hpp"
+#include "tasks.hpp"
 
 namespace weft {
 namespace {

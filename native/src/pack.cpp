@@ -8,7 +8,7 @@
 #include <limits>
 
 #include "error.hpp"
-#include "parallel.hpp"
+#include "tasks.hpp"
 
 namespace weft {
 namespace {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <string>
 
-#include "parallel.hpp"
+#include "tasks.hpp"
 
 namespace weft {
 namespace {

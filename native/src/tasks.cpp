@@ -4,7 +4,7 @@
 
 #include <condition_variable>
 #include <deque>
-#include <mutex>
+#include <system_error>
 #include <thread>
 
 namespace weft {
@@ -24,7 +24,8 @@ class Crew {
     {
       const std::lock_guard lock(guard_);
       waiting_.push_back(&job);
-      while (idle_ + starting_ < wanted() && num_threads_ < kMost) hire();
+      while (idle_ + starting_ < wanted() && num_threads_ < kMost && hire()) {
+      }
     }
     for (std::size_t i = 0; i < others; ++i) wake_.notify_one();
     work();
@@ -48,10 +49,16 @@ class Crew {
     return total;
   }
 
-  void hire() {
+  // Returns false where the system refuses a thread.
+  bool hire() {
+    try {
+      std::thread([this] { serve(); }).detach();
+    } catch (const std::system_error&) {
+      return false;
+    }
     ++num_threads_;
     ++starting_;
-    std::thread([this] { serve(); }).detach();
+    return true;
   }
 
   void serve() {
@@ -103,8 +110,12 @@ void run_together(std::size_t others, const std::function<void()>& work) {
   crew().run(others, work);
 }
 
-void Failure::keep() noexcept {
-  if (!taken_.test_and_set()) first_ = std::current_exception();
+void Failure::keep(std::size_t task) noexcept {
+  const std::lock_guard lock(guard_);
+  if (!first_ || task < task_) {
+    task_ = task;
+    first_ = std::current_exception();
+  }
   happened_.store(true, std::memory_order_relaxed);
 }
 

@@ -1,34 +1,40 @@
 // Tasks over threads: each is run once, by whichever thread is free; an exception ends the call.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <functional>
+#include <mutex>
 
 namespace weft {
 
 // Runs `work` on this thread and on up to `others` threads of a crew that is kept between calls, and returns
 // when all that began it have left it. `work` must end by itself once there is nothing to do; it must not throw.
-// Any number of threads may call this at once. After a fork the child has a crew of its own.
+// Any number of threads may call this at once, those of the crew too. Where the system gives no more threads,
+// those that there are do the work. After a fork the child has a crew of its own.
 void run_together(std::size_t others, const std::function<void()>& work);
 
-// Remembers the first exception of several threads.
+// Remembers the exception of the first task that threw one, by number, whichever was there first.
 class Failure {
  public:
-  void keep() noexcept;  // to be called in a handler
+  void keep(std::size_t task) noexcept;  // to be called in a handler
   bool happened() const noexcept { return happened_.load(std::memory_order_relaxed); }
   void rethrow() const;
 
  private:
   std::atomic<bool> happened_{false};
+  std::mutex guard_;
+  std::size_t task_ = 0;
   std::exception_ptr first_;
-  std::atomic_flag taken_ = ATOMIC_FLAG_INIT;
 };
 
 // Calls `run(task)` for every task in [0, num_tasks), on at most `threads` threads, this one included.
-// What a task computes must not depend on which thread runs it. The first exception is rethrown here
-// after all threads have stopped.
+// What a task computes must not depend on which thread runs it. Tasks begin in order and none begins after one
+// threw; what the first of those that threw did is rethrown here after all threads have stopped, so that the
+// error is the same for any number of threads.
 template <class Run>
 void for_each_task(std::size_t num_tasks, std::size_t threads, const Run& run) {
   if (threads > num_tasks) threads = num_tasks;
@@ -39,13 +45,25 @@ void for_each_task(std::size_t num_tasks, std::size_t threads, const Run& run) {
   std::atomic<std::size_t> next{0};
   Failure failure;
   run_together(threads - 1, [&] {
+    std::size_t task = 0;
     try {
-      for (std::size_t task; !failure.happened() && (task = next.fetch_add(1)) < num_tasks;) run(task);
+      while (!failure.happened() && (task = next.fetch_add(1)) < num_tasks) run(task);
     } catch (...) {
-      failure.keep();
+      failure.keep(task);
     }
   });
   failure.rethrow();
+}
+
+// Calls `work(part, first, last)` for successive parts of [0, size), at most one per thread and of at least
+// `least` items each. The split must not show in the result. Otherwise as for_each_task.
+template <class Work>
+void parallel_for(std::uint64_t size, unsigned threads, std::uint64_t least, const Work& work) {
+  const std::uint64_t most = std::max<std::uint64_t>(1, size / std::max<std::uint64_t>(1, least));
+  const std::uint64_t parts = std::min<std::uint64_t>(std::max(1u, threads), most);
+  for_each_task(parts, parts, [&](std::size_t part) {
+    work(static_cast<unsigned>(part), size * part / parts, size * (part + 1) / parts);
+  });
 }
 
 }  // namespace weft

@@ -6,8 +6,8 @@
 #include <type_traits>
 
 #include "error.hpp"
-#include "parallel.hpp"
 #include "stablesort.hpp"
+#include "tasks.hpp"
 
 namespace weft {
 namespace {
