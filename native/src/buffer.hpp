@@ -66,6 +66,8 @@ class Growing {
     return buffer_.data() + size_;
   }
   void commit(std::size_t count) noexcept { size_ += count; }
+  // Drops all after the first `count` elements.
+  void cut(std::size_t count) noexcept { size_ = count; }
 
  private:
   void reserve_for(std::size_t count) {

@@ -215,7 +215,7 @@ class ChildrenOfBlock {
         const std::int64_t anchor = scopes_.anchor_us(asks_[i].scope);
         const auto age = [&](std::uint32_t position) -> std::int64_t {
           const std::int64_t time = time_at(first_[i] + position);
-          return time == kNoTime ? -1 : anchor - time;
+          return time == kNoTime ? -1 : age_at(anchor, time);
         };
         choose_recent(count, strategy_.fanout, static_cast<double>(strategy_.span_us), age, Draws(asks_[i].key),
                       positions_);
@@ -288,7 +288,7 @@ void children_of_one(const Graph& graph, std::uint32_t link, const Strategy& str
   } else if (strategy.choice == Choice::recent) {
     const auto age = [&](std::uint32_t position) -> std::int64_t {
       const std::int64_t time = children.at(position).time_us;
-      return time == kNoTime ? -1 : anchor - time;
+      return time == kNoTime ? -1 : age_at(anchor, time);
     };
     choose_recent(count, strategy.fanout, static_cast<double>(strategy.span_us), age, Draws(ask.key), positions);
   } else {

@@ -13,6 +13,13 @@ namespace weft {
 
 constexpr std::int64_t kNoTime = std::numeric_limits<std::int64_t>::min();
 
+// The age of what was there at `time_us`, which is not after the anchor; spans beyond the type are its longest.
+constexpr std::int64_t age_at(std::int64_t anchor_us, std::int64_t time_us) noexcept {
+  constexpr auto kLongest = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  const std::uint64_t age = static_cast<std::uint64_t>(anchor_us) - static_cast<std::uint64_t>(time_us);
+  return static_cast<std::int64_t>(age < kLongest ? age : kLongest);
+}
+
 // The latest time that is visible from an anchor, in the codes of one segment.
 struct Limit {
   std::uint32_t code;

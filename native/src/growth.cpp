@@ -122,9 +122,11 @@ std::pair<std::uint32_t, bool> Growth::add_seed(std::uint32_t table, std::uint32
                                                 std::int64_t time_us, std::uint64_t source_row) {
   const std::int64_t anchor = anchors_us_[scope];
   const bool is_hidden = time_us != kNoTime && time_us > anchor;
-  const std::int64_t age = time_us == kNoTime || is_hidden ? kNoTime : anchor - time_us;
+  const std::int64_t age = time_us == kNoTime || is_hidden ? kNoTime : age_at(anchor, time_us);
   if (!plan_.is_shared) keys_[scope] = join(keys_[scope], source_row);
-  return {neighborhood_.insert(table, scope, row, age), is_hidden};
+  const std::uint32_t position = neighborhood_.insert(table, scope, row, age);
+  if (is_hidden) hidden_.push_back(position);
+  return {position, is_hidden};
 }
 
 std::pair<std::uint32_t, std::uint32_t> Growth::start(const Stage& stage) {
@@ -154,8 +156,29 @@ void Growth::ask(const Stage& stage, std::uint32_t begin, std::uint32_t end, std
   }
 }
 
-void Growth::take(const Stage& stage, std::uint32_t begin, std::span<const Ask> asks, const Reached& reached) {
+void Growth::take(const Stage& stage, std::uint32_t begin, std::span<const Ask> asks, Reached& reached) {
+  if (stage.hop == 0 && !stage.is_crossing && !hidden_.empty()) forget_hidden(begin, reached);
   neighborhood_.add(stage.to, stage.kind, begin, asks, anchors_us_, reached);
+}
+
+void Growth::forget_hidden(std::uint32_t begin, Reached& reached) const {
+  std::size_t from = 0;
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < reached.count.size(); ++i) {
+    const std::uint32_t count = reached.count[i];
+    const auto position = static_cast<std::uint32_t>(begin + i);
+    if (std::binary_search(hidden_.begin(), hidden_.end(), position)) {
+      reached.count[i] = 0;
+    } else {
+      for (std::uint32_t j = 0; j < count; ++j, ++kept) {
+        reached.row[kept] = reached.row[from + j];
+        reached.time_us[kept] = reached.time_us[from + j];
+      }
+    }
+    from += count;
+  }
+  reached.row.cut(kept);
+  reached.time_us.cut(kept);
 }
 
 }  // namespace weft

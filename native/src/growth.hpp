@@ -4,6 +4,7 @@
 // chunk's asks from mapped files; a client of shards answers those of all chunks together from their owners.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -59,23 +60,30 @@ class Growth {
   // table and whether it is later than its own anchor.
   std::pair<std::uint32_t, bool> add_seed(std::uint32_t table, std::uint32_t scope, std::uint32_t row,
                                           std::int64_t time_us, std::uint64_t source_row);
-  void end_seeds() { neighborhood_.end_hop(); }
+  void end_seeds() {
+    std::sort(hidden_.begin(), hidden_.end());
+    neighborhood_.end_hop();
+  }
 
   // Starts a stage; says which rows of the chunk it expands, as a range of positions.
   std::pair<std::uint32_t, std::uint32_t> start(const Stage& stage);
   // Appends the asks for positions [begin, end).
   void ask(const Stage& stage, std::uint32_t begin, std::uint32_t end, std::vector<Ask>& asks) const;
-  // Takes in what was reached for the asks of positions from `begin` on.
-  void take(const Stage& stage, std::uint32_t begin, std::span<const Ask> asks, const Reached& reached);
+  // Takes in what was reached for the asks of positions from `begin` on. A seed later than its anchor reaches
+  // nothing: what it points to is as little known as what it holds.
+  void take(const Stage& stage, std::uint32_t begin, std::span<const Ask> asks, Reached& reached);
   void end(const Stage& stage) {
     if (stage.ends_hop) neighborhood_.end_hop();
   }
 
  private:
+  void forget_hidden(std::uint32_t begin, Reached& reached) const;
+
   const Plan& plan_;
   std::span<const std::int64_t> anchors_us_;
   Neighborhood& neighborhood_;
   std::vector<std::uint64_t> keys_;  // per scope
+  std::vector<std::uint32_t> hidden_;  // positions of seeds later than their anchors
   std::uint32_t before_ = 0;         // rows of the table that the last step reached, before it
   std::uint32_t after_ = kAll;       // and after it, once that is asked for
 };

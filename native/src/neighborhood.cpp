@@ -122,7 +122,7 @@ void Neighborhood::add(std::uint32_t table, std::uint32_t edge_kind, std::uint32
         row[added] = rows_reached[j];
         scope_of[added] = scope;
         slot[added] = next_slot++;
-        age[added] = times[j] == kNoTime ? kNoTime : anchor - times[j];
+        age[added] = times[j] == kNoTime ? kNoTime : age_at(anchor, times[j]);
         ++added;
       }
       source[j] = position;

@@ -82,7 +82,8 @@ class Oracle:
 
     def _grow(self, scope: Scoped, hops: int, members: set) -> None:
         for hop in range(1, hops + 1):
-            frontier = [node for node, reached in scope.hop.items() if reached == hop - 1]
+            reached_last = [node for node, reached in scope.hop.items() if reached == hop - 1]
+            frontier = [node for node in reached_last if node not in scope.hidden]
             for toward in (Toward.PARENT, Toward.CHILDREN):
                 for k in range(len(self.toy.links)):
                     self._step(scope, k, toward, hop, frontier, members)

@@ -302,3 +302,26 @@ def test_recent_weighted_ends_when_one_row_holds_all_the_weight(tmp_path):
     rows = batch.tables["event"].rows
     assert len(set(rows.tolist())) == 50
     assert 499 in rows
+
+
+def test_a_seed_later_than_its_anchor_tells_neither_what_it_holds_nor_where_it_points(tmp_path):
+    toy = Toy([ToyTable("user", [None, None]), ToyTable("order", [10, 30, 40])], [ToyLink(1, 0, [0, 0, 1])])
+    write_toy(toy, tmp_path / "graph")
+    store = Store(tmp_path / "graph")
+    rows = [int(np.flatnonzero(store.source_rows("order", np.arange(3)) == r)[0]) for r in (0, 1, 2)]
+    sampler = Sampler(store, SampleOptions((9, 9)), threads=1)
+    late = sampler.sample("order", rows, [20, 20, 20])
+    assert late.num_edges == 2  # of the first order alone: to its user, and from there back to itself
+    assert set(late.tables) == {"order", "user"}
+    assert late.tables["user"].scope.tolist() == [0]
+    assert late.tables["order"].age_us[late.seeds].tolist() == [10, NO_AGE, NO_AGE]
+
+
+def test_ages_at_the_ends_of_time_do_not_overflow(tmp_path):
+    ends = [-(2**63) + 2, 0, 2**63 - 2]
+    toy = Toy([ToyTable("user", [None]), ToyTable("order", ends)], [ToyLink(1, 0, [0, 0, 0])])
+    write_toy(toy, tmp_path / "graph")
+    for strategy in (Strategy(), Strategy(Choice.RECENT_WEIGHTED, half_life_us=1)):
+        sampler = Sampler(Store(tmp_path / "graph"), SampleOptions((9,), strategy), threads=1)
+        ages = sampler.sample("user", [0], [2**63 - 1]).tables["order"].age_us
+        assert sorted(ages.tolist()) == [1, 2**63 - 1, 2**63 - 1]

@@ -40,7 +40,8 @@ class BatchRows:
         scope: Which seed the row belongs to (`Scope.DISJOINT`: index of the seed;
             `Scope.SHARED`: index into ``Batch.scope_anchors_us``), shape ``(n,)``, int32.
         age_us: Anchor minus the row's time in microseconds, 0 or more; `NO_AGE` for a row without
-            time, and for a seed that is itself later than its anchor. Shape ``(n,)``, int64.
+            time, and for a seed that is itself later than its anchor: nothing is known of it, neither values
+            nor neighbors. A span beyond the type is its longest. Shape ``(n,)``, int64.
         blocks: Columns by storage, each one array ``(n, width)``: ``"float32"``, ``"float64"``,
             ``"int32"`` (dictionary codes, -1 is null), ``"int64"`` (microseconds UTC, the least
             integer is null), ``"uint8"`` (0, 1; 255 is null). NaN is null in floats. Which column

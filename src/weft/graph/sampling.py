@@ -94,7 +94,7 @@ class Sampler:
             table: Table of the seeds.
             rows: Their row numbers, shape ``(n,)``.
             anchors_us: Their anchor times, microseconds UTC, shape ``(n,)``. A row at exactly its anchor is
-                visible; a seed that is itself later is in the batch without values and without age.
+                visible; a seed that is itself later is in the batch without values, age and neighbors.
             epoch: Other epochs draw other neighbors where chance decides.
             exclude: Edges not to walk.
 
