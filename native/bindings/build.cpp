@@ -93,16 +93,6 @@ void bind_orders(nb::module_& m) {
       [](const std::string& left, const std::string& right) { return weft::exchange_paths(left, right); }, "left"_a,
       "right"_a, Released(), "Exchange two folders in one step; return false where the system cannot.");
   m.def(
-      "copy_payload",
-      [](const std::string& path, std::uint32_t root, weft::Kind kind, std::uint64_t item_bytes, const std::string& out) {
-        const weft::MappedFile file(path, kind, item_bytes, root);
-        file.need_all();
-        weft::ScratchWriter writer(out);
-        writer.append(file.data(), file.payload_bytes());
-        writer.finish();
-      },
-      "path"_a, "root"_a, "kind"_a, "item_bytes"_a, "out"_a, Released(), "Write what a file holds as scratch.");
-  m.def(
       "write_sparse",
       [](const std::string& parents, std::uint64_t count, const std::string& groups, const std::string& path) {
         weft::Written sparse{path};
@@ -115,17 +105,9 @@ void bind_orders(nb::module_& m) {
 
 void bind_dictionaries(nb::module_& m) {
   nb::class_<weft::Dictionary>(m, "Dictionary", "Distinct values in order of first appearance.")
-      .def(nb::init<bool>(), "is_text"_a)
+      .def(nb::init<bool, const weft::StoredIndex*>(), "is_text"_a, "known"_a.none(), nb::keep_alive<1, 3>())
       .def("__len__", &weft::Dictionary::size)
       .def_prop_ro("size_bytes", &weft::Dictionary::bytes)
-      .def(
-          "take_over",
-          [](weft::Dictionary& dictionary, nb::handle batch) {
-            const weft_bindings::Exported exported(batch);
-            nb::gil_scoped_release released;
-            dictionary.take_over(exported.column(0));
-          },
-          "batch"_a, "Take the values of an earlier build, in order.")
       .def(
           "values",
           [](const weft::Dictionary& dictionary, std::uint32_t first, std::uint32_t last) {
@@ -138,7 +120,7 @@ void bind_dictionaries(nb::module_& m) {
                                             dictionary.arena().begin() + static_cast<std::ptrdiff_t>(ends[last]));
             return std::make_tuple(weft_bindings::to_numpy(std::move(offsets)), weft_bindings::to_numpy(std::move(bytes)));
           },
-          "first"_a, "last"_a, "Return offsets and bytes of some values.")
+          "first"_a, "last"_a, "Return offsets and bytes of some new values.")
       .def(
           "value_bytes",
           [](const weft::Dictionary& dictionary, std::uint32_t code) {

@@ -43,7 +43,7 @@ void bind_spill(nb::module_& m) {
       .def_prop_ro("is_dense", &weft::KeyShape::is_dense)
       .def_prop_ro("index_bytes", [](const weft::KeyShape& shape) { return weft::index_bytes(shape); });
   nb::class_<weft::KeySpill>(m, "KeySpill", "Keys of a table on disk while a graph is built.")
-      .def(nb::init<const std::string&, bool>(), "stem"_a, "is_integer"_a)
+      .def(nb::init<const std::string&, bool, std::uint32_t>(), "stem"_a, "is_integer"_a, "first_row"_a)
       .def(
           "add",
           [](weft::KeySpill& spill, nb::handle batch, const Columns& columns) {
@@ -53,44 +53,36 @@ void bind_spill(nb::module_& m) {
             spill.add(keys);
           },
           "batch"_a, "columns"_a, "Take the keys of a record batch.")
-      .def(
-          "add_integers",
-          [](weft::KeySpill& spill, const std::string& path, std::uint32_t root) {
-            const weft::MappedFile file(path, weft::Kind::key_values, sizeof(std::int64_t), root);
-            file.need_all();
-            spill.add_integers(file.as<std::int64_t>(), file.num_items());
-          },
-          "path"_a, "root"_a, Released(), "Take the integers that an earlier build stored.")
-      .def(
-          "add_uuids",
-          [](weft::KeySpill& spill, const std::string& path, std::uint32_t root) {
-            const weft::MappedFile file(path, weft::Kind::key_values, sizeof(weft::Uuid), root);
-            file.need_all();
-            spill.add_uuids(file.as<weft::Uuid>(), file.num_items());
-          },
-          "path"_a, "root"_a, Released(), "Take the UUIDs that an earlier build stored.")
-      .def(
-          "add_bytes",
-          [](weft::KeySpill& spill, const std::string& offsets, std::uint32_t offsets_root, const std::string& bytes,
-             std::uint32_t bytes_root) {
-            const weft::MappedFile ends(offsets, weft::Kind::key_offsets, sizeof(std::uint64_t), offsets_root);
-            const weft::MappedFile texts(bytes, weft::Kind::key_bytes, 1, bytes_root);
-            ends.need_all();
-            texts.need_all();
-            spill.add_bytes(texts.as<char>(), ends.as<std::uint64_t>(), ends.num_items() - 1);
-          },
-          "offsets"_a, "offsets_root"_a, "bytes"_a, "bytes_root"_a, Released(),
-          "Take the texts that an earlier build stored.")
       .def("finish", &weft::KeySpill::finish, Released(), "Close the files; return the shape.");
 }
 
 // Path and root of a file, an empty path where there is none.
 using FileOf = std::tuple<std::string, std::uint32_t>;
 
-std::unique_ptr<weft::MappedFile> open(const FileOf& file, weft::Kind kind, std::uint64_t item_bytes) {
+// Kind, rows, the first integer, and the files `direct`, `slots`, `values`, `offsets` and `bytes` of a segment.
+using SegmentOf = std::tuple<weft::StoredKeys, std::uint64_t, std::int64_t, FileOf, FileOf, FileOf, FileOf, FileOf>;
+
+std::unique_ptr<weft::MappedFile> open(const FileOf& file, weft::Kind kind, std::uint64_t item_bytes, bool is_wanted) {
   const auto& [path, root] = file;
-  if (path.empty()) return nullptr;
-  return std::make_unique<weft::MappedFile>(path, kind, item_bytes, root);
+  if (path.empty() == is_wanted) throw nb::value_error("files that are not those of the kind");
+  return is_wanted ? std::make_unique<weft::MappedFile>(path, kind, item_bytes, root) : nullptr;
+}
+
+weft::KeyFiles open_segment(const SegmentOf& segment) {
+  const auto& [kind, num_rows, first, direct, slots, values, offsets, bytes] = segment;
+  const bool is_direct = kind == weft::StoredKeys::direct;
+  const bool is_bytes = kind == weft::StoredKeys::bytes;
+  const std::uint64_t width = kind == weft::StoredKeys::uuid ? sizeof(weft::Uuid) : sizeof(std::int64_t);
+  weft::KeyFiles files;
+  files.kind = kind;
+  files.num_rows = num_rows;
+  files.first = first;
+  files.direct = open(direct, weft::Kind::key_direct, sizeof(std::uint32_t), is_direct);
+  files.slots = open(slots, weft::Kind::key_slots, sizeof(weft::Slot), !is_direct);
+  files.values = open(values, weft::Kind::key_values, width, !is_bytes);
+  files.offsets = open(offsets, weft::Kind::key_offsets, sizeof(std::uint64_t), is_bytes);
+  files.bytes = open(bytes, weft::Kind::key_bytes, 1, is_bytes);
+  return files;
 }
 
 nb::ndarray<nb::numpy, std::uint32_t> find(const weft::StoredIndex& index, nb::handle batch, unsigned threads) {
@@ -150,21 +142,25 @@ void bind_stored(nb::module_& m) {
           "rows"_a, "Bytes of rows, empty for NO_ROW: where each starts and the last ends, and the bytes.");
   m.def(
       "map_index",
-      [](weft::StoredKeys kind, std::int64_t first, const FileOf& direct, const FileOf& slots, const FileOf& values,
-         const FileOf& offsets, const FileOf& bytes) {
-        const std::uint64_t width = kind == weft::StoredKeys::uuid ? sizeof(weft::Uuid) : sizeof(std::int64_t);
-        weft::KeyFiles files;
-        files.kind = kind;
-        files.first = first;
-        files.direct = open(direct, weft::Kind::key_direct, sizeof(std::uint32_t));
-        files.slots = open(slots, weft::Kind::key_slots, sizeof(weft::Slot));
-        files.values = open(values, weft::Kind::key_values, width);
-        files.offsets = open(offsets, weft::Kind::key_offsets, sizeof(std::uint64_t));
-        files.bytes = open(bytes, weft::Kind::key_bytes, 1);
+      [](const std::vector<SegmentOf>& segments) {
+        if (segments.empty()) throw nb::value_error("keys have segments");
+        std::vector<weft::KeyFiles> files;
+        for (const SegmentOf& segment : segments) files.push_back(open_segment(segment));
         return weft::map_index(std::move(files));
       },
-      "kind"_a, "first"_a, "direct"_a, "slots"_a, "values"_a, "offsets"_a, "bytes"_a, Released(),
-      "Open the key files of a graph.");
+      "segments"_a, Released(),
+      "Open the key files of a graph: of each segment its kind, number of rows, first integer, and its files `direct`, "
+      "`slots`, `values`, `offsets` and `bytes` as path and root.");
+  m.def(
+      "refuse_known_keys",
+      [](const weft::StoredIndex& known, nb::handle batch, const Columns& columns, const std::string& what) {
+        const Exported exported(batch);
+        const weft::KeyReader keys = read_keys(exported, columns);
+        if (keys.is_integer() != known.is_integer()) throw nb::value_error("keys of another type");
+        nb::gil_scoped_release released;
+        weft::refuse_known_keys(known, keys, what);
+      },
+      "known"_a, "batch"_a, "columns"_a, "what"_a, "Refuse keys of a record batch that some row has already.");
 }
 
 void bind_index(nb::module_& m) {
@@ -176,6 +172,8 @@ void bind_index(nb::module_& m) {
   nb::class_<weft::KeyIndex>(m, "KeyIndex", "Finds the rows of keys.");
   m.def("load_index", &weft::load_index, "stem"_a, "shape"_a, "pass_number"_a, "passes"_a, "what"_a, Released(),
         "Read one part of the keys of a spill into memory.");
+  m.def("layer_index", &weft::layer_index, "known"_a, "fresh"_a, nb::keep_alive<0, 1>(), nb::keep_alive<0, 2>(),
+        "An index over the keys of two: rows of the first, and of the second where that has none.");
 }
 
 void bind_links(nb::module_& m) {
@@ -202,13 +200,11 @@ void bind_links(nb::module_& m) {
         "Write hashes sorted and once each; return the root.");
   m.def(
       "is_any_key_dangling",
-      [](const std::string& stem, const weft::KeyShape& shape, std::uint64_t first, const std::string& path,
-         std::uint32_t root) {
+      [](const std::string& stem, const weft::KeyShape& shape, const std::string& path, std::uint32_t root) {
         const weft::MappedFile file(path, weft::Kind::dangling, sizeof(std::uint64_t), root);
-        return weft::is_any_key_dangling(stem, shape, first, file);
+        return weft::is_any_key_dangling(stem, shape, file);
       },
-      "stem"_a, "shape"_a, "first"_a, "path"_a, "root"_a, Released(),
-      "Say whether a key from the first on has a hash of a `dangling` file.");
+      "stem"_a, "shape"_a, "path"_a, "root"_a, Released(), "Say whether a key has a hash of a `dangling` file.");
 }
 
 void bind_files_of_keys(nb::module_& m) {
@@ -216,10 +212,10 @@ void bind_files_of_keys(nb::module_& m) {
       .def(
           "__init__",
           [](weft::KeySource* self, std::string stem, std::string rows, const weft::KeyShape& shape,
-             std::uint64_t budget, std::string what) {
-            new (self) weft::KeySource{std::move(stem), std::move(rows), shape, budget, std::move(what)};
+             std::uint64_t budget, std::string what, std::uint32_t first_row) {
+            new (self) weft::KeySource{std::move(stem), std::move(rows), shape, budget, std::move(what), first_row};
           },
-          "stem"_a, "rows"_a, "shape"_a, "budget"_a, "what"_a);
+          "stem"_a, "rows"_a, "shape"_a, "budget"_a, "what"_a, "first_row"_a);
   m.def("write_key_direct", &weft::write_key_direct, "source"_a, "path"_a, Released(), "Return the root.");
   m.def("write_key_slots", &weft::write_key_slots, "source"_a, "kind"_a, "path"_a, Released(), "Return the root.");
   m.def("write_key_values", &weft::write_key_values, "source"_a, "kind"_a, "path"_a, Released(), "Return the root.");

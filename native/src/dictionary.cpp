@@ -16,7 +16,12 @@ std::string_view value_bytes(const Column& column, std::int64_t row, std::uint64
   return {reinterpret_cast<const char*>(&word), sizeof(word)};
 }
 
-Dictionary::Dictionary(bool is_text, std::uint32_t most) : is_text_(is_text), most_(most), slots_(64, Slot{0, kNone}) {}
+Dictionary::Dictionary(bool is_text, const StoredIndex* known, std::uint32_t most)
+    : is_text_(is_text),
+      known_(known),
+      num_known_(known == nullptr ? 0 : static_cast<std::uint32_t>(known->num_rows())),
+      most_(most),
+      slots_(64, Slot{0, kNone}) {}
 
 std::int32_t Dictionary::code(const Column& column, std::int64_t row) {
   if (column.is_null(row)) return -1;
@@ -26,9 +31,12 @@ std::int32_t Dictionary::code(const Column& column, std::int64_t row) {
   return code_of(value);
 }
 
-void Dictionary::take_over(const Column& column) {
-  std::uint64_t word = 0;
-  for (std::int64_t i = 0; i < column.length; ++i) code_of(value_bytes(column, i, word));
+std::uint32_t Dictionary::known_code(std::string_view value) const {
+  if (known_ == nullptr) return kNone;
+  if (is_text_) return known_->find_bytes(value);
+  std::int64_t word = 0;
+  std::memcpy(&word, value.data(), sizeof(word));
+  return known_->find_integer(word);
 }
 
 std::int32_t Dictionary::code_of(std::string_view value_wanted) {
@@ -37,10 +45,12 @@ std::int32_t Dictionary::code_of(std::string_view value_wanted) {
   std::uint64_t place = hash >> 32 & (slots_.size() - 1);
   for (; slots_[place].row != kNone; place = (place + 1) & (slots_.size() - 1)) {
     if (slots_[place].fingerprint == fingerprint && value(slots_[place].row) == value_wanted) {
-      return static_cast<std::int32_t>(slots_[place].row);
+      return static_cast<std::int32_t>(num_known_ + slots_[place].row);
     }
   }
-  if (size() == most_) {
+  const std::uint32_t known = known_code(value_wanted);
+  if (known != kNone) return static_cast<std::int32_t>(known);
+  if (num_known_ + size() == most_) {
     throw Error(Fault::user, "GRAPH029", "a column has more than " + std::to_string(most_) + " different values.",
                 "declare the column as an id, which is not stored with the rows.");
   }
@@ -48,16 +58,16 @@ std::int32_t Dictionary::code_of(std::string_view value_wanted) {
   arena_.append(value_wanted);
   ends_.push_back(arena_.size());
   if (std::uint64_t{size()} * 2 > slots_.size()) grow();
-  return static_cast<std::int32_t>(size() - 1);
+  return static_cast<std::int32_t>(num_known_ + size() - 1);
 }
 
 void Dictionary::grow() {
   slots_.assign(slots_.size() * 2, Slot{0, kNone});
-  for (std::uint32_t code = 0; code < size(); ++code) {
-    const std::uint64_t hash = hash_bytes(value(code).data(), value(code).size());
+  for (std::uint32_t next = 0; next < size(); ++next) {
+    const std::uint64_t hash = hash_bytes(value(next).data(), value(next).size());
     std::uint64_t place = hash >> 32 & (slots_.size() - 1);
     while (slots_[place].row != kNone) place = (place + 1) & (slots_.size() - 1);
-    slots_[place] = {static_cast<std::uint32_t>(hash), code};
+    slots_[place] = {static_cast<std::uint32_t>(hash), next};
   }
 }
 

@@ -10,34 +10,42 @@
 #include "arrow.hpp"
 #include "keyformat.hpp"
 #include "scratch.hpp"
+#include "storedkeys.hpp"
 
 namespace weft {
 
 // Codes of texts, or of 8-byte values by their bits. Exact: what a hash finds is compared with the value.
+// Values that an earlier build stored keep their codes and are looked up where they lie; this holds those that
+// are new, whose codes follow.
 //
-// Cost: a hash and a probe per value.
+// Cost: a hash and a probe per value, and one per stored segment for a value that is not new.
 class Dictionary {
  public:
+  // `known` may be null, and must outlive this.
+  //
   // Errors: GRAPH029 (user) when there are more than `most` values.
-  explicit Dictionary(bool is_text, std::uint32_t most = 0x7FFFFFFF);
+  explicit Dictionary(bool is_text, const StoredIndex* known = nullptr, std::uint32_t most = 0x7FFFFFFF);
+  // New values.
   std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(ends_.size() - 1); }
   std::uint64_t bytes() const noexcept {
     return arena_.capacity() + ends_.capacity() * sizeof(std::uint64_t) + slots_.capacity() * sizeof(Slot);
   }
   bool is_text() const noexcept { return is_text_; }
   std::int32_t code(const Column& column, std::int64_t row);
-  // Adds a value without looking at a column, as when an earlier build's values are taken over.
-  void take_over(const Column& column);
+  // Of the new values.
   const std::vector<std::uint64_t>& ends() const noexcept { return ends_; }
   const std::string& arena() const noexcept { return arena_; }
 
  private:
   std::int32_t code_of(std::string_view value);
-  std::string_view value(std::uint32_t code) const noexcept {
-    return {arena_.data() + ends_[code], ends_[code + 1] - ends_[code]};
+  std::uint32_t known_code(std::string_view value) const;
+  std::string_view value(std::uint32_t place) const noexcept {
+    return {arena_.data() + ends_[place], ends_[place + 1] - ends_[place]};
   }
   void grow();
   bool is_text_;
+  const StoredIndex* known_;
+  std::uint32_t num_known_;
   std::uint32_t most_;
   std::string arena_;
   std::vector<std::uint64_t> ends_ = {0};

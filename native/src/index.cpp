@@ -222,7 +222,34 @@ class BytesIndex final : public KeyIndex {
   std::string bytes_;
 };
 
+class LayeredIndex final : public KeyIndex {
+ public:
+  LayeredIndex(const KeyIndex& known, const KeyIndex& fresh) : known_(known), fresh_(fresh) {}
+  bool is_integer() const noexcept override { return fresh_.is_integer(); }
+  bool covers(std::uint64_t hash) const noexcept override { return fresh_.covers(hash); }
+  void find(const KeyReader& keys, std::int64_t first, std::int64_t count, std::uint32_t* out) const override {
+    std::uint32_t found[kTile];
+    known_.find(keys, first, count, out);
+    for (std::int64_t start = 0; start < count; start += kTile) {
+      const std::int64_t tile = std::min(kTile, count - start);
+      if (std::find(out + start, out + start + tile, kNone) == out + start + tile) continue;
+      fresh_.find(keys, first + start, tile, found);
+      for (std::int64_t i = 0; i < tile; ++i) {
+        if (out[start + i] == kNone) out[start + i] = found[i];
+      }
+    }
+  }
+
+ private:
+  const KeyIndex& known_;
+  const KeyIndex& fresh_;
+};
+
 }  // namespace
+
+std::unique_ptr<KeyIndex> layer_index(const KeyIndex& known, const KeyIndex& fresh) {
+  return std::make_unique<LayeredIndex>(known, fresh);
+}
 
 void fail_key_twice(const std::string& what, const std::string& key) {
   throw Error(Fault::user, "GRAPH021", "the key " + key + " of " + what + " belongs to more than one row.",

@@ -21,7 +21,7 @@ void each_integer(const KeySource& source, Use use) {
     const std::size_t count = std::min<std::uint64_t>(kChunk, source.shape.num_keys - done);
     keys.read(key.data(), count);
     rows.read(row.data(), count);
-    for (std::size_t i = 0; i < count; ++i) use(row[i], key[i]);
+    for (std::size_t i = 0; i < count; ++i) use(row[i] - source.first_row, key[i]);
   }
 }
 
@@ -42,7 +42,9 @@ void each_bytes(const KeySource& source, Use use) {
     text.resize(total);
     bytes.read(text.data(), total);
     const char* at = text.data();
-    for (std::size_t i = 0; i < count; at += length[i++]) use(row[i], std::string_view(at, length[i]));
+    for (std::size_t i = 0; i < count; at += length[i++]) {
+      use(row[i] - source.first_row, std::string_view(at, length[i]));
+    };
   }
 }
 

@@ -16,6 +16,7 @@ struct KeySource {
   KeyShape shape;
   std::uint64_t budget = 0;
   std::string what;  // the table, for messages
+  std::uint32_t first_row = 0;  // the row that files call 0
 };
 
 // Each writes one file and returns its root.

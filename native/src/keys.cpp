@@ -60,11 +60,12 @@ std::string_view KeyReader::bytes(std::int64_t i, std::string& buffer) const {
   return buffer;
 }
 
-KeySpill::KeySpill(const std::string& stem, bool is_integer)
+KeySpill::KeySpill(const std::string& stem, bool is_integer, std::uint32_t first_row)
     : keys_(stem + ".keys"),
       lengths_(stem + ".lengths"),
       bytes_(stem + ".bytes"),
-      rows_(stem + ".rows") {
+      rows_(stem + ".rows"),
+      next_row_(first_row) {
   shape_.is_integer = is_integer;
 }
 
@@ -96,27 +97,6 @@ void KeySpill::add(const KeyReader& keys) {
     } else {
       put(keys.bytes(i, buffer_));
     }
-  }
-}
-
-void KeySpill::add_integers(const std::int64_t* keys, std::uint64_t count) {
-  for (std::uint64_t i = 0; i < count; ++i, ++next_row_) {
-    rows_.append(&next_row_, sizeof(next_row_));
-    put(keys[i]);
-  }
-}
-
-void KeySpill::add_uuids(const Uuid* keys, std::uint64_t count) {
-  for (std::uint64_t i = 0; i < count; ++i, ++next_row_) {
-    rows_.append(&next_row_, sizeof(next_row_));
-    put(std::string_view(uuid_text(keys[i])));
-  }
-}
-
-void KeySpill::add_bytes(const char* bytes, const std::uint64_t* ends, std::uint64_t count) {
-  for (std::uint64_t i = 0; i < count; ++i, ++next_row_) {
-    rows_.append(&next_row_, sizeof(next_row_));
-    put(std::string_view(bytes + ends[i], ends[i + 1] - ends[i]));
   }
 }
 

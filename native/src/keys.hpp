@@ -53,16 +53,12 @@ struct KeyShape {
 };
 
 // Writes keys to disk in order of rows: `stem`.keys (i64), or `stem`.lengths (u32) and `stem`.bytes, and
-// `stem`.rows (u32), the row of each key.
+// `stem`.rows (u32), the row of each key, counted from `first_row`.
 class KeySpill {
  public:
-  KeySpill(const std::string& stem, bool is_integer);
+  KeySpill(const std::string& stem, bool is_integer, std::uint32_t first_row = 0);
   // Rows without a key are counted and left out.
   void add(const KeyReader& keys);
-  // Takes over keys that were written in order of rows by an earlier build.
-  void add_integers(const std::int64_t* keys, std::uint64_t count);
-  void add_uuids(const Uuid* keys, std::uint64_t count);
-  void add_bytes(const char* bytes, const std::uint64_t* ends, std::uint64_t count);
   KeyShape finish();
 
  private:
@@ -72,7 +68,7 @@ class KeySpill {
   ScratchWriter lengths_;
   ScratchWriter bytes_;
   ScratchWriter rows_;
-  std::uint32_t next_row_ = 0;
+  std::uint32_t next_row_;
   KeyShape shape_;
   std::string buffer_;
 };
@@ -99,6 +95,10 @@ std::uint64_t index_bytes(const KeyShape& shape);
 // Errors: GRAPH021 (user) when two rows have the same key.
 std::unique_ptr<KeyIndex> load_index(const std::string& stem, const KeyShape& shape, unsigned pass,
                                      unsigned passes, const std::string& what);
+
+// Returns an index over the keys of two, which share none: rows of `known`, and of `fresh` where that has none.
+// It covers what `fresh` covers. Both must outlive it.
+std::unique_ptr<KeyIndex> layer_index(const KeyIndex& known, const KeyIndex& fresh);
 
 // How the files of a table hold its keys; see storedkeys.hpp.
 enum class StoredKeys { direct, integer, uuid, bytes };

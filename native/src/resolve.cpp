@@ -38,7 +38,7 @@ void each_hash(const std::vector<std::string>& paths, Use use) {
   }
 }
 
-// Calls `use` with the position and the hash of each key of a spill.
+// Calls `use` with the hash of each key of a spill.
 template <class Use>
 void each_key_hash(const std::string& stem, const KeyShape& shape, Use use) {
   constexpr std::size_t kKeys = 4096;
@@ -52,14 +52,14 @@ void each_key_hash(const std::string& stem, const KeyShape& shape, Use use) {
     const std::size_t count = std::min<std::uint64_t>(kKeys, shape.num_keys - done);
     if (shape.is_integer) {
       keys.read(key.data(), count);
-      for (std::size_t i = 0; i < count; ++i) use(done + i, hash_integer(key[i]));
+      for (std::size_t i = 0; i < count; ++i) use(hash_integer(key[i]));
       continue;
     }
     lengths.read(length.data(), count);
     for (std::size_t i = 0; i < count; ++i) {
       text.resize(length[i]);
       bytes.read(text.data(), text.size());
-      use(done + i, hash_bytes(text.data(), text.size()));
+      use(hash_bytes(text.data(), text.size()));
     }
   }
 }
@@ -86,7 +86,8 @@ void LinkResolver::resolve(const KeyReader& keys, std::int64_t first, std::int64
         ++part.counts.num_edges;
         continue;
       }
-      if (!before_) row = kNone;
+      if (before_ && row != kNone) continue;
+      row = kNone;
       if (keys.is_null(start + i)) {
         part.counts.num_null += before_ ? 0 : 1;
       } else if (const std::uint64_t hash = hash_of(keys, start + i, buffer); index_.covers(hash)) {
@@ -182,14 +183,24 @@ std::uint32_t write_dangling(const std::vector<std::string>& scratch, const std:
   return writer.finish();
 }
 
-bool is_any_key_dangling(const std::string& stem, const KeyShape& shape, std::uint64_t first,
-                         const MappedFile& dangling) {
-  dangling.need_all();
-  const auto* least = dangling.as<std::uint64_t>();
-  const auto* end = least + dangling.num_items();
+bool is_any_key_dangling(const std::string& stem, const KeyShape& shape, const MappedFile& dangling) {
+  const auto at = [&](std::uint64_t i) {
+    dangling.need(i * sizeof(std::uint64_t), sizeof(std::uint64_t));
+    return dangling.as<std::uint64_t>()[i];
+  };
   bool is_found = false;
-  each_key_hash(stem, shape, [&](std::uint64_t position, std::uint64_t hash) {
-    is_found = is_found || (position >= first && std::binary_search(least, end, hash));
+  each_key_hash(stem, shape, [&](std::uint64_t hash) {
+    std::uint64_t first = 0;
+    for (std::uint64_t end = dangling.num_items(); !is_found && first < end;) {
+      const std::uint64_t middle = first + (end - first) / 2;
+      const std::uint64_t found = at(middle);
+      is_found = found == hash;
+      if (found < hash) {
+        first = middle + 1;
+      } else {
+        end = middle;
+      }
+    }
   });
   return is_found;
 }

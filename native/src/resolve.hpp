@@ -54,8 +54,8 @@ void translate_parents(const std::string& parents, std::uint64_t count, const st
 std::uint32_t write_dangling(const std::vector<std::string>& scratch, const std::string& path,
                              std::uint64_t budget);
 
-// Says whether a key of the spill, from the `first`-th on, has one of the hashes in a `dangling` file.
-bool is_any_key_dangling(const std::string& stem, const KeyShape& shape, std::uint64_t first,
-                         const MappedFile& dangling);
+// Says whether a key of the spill has one of the hashes in a `dangling` file, of which the blocks on the way
+// to a key are read.
+bool is_any_key_dangling(const std::string& stem, const KeyShape& shape, const MappedFile& dangling);
 
 }  // namespace weft

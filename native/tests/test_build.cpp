@@ -11,6 +11,7 @@
 #include "build_kit.hpp"
 #include "check.hpp"
 #include "dictionary.hpp"
+#include "keyfiles.hpp"
 #include "error.hpp"
 #include "groups.hpp"
 #include "stablesort.hpp"
@@ -166,9 +167,36 @@ TEST("a dictionary numbers values by first appearance and refuses too many") {
   std::vector<std::int32_t> codes;
   for (int i = 0; i < 7; ++i) codes.push_back(dictionary.code(texts.column(), i));
   EXPECT(codes == (std::vector<std::int32_t>{0, 1, 0, 2, 3, 1, 2}));
-  weft::Dictionary small(true, 3);
+  weft::Dictionary small(true, nullptr, 3);
   for (int i = 0; i < 4; ++i) small.code(texts.column(), i);
   EXPECT_ERROR(small.code(texts.column(), 4), "GRAPH029");
+}
+
+TEST("a dictionary that goes on from a stored one keeps its codes and holds the new values alone") {
+  const kit::Folder folder("weft-build-");
+  const std::vector<std::int64_t> stored = {40, std::int64_t{1} << 62, -1};
+  weft::KeySpill spill(folder.file("keys"), true);
+  spill.add(weft::KeyReader(kit::batch_of({kit::column_of(weft::ColumnType::integer, stored)}), {0}));
+  const weft::KeySource source{folder.file("keys"), folder.file("keys.rows"), spill.finish(), 1 << 16, "t"};
+  std::vector<weft::KeyFiles> segments(1);
+  segments[0].kind = weft::StoredKeys::integer;
+  segments[0].num_rows = stored.size();
+  const auto slots = weft::write_key_slots(source, weft::StoredKeys::integer, folder.file("slots"));
+  segments[0].slots = std::make_unique<weft::MappedFile>(folder.file("slots"), weft::Kind::key_slots, 8, slots);
+  const auto values = weft::write_key_values(source, weft::StoredKeys::integer, folder.file("values"));
+  segments[0].values = std::make_unique<weft::MappedFile>(folder.file("values"), weft::Kind::key_values, 8, values);
+  const auto known = weft::map_index(std::move(segments));
+
+  const std::vector<std::int64_t> asked = {7, -1, 40, 7, 8, std::int64_t{1} << 62};
+  const weft::Column column = kit::column_of(weft::ColumnType::integer, asked);
+  weft::Dictionary dictionary(false, known.get());
+  std::vector<std::int32_t> codes;
+  for (std::size_t i = 0; i < asked.size(); ++i) codes.push_back(dictionary.code(column, static_cast<std::int64_t>(i)));
+  EXPECT(codes == (std::vector<std::int32_t>{3, 2, 0, 3, 4, 1}));
+  EXPECT(dictionary.size() == 2);
+  weft::Dictionary full(false, known.get(), 4);
+  full.code(column, 0);
+  EXPECT_ERROR(full.code(column, 4), "GRAPH029");
 }
 
 TEST("first rows found in many passes are those of one") {

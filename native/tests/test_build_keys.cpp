@@ -123,11 +123,10 @@ TEST("foreign keys of text find their rows, and dangling ones are listed once ea
       EXPECT(hashes.size() == 3);
       EXPECT(std::is_sorted(hashes.begin(), hashes.end()));
       const weft::MappedFile file(folder.file("out"), weft::Kind::dangling, 8, root);
-      EXPECT(!weft::is_any_key_dangling(folder.file("keys"), shape, 0, file));
+      EXPECT(!weft::is_any_key_dangling(folder.file("keys"), shape, file));
       const kit::Texts found({"somebody", "nobody 1"});
       const auto other = spill(folder.file("other"), kit::batch_of({found.column()}), false);
-      EXPECT(weft::is_any_key_dangling(folder.file("other"), other, 1, file));
-      EXPECT(!weft::is_any_key_dangling(folder.file("other"), other, 2, file));
+      EXPECT(weft::is_any_key_dangling(folder.file("other"), other, file));
     }
   }
 }
@@ -171,6 +170,7 @@ TEST("key files find every key, are the same for any budget, and hold keys in or
       const weft::KeySource source{folder.file("t"), folder.file("rows"), shape, budget, "t"};
       weft::KeyFiles files;
       files.kind = kind;
+      files.num_rows = kKeys;
       const auto slots = weft::write_key_slots(source, kind, folder.file("slots"));
       files.slots = std::make_unique<weft::MappedFile>(folder.file("slots"), weft::Kind::key_slots, 8, slots);
       if (is_uuid) {
@@ -185,7 +185,9 @@ TEST("key files find every key, are the same for any budget, and hold keys in or
       const std::string bytes = kit::whole(folder.file("slots"));
       EXPECT(first_bytes.empty() || bytes == first_bytes);
       first_bytes = bytes;
-      const auto index = weft::map_index(std::move(files));
+      std::vector<weft::KeyFiles> segments;
+      segments.push_back(std::move(files));
+      const auto index = weft::map_index(std::move(segments));
       std::vector<std::uint32_t> found(kKeys);
       const auto batch = kit::batch_of({texts.column()});
       index->find(weft::KeyReader(batch, {0}), 0, kKeys, found.data());
@@ -198,6 +200,76 @@ TEST("key files find every key, are the same for any budget, and hold keys in or
   bool same = true;
   for (std::uint32_t i = 0; i < kKeys; ++i) same = same && stored[rows[i]] == integers[i];
   EXPECT(same);
+}
+
+namespace {
+
+// Writes the files of one segment of integers, whose rows begin at `first_row`.
+weft::KeyFiles segment_of(const Folder& folder, const std::string& name, const std::vector<std::int64_t>& keys,
+                          std::uint32_t first_row) {
+  const auto batch = kit::batch_of({kit::column_of(ColumnType::integer, keys)});
+  weft::KeySpill one(folder.file(name), true, first_row);
+  one.add(weft::KeyReader(batch, {0}));
+  const auto shape = one.finish();
+  const weft::KeySource source{folder.file(name), folder.file(name + ".rows"), shape, 1 << 16, "t", first_row};
+  weft::KeyFiles files;
+  files.kind = shape.is_dense() ? weft::StoredKeys::direct : weft::StoredKeys::integer;
+  files.num_rows = keys.size();
+  files.first = shape.least;
+  const std::string path = folder.file(name + "-places");
+  if (shape.is_dense()) {
+    const auto root = weft::write_key_direct(source, path);
+    files.direct = std::make_unique<weft::MappedFile>(path, weft::Kind::key_direct, 4, root);
+  } else {
+    const auto root = weft::write_key_slots(source, files.kind, path);
+    files.slots = std::make_unique<weft::MappedFile>(path, weft::Kind::key_slots, 8, root);
+  }
+  const auto root = weft::write_key_values(source, files.kind, folder.file(name + "-values"));
+  files.values = std::make_unique<weft::MappedFile>(folder.file(name + "-values"), weft::Kind::key_values, 8, root);
+  return files;
+}
+
+}  // namespace
+
+TEST("keys in segments are found with their rows, and refused when they are known") {
+  const Folder folder("weft-keys-");
+  const std::vector<std::int64_t> dense = {7, 5, 9}, sparse = {std::int64_t{1} << 60, -3}, last = {10};
+  std::vector<weft::KeyFiles> segments;
+  segments.push_back(segment_of(folder, "a", dense, 0));
+  segments.push_back(segment_of(folder, "b", sparse, 3));
+  segments.push_back(segment_of(folder, "c", last, 5));
+  const auto index = weft::map_index(std::move(segments));
+  EXPECT(index->num_rows() == 6);
+  const std::vector<std::int64_t> asked = {-3, 9, 8, 7, 10, std::int64_t{1} << 60, 5};
+  const auto batch = kit::batch_of({kit::column_of(ColumnType::integer, asked)});
+  std::vector<std::uint32_t> found(asked.size());
+  index->find(weft::KeyReader(batch, {0}), 0, static_cast<std::int64_t>(asked.size()), found.data());
+  const std::vector<std::uint32_t> wanted = {4, 2, kNone, 0, 5, 3, 1};
+  EXPECT(found == wanted);
+  const auto integers = index->integers(found.data(), found.size());
+  EXPECT(integers[0] == -3 && integers[2] == 0 && integers[4] == 10);
+
+  const std::vector<std::int64_t> fresh = {8, 11}, again = {8, -3};
+  const auto new_keys = kit::batch_of({kit::column_of(ColumnType::integer, fresh)});
+  weft::refuse_known_keys(*index, weft::KeyReader(new_keys, {0}), "t");
+  const auto old_keys = kit::batch_of({kit::column_of(ColumnType::integer, again)});
+  EXPECT_ERROR(weft::refuse_known_keys(*index, weft::KeyReader(old_keys, {0}), "t"), "GRAPH021");
+
+  weft::KeySpill one(folder.file("d"), true, 6);
+  one.add(weft::KeyReader(new_keys, {0}));
+  const auto fresh_index = weft::load_index(folder.file("d"), one.finish(), 0, 1, "t");
+  weft::layer_index(*index, *fresh_index)
+      ->find(weft::KeyReader(batch, {0}), 0, static_cast<std::int64_t>(asked.size()), found.data());
+  EXPECT(found[2] == 6 && found[0] == 4);
+}
+
+TEST("files of a segment that hold other rows than the manifest says are refused") {
+  const Folder folder("weft-keys-");
+  const std::vector<std::int64_t> keys = {7, 5, 9};
+  std::vector<weft::KeyFiles> segments;
+  segments.push_back(segment_of(folder, "a", keys, 0));
+  segments.back().num_rows = 2;
+  EXPECT_ERROR(weft::map_index(std::move(segments)), "GRAPH006");
 }
 
 TEST("a key twice is refused, whichever way it is found") {

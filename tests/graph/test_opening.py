@@ -142,7 +142,7 @@ def test_folders_without_a_graph_are_refused(tmp_path, folder):
         Store(tmp_path)
     manifest = folder / "manifest.json"
     text = manifest.read_text()
-    manifest.write_text(text.replace('"version": 1', '"version": 9'))
+    manifest.write_text(text.replace('"version": 2', '"version": 9'))
     with pytest.raises(UserError, match=r"GRAPH002.*version 9"):
         Store(folder)
     manifest.write_text(text.replace('"num_rows":6', '"num_rows":7'))

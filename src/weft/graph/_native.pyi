@@ -126,9 +126,6 @@ def exchange(left: str, right: str) -> bool:
     Exchange two folders in one step; return false where the system cannot.
     """
 
-def copy_payload(path: str, root: int, kind: Kind, item_bytes: int, out: str) -> None:
-    """Write what a file holds as scratch."""
-
 def write_sparse(parents: str, count: int, groups: str, path: str) -> tuple[int, int]:
     """
     Write the parents that occur and each row's place among them; return their number and the root.
@@ -137,15 +134,12 @@ def write_sparse(parents: str, count: int, groups: str, path: str) -> tuple[int,
 class Dictionary:
     """Distinct values in order of first appearance."""
 
-    def __init__(self, is_text: bool) -> None: ...
+    def __init__(self, is_text: bool, known: StoredIndex | None) -> None: ...
     def __len__(self) -> int: ...
     @property
     def size_bytes(self) -> int: ...
-    def take_over(self, batch: object) -> None:
-        """Take the values of an earlier build, in order."""
-
     def values(self, first: int, last: int) -> tuple[NDArray[numpy.int32], NDArray[numpy.uint8]]:
-        """Return offsets and bytes of some values."""
+        """Return offsets and bytes of some new values."""
 
     def value_bytes(self, code: int) -> int:
         """Return the length of one value."""
@@ -456,18 +450,9 @@ class KeyShape:
 class KeySpill:
     """Keys of a table on disk while a graph is built."""
 
-    def __init__(self, stem: str, is_integer: bool) -> None: ...
+    def __init__(self, stem: str, is_integer: bool, first_row: int) -> None: ...
     def add(self, batch: object, columns: Sequence[int]) -> None:
         """Take the keys of a record batch."""
-
-    def add_integers(self, path: str, root: int) -> None:
-        """Take the integers that an earlier build stored."""
-
-    def add_uuids(self, path: str, root: int) -> None:
-        """Take the UUIDs that an earlier build stored."""
-
-    def add_bytes(self, offsets: str, offsets_root: int, bytes: str, bytes_root: int) -> None:
-        """Take the texts that an earlier build stored."""
 
     def finish(self) -> KeyShape:
         """Close the files; return the shape."""
@@ -488,6 +473,11 @@ class KeyIndex:
 
 def load_index(stem: str, shape: KeyShape, pass_number: int, passes: int, what: str) -> KeyIndex:
     """Read one part of the keys of a spill into memory."""
+
+def layer_index(known: KeyIndex, fresh: KeyIndex) -> KeyIndex:
+    """
+    An index over the keys of two: rows of the first, and of the second where that has none.
+    """
 
 class StoredIndex(KeyIndex):
     """Keys in the files of a graph."""
@@ -512,15 +502,25 @@ class StoredIndex(KeyIndex):
         """
 
 def map_index(
-    kind: StoredKeys,
-    first: int,
-    direct: tuple[str, int],
-    slots: tuple[str, int],
-    values: tuple[str, int],
-    offsets: tuple[str, int],
-    bytes: tuple[str, int],
+    segments: Sequence[
+        tuple[
+            StoredKeys,
+            int,
+            int,
+            tuple[str, int],
+            tuple[str, int],
+            tuple[str, int],
+            tuple[str, int],
+            tuple[str, int],
+        ]
+    ],
 ) -> StoredIndex:
-    """Open the key files of a graph."""
+    """
+    Open the key files of a graph: of each segment its kind, number of rows, first integer, and its files `direct`, `slots`, `values`, `offsets` and `bytes` as path and root.
+    """
+
+def refuse_known_keys(known: StoredIndex, batch: object, columns: Sequence[int], what: str) -> None:
+    """Refuse keys of a record batch that some row has already."""
 
 class LinkCounts:
     """Edges of a link, and foreign keys without a parent."""
@@ -550,13 +550,15 @@ def translate_parents(
 def write_dangling(scratch: Sequence[str], path: str, budget: int) -> int:
     """Write hashes sorted and once each; return the root."""
 
-def is_any_key_dangling(stem: str, shape: KeyShape, first: int, path: str, root: int) -> bool:
-    """Say whether a key from the first on has a hash of a `dangling` file."""
+def is_any_key_dangling(stem: str, shape: KeyShape, path: str, root: int) -> bool:
+    """Say whether a key has a hash of a `dangling` file."""
 
 class KeySource:
     """Keys of a spill and their rows."""
 
-    def __init__(self, stem: str, rows: str, shape: KeyShape, budget: int, what: str) -> None: ...
+    def __init__(
+        self, stem: str, rows: str, shape: KeyShape, budget: int, what: str, first_row: int
+    ) -> None: ...
 
 def write_key_direct(source: KeySource, path: str) -> int:
     """Return the root."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from weft.graph import _native
-from weft.graph.layout import File, KeyKind, Keys, Layout, LinkLayout, TableLayout
+from weft.graph.keyfiles import key_files
+from weft.graph.layout import File, Layout, LinkLayout, TableLayout
 
 Described = tuple[File, _native.Kind, int]
 
@@ -28,16 +29,11 @@ def _of_table(table: TableLayout) -> Iterator[Described]:
             (segment.source, kinds.source),
         ):
             yield from _given((file, kind, 4))
-    yield from _of_keys(table.keys)
-
-
-def _of_keys(keys: Keys) -> Iterator[Described]:
-    kinds = _native.Kind
-    yield from _given((keys.direct, kinds.key_direct, 4))
-    yield from _given((keys.slots, kinds.key_slots, 8))
-    yield from _given((keys.values, kinds.key_values, 16 if keys.kind is KeyKind.UUID else 8))
-    yield from _given((keys.offsets, kinds.key_offsets, 8))
-    yield from _given((keys.bytes, kinds.key_bytes, 1))
+    for keys in table.keys.segments:
+        yield from key_files(keys).values()
+    for column in table.columns:
+        for words in column.dictionary or ():
+            yield from key_files(words.values).values()
 
 
 def _of_link(link: LinkLayout, child: TableLayout) -> Iterator[Described]:
@@ -51,7 +47,7 @@ def _of_link(link: LinkLayout, child: TableLayout) -> Iterator[Described]:
             yield from _given((segment.children, kinds.children, 8))
         yield from _given((segment.parents, kinds.sparse_parent, 4))
         yield from _given((segment.low, kinds.low, 4))
-    yield from _given((link.dangling, kinds.dangling, 8))
+        yield from _given((segment.dangling, kinds.dangling, 8))
 
 
 def _given(described: tuple[File | None, _native.Kind, int]) -> Iterator[Described]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from weft.graph import _native
-from weft.graph.layout import File, KeyKind, Keys
+from weft.graph.layout import File, KeyKind, KeySegment
 
 STORED: Mapping[KeyKind, _native.StoredKeys] = {
     KeyKind.DIRECT: _native.StoredKeys.direct,
@@ -16,16 +17,29 @@ STORED: Mapping[KeyKind, _native.StoredKeys] = {
 }
 
 
-def named_file(folder: Path, file: File | None) -> tuple[str, int]:
-    """Return the path and the root of a file, an empty path where there is none."""
-    return (str(folder / file.path), file.root) if file else ("", 0)
-
-
-def open_stored_keys(folder: Path, keys: Keys) -> _native.StoredIndex:
-    """Open the key files of a table that has keys.
+def open_stored_keys(folder: Path, segments: Sequence[KeySegment]) -> _native.StoredIndex:
+    """Open the key files of a table that has keys, or the values of a dictionary.
 
     Raises:
         UserError: ``GRAPH001`` … ``GRAPH006`` for a file that is damaged or not the graph's.
     """
+    return _native.map_index([_described(folder, s) for s in segments])
+
+
+def key_files(keys: KeySegment) -> dict[str, tuple[File, _native.Kind, int]]:
+    """Return each file of a segment by its name, with its kind and the bytes of an item."""
+    kinds = _native.Kind
+    files = {
+        "direct": (keys.direct, kinds.key_direct, 4),
+        "slots": (keys.slots, kinds.key_slots, 8),
+        "values": (keys.values, kinds.key_values, 16 if keys.kind is KeyKind.UUID else 8),
+        "offsets": (keys.offsets, kinds.key_offsets, 8),
+        "bytes": (keys.bytes, kinds.key_bytes, 1),
+    }
+    return {n: (file, kind, size) for n, (file, kind, size) in files.items() if file is not None}
+
+
+def _described(folder: Path, keys: KeySegment) -> tuple[Any, ...]:
     files = (keys.direct, keys.slots, keys.values, keys.offsets, keys.bytes)
-    return _native.map_index(STORED[keys.kind], keys.first, *(named_file(folder, f) for f in files))
+    named = ((str(folder / f.path), f.root) if f else ("", 0) for f in files)
+    return STORED[keys.kind], keys.num_rows, keys.first, *named

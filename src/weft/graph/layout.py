@@ -8,13 +8,13 @@ nodes/<table>/<segment>/rows.bin      one row after another, `TableLayout.stride
 nodes/<table>/<segment>/time.bin      time codes, absent where no row of the segment has a time
 nodes/<table>/<segment>/low.bin       what the codes round off, absent where nothing is
 nodes/<table>/<segment>/source.bin    number of each row in the prepared table, absent where it is the row
-nodes/<table>/keys.*                  primary key to row and back
-nodes/<table>/dictionary/<column>.arrow   the values of a column of codes, by code
+nodes/<table>/<segment>/keys.*        primary key to row and back
+nodes/<table>/<segment>/dictionary/<column>.*   value to code and back, of the values that first occur there
 edges/<link>/<segment>/parent.bin     parent of each child row
 edges/<link>/<segment>/offsets.bin    where the children of each parent start
 edges/<link>/<segment>/children.bin   the children, by time; absent where they are contiguous rows
 edges/<link>/<segment>/parents.bin    the parents that have children, in appended segments
-edges/<link>/dangling.bin             hashes of foreign keys that no parent has
+edges/<link>/<segment>/dangling.bin   hashes of foreign keys that no parent has
 ```
 """
 
@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from weft.core import Dtype, Stype
 
 MANIFEST = "manifest.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 NO_ROW = 0xFFFFFFFF
 MAX_ROWS = 0xFFFFFFFE
 
@@ -42,14 +42,12 @@ class Storage(enum.StrEnum):
 
 
 class KeyKind(enum.StrEnum):
-    """How a table finds the row of a key.
+    """How a segment finds the row of a key.
 
-    ``NONE``: the table has no primary key. ``DIRECT``: an array indexed by the integer.
-    ``INTEGER``, ``UUID``, ``BYTES``: a hash table over integers, 16-byte values, or byte strings
-    (texts, composite keys).
+    ``DIRECT``: an array indexed by the integer. ``INTEGER``, ``UUID``, ``BYTES``: a hash table over integers,
+    16-byte values, or byte strings (texts, composite keys).
     """
 
-    NONE = "none"
     DIRECT = "direct"
     INTEGER = "integer"
     UUID = "uuid"
@@ -62,6 +60,36 @@ class File:
 
     path: str
     root: int
+
+
+@dataclass(frozen=True)
+class KeySegment:
+    """The files that find the keys of successive rows, counted from 0; which there are follows from the kind.
+
+    ``DIRECT`` has ``direct`` (the row of integer ``first + i`` at ``i``) and ``values``; ``INTEGER`` and
+    ``UUID`` have ``slots`` and ``values``; ``BYTES`` has ``slots``, ``offsets`` and ``bytes``. Hashes
+    and slots are those of ``native/src/keyformat.hpp``: of the integer, or of the bytes.
+    """
+
+    kind: KeyKind
+    num_rows: int
+    first: int = 0
+    direct: File | None = None
+    slots: File | None = None
+    values: File | None = None
+    offsets: File | None = None
+    bytes: File | None = None
+
+
+@dataclass(frozen=True)
+class Words:
+    """The values that occur in a segment of a table and in none before: its codes follow theirs.
+
+    Values are keys whose rows are codes: ``BYTES`` for texts, ``INTEGER`` for the 64 bits of a number.
+    """
+
+    segment: int
+    values: KeySegment
 
 
 @dataclass(frozen=True)
@@ -90,9 +118,8 @@ class PackedColumn:
         storage: Names the section.
         position: Index of its first value in the section.
         width: Number of values: 1, or the dimension of a vector.
-        dictionary: File of its distinct values, an Arrow IPC file with one column ``value`` in order of
-            first appearance; ``None`` where the values themselves are stored.
-        dictionary_crc: CRC-32C of that file.
+        dictionary: Its distinct values in order of first appearance: a part for the first segment and each
+            other that brought some; ``None`` where the values themselves are stored.
     """
 
     name: str
@@ -101,8 +128,7 @@ class PackedColumn:
     storage: Storage
     position: int
     width: int = 1
-    dictionary: str | None = None
-    dictionary_crc: int = 0
+    dictionary: tuple[Words, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -137,29 +163,25 @@ class TableSegment:
 
 @dataclass(frozen=True)
 class Keys:
-    """The files of a table's keys; which of them there are follows from the kind.
+    """How a table finds the rows of its primary key: a segment for each of its rows; none without a key.
 
-    ``columns`` and ``dtypes`` are the names and types of its columns, in order.
-
-    ``DIRECT`` has ``direct`` (the row of integer ``first + i`` at ``i``) and ``values``; ``INTEGER`` and
-    ``UUID`` have ``slots`` and ``values``; ``BYTES`` has ``slots``, ``offsets`` and ``bytes``. Hashes
-    and slots are those of ``native/src/keyformat.hpp``: of the integer, or of the bytes.
+    ``columns`` and ``dtypes`` are the names and types of its columns, in order. No key is in two segments.
 
     A key of one column of integers, timestamps (microseconds) or booleans is an integer. One of text is its
-    UTF-8 bytes, or a UUID where every key is one in canonical lower-case text. Any other key is the bytes of
-    its columns one after another in order of ``columns``: 8 bytes little-endian of an integer, a timestamp or
-    a number (negative zero as zero), 1 of a boolean, and of a text its length in 4 bytes and then its UTF-8.
+    UTF-8 bytes, or a UUID where every key of a segment is one in canonical lower-case text. Any other key is
+    the bytes of its columns one after another in order of ``columns``: 8 bytes little-endian of an integer, a
+    timestamp or a number (negative zero as zero), 1 of a boolean, and of a text its length in 4 bytes and
+    then its UTF-8.
     """
 
-    kind: KeyKind = KeyKind.NONE
     columns: tuple[str, ...] = ()
     dtypes: tuple[Dtype, ...] = ()
-    first: int = 0
-    direct: File | None = None
-    slots: File | None = None
-    values: File | None = None
-    offsets: File | None = None
-    bytes: File | None = None
+    segments: tuple[KeySegment, ...] = ()
+
+    @property
+    def are_integers(self) -> bool:
+        """Say whether keys are integers, timestamps or booleans."""
+        return self.segments[0].kind in (KeyKind.DIRECT, KeyKind.INTEGER)
 
 
 @dataclass(frozen=True)
@@ -207,6 +229,10 @@ class LinkSegment:
             counted from the segment's first.
         parents: In an appended segment, the parents that have children there, ascending.
         low: In a shard, what the codes of ``children`` round off, where they do: the rows may be elsewhere.
+        dangling: Hashes of the foreign keys that no parent has, where there are some.
+        num_edges: Rows with a parent.
+        num_null: Rows without a foreign key.
+        num_dangling: Rows whose foreign key no parent has.
     """
 
     parent: File
@@ -214,11 +240,15 @@ class LinkSegment:
     children: File | None = None
     parents: File | None = None
     low: File | None = None
+    dangling: File | None = None
+    num_edges: int = 0
+    num_null: int = 0
+    num_dangling: int = 0
 
 
 @dataclass(frozen=True)
 class LinkLayout:
-    """One link: a segment for each segment of its child table."""
+    """One link: a segment for each segment of its child table; counts are over all of them."""
 
     name: str
     child: str
@@ -228,7 +258,6 @@ class LinkLayout:
     num_null: int
     num_dangling: int
     segments: tuple[LinkSegment, ...]
-    dangling: File | None = None
     parent_columns: tuple[str, ...] = ()
 
 

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from weft.core import Dtype, UserError
 from weft.graph import _native
 from weft.graph.keyfiles import open_stored_keys
-from weft.graph.layout import NO_ROW, KeyKind, Layout, TableLayout
+from weft.graph.layout import NO_ROW, Layout, TableLayout
 from weft.graph.once import Once
 
 Array = np.ndarray[Any, Any]
@@ -54,7 +54,7 @@ class KeyLookup:
     """
 
     def __init__(self, directory: Path, layout: Layout) -> None:
-        self._indexes = Once(lambda name: open_stored_keys(directory, layout.table(name).keys))
+        self._indexes = Once(lambda name: open_stored_keys(directory, layout.table(name).keys.segments))
 
     def rows(self, table: TableLayout, keys: Any, threads: int) -> Array:
         """Return the rows of keys."""
@@ -75,7 +75,7 @@ class KeyLookup:
                 f"table '{table.name}' has no row {beyond[0]}; it has {table.num_rows}.",
                 "look rows up by their keys in this graph.",
             )
-        read = _read_integers if table.keys.kind in (KeyKind.DIRECT, KeyKind.INTEGER) else _read_bytes
+        read = _read_integers if table.keys.are_integers else _read_bytes
         none = (rows == NO_ROW).tolist()
         return [None if n else k for n, k in zip(none, read(index, table, rows), strict=True)]
 
@@ -118,7 +118,7 @@ def _values_of(column: pa.ChunkedArray) -> list[Any]:
 
 
 def _check_has_key(table: TableLayout) -> None:
-    if table.keys.kind is KeyKind.NONE:
+    if not table.keys.segments:
         raise UserError(
             "GRAPH044",
             f"table '{table.name}' has no primary key.",

@@ -19,7 +19,7 @@ from weft.graph.layout import File, Layout, LinkLayout, Storage, TableLayout, Ta
 from weft.graph.lookup import KeyLookup
 from weft.graph.manifest import graph_digest, read_manifest
 from weft.graph.orders import TimeOrders
-from weft.graph.words import check_dictionary, dictionaries_of, read_dictionary
+from weft.graph.words import read_dictionary
 
 Array = np.ndarray[Any, Any]
 NULLS: Mapping[Storage, Any] = {
@@ -185,8 +185,6 @@ class Store:
         for done, (file, kind, item_bytes) in enumerate(files):
             (progress or Silent()).update(done, len(files), file.path)
             total += _native.check_file(str(self.directory / file.path), kind, item_bytes, file.root)
-        for path, crc in dictionaries_of(self.layout):
-            total += check_dictionary(self.directory / path, crc)
         (progress or Silent()).update(len(files), len(files))
         return total
 

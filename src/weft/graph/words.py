@@ -2,53 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
-from weft.core import UserError
+from weft.core import Dtype, UserError
 from weft.graph import _native
-from weft.graph.layout import Layout, PackedColumn
+from weft.graph.keyfiles import key_files
+from weft.graph.layout import File, KeyKind, KeySegment, PackedColumn
 
-
-def dictionary_checksum(path: Path) -> int:
-    """Return the CRC-32C of a file, which is mapped and not held."""
-    return _native.crc32c(np.memmap(path, np.uint8, "r"))
+_PAYLOAD = 4096
+_NUMBERS = {Dtype.INT: pa.int64(), Dtype.FLOAT: pa.float64()}
 
 
 def read_dictionary(folder: Path, column: PackedColumn) -> pa.Array:
     """Check and map the dictionary of a column; its values, by code.
 
     Raises:
-        UserError: ``GRAPH001`` when the file cannot be opened, ``GRAPH004`` when it is damaged.
+        UserError: ``GRAPH001`` … ``GRAPH006`` for a file that is damaged or not the graph's.
     """
-    assert column.dictionary is not None
-    path = folder / column.dictionary
-    check_dictionary(path, column.dictionary_crc)
-    with pa.memory_map(str(path)) as source:
-        table = pa.ipc.open_file(source).read_all()
-    values = table.column("value").combine_chunks()
-    return values if isinstance(values, pa.Array) else pa.concat_arrays(values.chunks)
+    return read_words(folder, [w.values for w in column.dictionary or ()], column.dtype)
 
 
-def check_dictionary(path: Path, crc: int) -> int:
-    """Check the file of a dictionary against its checksum; return its bytes."""
-    again = "materialize the graph again; its tables are still in the store."
+def read_words(folder: Path, words: Sequence[KeySegment], dtype: Dtype) -> pa.Array:
+    """Check and map the values of successive parts of a dictionary; see `read_dictionary`."""
+    kind = _NUMBERS.get(dtype, pa.string())
+    parts = [_read_words(folder, w, kind) for w in words]
+    return parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
+
+
+def _read_words(folder: Path, words: KeySegment, kind: pa.DataType) -> pa.Array:
+    named = {n: _payload(folder, f, k, size) for n, (f, k, size) in key_files(words).items() if n != "slots"}
+    if words.kind is KeyKind.BYTES:
+        kind, buffers = pa.large_string(), [None, named["offsets"], named["bytes"]]
+    else:
+        buffers = [None, named["values"]]
     try:
-        size = path.stat().st_size
-        found = dictionary_checksum(path) if size else 0
-    except OSError as error:
-        raise UserError("GRAPH001", f"'{path}' cannot be opened: {error.strerror}.", again) from error
-    if not size or found != crc:
-        raise UserError("GRAPH004", f"'{path}' is damaged.", again)
-    return size
+        values = pa.Array.from_buffers(kind, words.num_rows, buffers)
+        values.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise _misfit(folder, words, error) from error
+    return values.cast(pa.string()) if words.kind is KeyKind.BYTES else values
 
 
-def dictionaries_of(layout: Layout) -> Iterator[tuple[str, int]]:
-    """Yield path and checksum of every dictionary of a graph."""
-    for table in layout.tables:
-        for column in table.columns:
-            if column.dictionary is not None:
-                yield column.dictionary, column.dictionary_crc
+def _misfit(folder: Path, words: KeySegment, error: pa.ArrowInvalid) -> UserError:
+    file = words.offsets or words.values
+    assert file is not None
+    return UserError(
+        "GRAPH006",
+        f"'{folder / file.path}' does not hold the values that the manifest promises ({error}).",
+        "materialize the graph again; its tables are still in the store.",
+    )
+
+
+def _payload(folder: Path, file: File, kind: _native.Kind, item_bytes: int) -> pa.Buffer:
+    path = str(folder / file.path)
+    size = _native.check_file(path, kind, item_bytes, file.root)
+    with pa.memory_map(path) as source:
+        source.seek(_PAYLOAD)
+        return source.read_buffer(size)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from weft.core import ROW, TIME, Dtype, Link, Schema, fingerprint_batches
 from weft.graph import _native
-from weft.graph.layout import NO_ROW, File, KeyKind, Layout, LinkLayout, TableLayout, TableSegment
+from weft.graph.layout import NO_ROW, File, KeyKind, KeySegment, Layout, LinkLayout, TableLayout, TableSegment
 
 RESOURCE_TYPES = {
     Dtype.INT: pa.int64(),
@@ -74,6 +74,34 @@ class Decoded:
         size = _native.check_file(str(path), kind, item, file.root)
         found = np.fromfile(path, dtype, size // np.dtype(dtype).itemsize, offset=4096)
         return found.reshape(-1, width) if width > 1 else found
+
+    def stored_keys(self, part: KeySegment, dtype: Dtype | None = None) -> list[object]:
+        """Keys of one segment in order of rows, or words as values of a type."""
+        kinds = _native.Kind
+        if part.kind is KeyKind.BYTES:
+            ends = self.array(part.offsets, kinds.key_offsets, "<u8")
+            data = self.array(part.bytes, kinds.key_bytes, "u1").tobytes()
+            found = [data[a:b] for a, b in itertools.pairwise(ends)]
+        elif part.kind is KeyKind.UUID:
+            found = [v.tobytes() for v in self.array(part.values, kinds.key_values, "u1", 16)]
+        else:
+            found = self.array(part.values, kinds.key_values, "<i8").tolist()
+        self._check_places(part, found)
+        if dtype is Dtype.STRING:
+            return [v.decode() for v in found]
+        return np.array(found, "<i8").view("<f8").tolist() if dtype is Dtype.FLOAT else found
+
+    def _check_places(self, part: KeySegment, keys: list[object]) -> None:
+        """Every key has its place, and no place another row."""
+        assert len(keys) == part.num_rows
+        if part.kind is KeyKind.DIRECT:
+            direct = self.array(part.direct, _native.Kind.key_direct, "<u4").tolist()
+            rows = {part.first + i: r for i, r in enumerate(direct) if r != NO_ROW}
+            assert rows == {k: r for r, k in enumerate(keys)}
+            return
+        slots = self.array(part.slots, _native.Kind.key_slots, "<u4", 2)
+        assert sorted(r for _, r in slots.tolist() if r != NO_ROW) == list(range(part.num_rows))
+        assert slots[-1, 1] == NO_ROW
 
     def _sources(self, table: TableLayout) -> list[int]:
         found: list[int] = []
@@ -139,9 +167,9 @@ class Decoded:
         """Packed values of each row."""
         found: list[dict[str, object]] = [{} for _ in range(table.num_rows)]
         dictionaries = {
-            c.name: pa.ipc.open_file(self.folder / c.dictionary).read_all()["value"].to_pylist()
+            c.name: [v for w in c.dictionary for v in self.stored_keys(w.values, c.dtype)]
             for c in table.columns
-            if c.dictionary
+            if c.dictionary is not None
         }
         first = 0
         for s in table.segments:
@@ -170,33 +198,6 @@ def _plain(value: object, storage: str, dictionary: list[object] | None) -> obje
     if storage == "uint8":
         return None if value == 255 else bool(value)
     return None if value == -(2**63) else value
-
-
-class KeyFinder:
-    """Finds keys by scanning what the key files hold."""
-
-    def __init__(self, graph: Decoded, table: TableLayout) -> None:
-        keys = table.keys
-        self.kind = keys.kind
-        kinds = _native.Kind
-        if keys.kind is KeyKind.BYTES:
-            ends = graph.array(keys.offsets, kinds.key_offsets, "<u8")
-            data = graph.array(keys.bytes, kinds.key_bytes, "u1").tobytes()
-            self.stored = [data[a:b] for a, b in itertools.pairwise(ends)]
-        elif keys.kind is KeyKind.UUID:
-            values = graph.array(keys.values, kinds.key_values, "u1", 16)
-            self.stored = [v.tobytes() for v in values]
-        else:
-            self.stored = graph.array(keys.values, kinds.key_values, "<i8").tolist()
-        if keys.kind is KeyKind.DIRECT:
-            direct = graph.array(keys.direct, kinds.key_direct, "<u4").tolist()
-            assert {keys.first + i: r for i, r in enumerate(direct) if r != NO_ROW} == {
-                k: r for r, k in enumerate(self.stored)
-            }
-        else:
-            slots = graph.array(keys.slots, kinds.key_slots, "<u4", 2)
-            assert sorted(r for _, r in slots.tolist() if r != NO_ROW) == list(range(table.num_rows))
-            assert slots[-1, 1] == NO_ROW
 
 
 def expected_order(schema: Schema, rows: Rows) -> dict[str, list[int]]:
@@ -285,16 +286,21 @@ def _expected(value: object, dtype: Dtype, width: int) -> object:
 
 def check_keys(graph: Decoded, table: TableLayout, mine: list[dict[str, object]]) -> None:
     """Each row's key is stored, in order of rows, as the layout says."""
-    if table.keys.kind is KeyKind.NONE:
+    if not table.keys.segments:
+        assert not table.keys.columns
         return
-    stored = KeyFinder(graph, table).stored
-    keys = [[r[c] for c in table.keys.columns] for r in mine]
-    if table.keys.kind is KeyKind.UUID:
-        assert stored == [bytes.fromhex(str(k[0]).replace("-", "")) for k in keys]
-    elif table.keys.kind is KeyKind.BYTES:
-        assert stored == [key_bytes(k) for k in keys]
-    else:
-        assert stored == [int(str(int(k[0]))) for k in keys]
+    assert [k.num_rows for k in table.keys.segments] == [s.num_rows for s in table.segments]
+    left = iter(mine)
+    for part in table.keys.segments:
+        keys = [[r[c] for c in table.keys.columns] for r in itertools.islice(left, part.num_rows)]
+        if part.kind is KeyKind.UUID:
+            wanted = [bytes.fromhex(str(k[0]).replace("-", "")) for k in keys]
+        elif part.kind is KeyKind.BYTES:
+            wanted = [key_bytes(k) for k in keys]
+        else:
+            wanted = [int(str(int(k[0]))) for k in keys]
+        assert graph.stored_keys(part) == wanted
+    assert next(left, None) is None
 
 
 def key_bytes(key: list[object]) -> bytes:
@@ -326,7 +332,8 @@ def check_link(graph: Decoded, link: Link, rows: Rows) -> None:
     assert layout.num_null == given.count(False)
     assert layout.num_edges == sum(p is not None for p in number)
     assert layout.num_dangling == sum(g and p is None for g, p in zip(given, number, strict=True))
-    assert (layout.dangling is None) == (layout.num_dangling == 0)
+    for part in layout.segments:
+        assert (part.dangling is None) == (part.num_dangling == 0)
     times = [r[TIME] for r in rows[link.table]]
     wanted: dict[int, list[int]] = {}
     for row, parent in enumerate(expected):

@@ -106,9 +106,17 @@ def test_edges_are_written_as_the_page_says(store):
     assert numbers(store, to_item.parent, "<u4", 5) == [1, 0, 1, 2, 1]
     assert numbers(store, to_item.offsets, "<u4", 5) == [0, 1, 4, 5, 5]
     assert numbers(store, to_item.children, "<u4", 10) == [1, 1, 0, 2, 4, 3, 2, 5, 3, 9]
-    keys = store.table("users").keys
+    (keys,) = store.table("users").keys.segments
     assert (keys.kind, keys.first) == (KeyKind.DIRECT, 3)
-    assert numbers(store, keys.direct, "<u4", 7) == [0, 2**32 - 1, 2**32 - 1, 2**32 - 1, 1, 2**32 - 1, 2]
+    assert numbers(store, keys.direct, "<u4", 7) == [
+        0,
+        2**32 - 1,
+        2**32 - 1,
+        2**32 - 1,
+        1,
+        2**32 - 1,
+        2,
+    ]
 
 
 def test_the_batch_is_the_one_on_the_page(store):

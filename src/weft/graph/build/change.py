@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import os
 import shutil
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from weft.core import FINGERPRINT_ROWS, TIME, UserError, fingerprint_batches
@@ -13,6 +13,7 @@ from weft.graph import _native
 from weft.graph.build.job import Job, LinkWork, SegmentWork, TableWork
 from weft.graph.build.keys import SpilledKeys, check_link, key_dtypes, link_keys, spill_primary_keys
 from weft.graph.build.rows import fits_layout, packed_columns
+from weft.graph.files import files_of
 from weft.graph.layout import MAX_ROWS, File, Layout, LinkLayout, TableLayout
 
 MOST_SEGMENTS = 8
@@ -84,9 +85,44 @@ def _change_of(job: Job, work: TableWork, before: Layout) -> Change:
     if work.num_rows == base.num_rows:
         return Change.NONE
     first = base.segments[0].num_rows
-    is_small = 2 * (work.num_rows - first) <= first and len(base.segments) < MOST_SEGMENTS
     new = SegmentWork(work, len(base.segments), base.num_rows, work.num_rows - base.num_rows)
-    return Change.APPENDED if is_small and fits_layout(job, new, base) else Change.OTHER
+    kept = _segments_to_keep(job, base, new.count)
+    if 2 * (work.num_rows - first) > first or not kept or not fits_layout(job, new, base):
+        return Change.OTHER
+    work.base = _first_segments(base, kept)
+    return Change.APPENDED
+
+
+def _segments_to_keep(job: Job, base: TableLayout, num_new: int) -> int:
+    """Return how many segments stay as they are beside new rows, which take in the others; 0 for none.
+
+    Those that are no longer than what follows them are taken in, so that a row is written again no more often
+    than the number of rows after it doubles. Rows that others point to must keep their numbers, which they do
+    where they follow no link; elsewhere segments stay until there are too many.
+    """
+    kept = len(base.segments)
+    if base.order_by is not None and any(k.link.parent == base.name for k in job.links.values()):
+        return kept if kept < MOST_SEGMENTS else 0
+    while kept > 1 and (base.segments[kept - 1].num_rows <= num_new or kept >= MOST_SEGMENTS):
+        kept -= 1
+        num_new += base.segments[kept].num_rows
+    return kept
+
+
+def _first_segments(base: TableLayout, kept: int) -> TableLayout:
+    """Return a table as it was when it had fewer segments."""
+    segments = base.segments[:kept]
+    columns = tuple(
+        replace(c, dictionary=tuple(w for w in c.dictionary if w.segment < kept)) if c.dictionary else c
+        for c in base.columns
+    )
+    return replace(
+        base,
+        num_rows=sum(s.num_rows for s in segments),
+        segments=segments,
+        columns=columns,
+        keys=replace(base.keys, segments=base.keys.segments[:kept]),
+    )
 
 
 def _describes(job: Job, work: TableWork, base: TableLayout, before: Layout) -> bool:
@@ -150,20 +186,28 @@ def _found_parents(
     """Return links of which a key that had no parent may have one among the appended rows."""
     found = set()
     for name, link in job.links.items():
-        stored = _stored_link(job, before, name)
         parent = job.tables[link.link.parent]
-        if changes[parent.name] is not Change.APPENDED or not stored or not stored.dangling:
+        dangling = _dangling(job, changes, before, name)
+        if changes[parent.name] is not Change.APPENDED or not dangling:
             continue
         if sorted(link.link.parent_columns) != sorted(parent.table.primary_key):
             found.add(name)
             continue
         one = spilled.get(link.keys) or _spill(job, parent, spilled)
         assert job.base_folder is not None
-        path = str(job.base_folder / stored.dangling.path)
-        known = one.num_rows_known
-        if _native.is_any_key_dangling(one.stem, one.shape, known, path, stored.dangling.root):
+        paths = ((str(job.base_folder / file.path), file.root) for file in dangling)
+        if any(_native.is_any_key_dangling(one.stem, one.shape, *path) for path in paths):
             found.add(name)
     return found
+
+
+def _dangling(job: Job, changes: dict[str, Change], before: Layout, name: str) -> list[File]:
+    """Return the hashes of keys without a parent, of rows of an earlier build that stay."""
+    child = job.tables[job.links[name].link.table]
+    stored = _stored_link(job, before, name)
+    if changes[child.name] is Change.OTHER or child.base is None or stored is None:
+        return []
+    return [s.dangling for s in stored.segments[: len(child.base.segments)] if s.dangling]
 
 
 def _spill(job: Job, work: TableWork, spilled: dict[str, SpilledKeys]) -> SpilledKeys:
@@ -181,8 +225,9 @@ def _plan_links(job: Job, changes: dict[str, Change], before: Layout, found: set
     """Keep what an earlier build wrote of a link unless a side was built anew or a parent was found."""
     for name, link in job.links.items():
         sides = {changes[link.link.table], changes[link.link.parent]}
-        if Change.OTHER not in sides and name not in found:
-            link.base = _stored_link(job, before, name)
+        stored, child = _stored_link(job, before, name), job.tables[link.link.table]
+        if Change.OTHER not in sides and name not in found and stored and child.base:
+            link.base = replace(stored, segments=stored.segments[: len(child.base.segments)])
 
 
 def _plan_segments(job: Job, work: TableWork, change: Change) -> None:
@@ -204,7 +249,7 @@ def _plan_segments(job: Job, work: TableWork, change: Change) -> None:
 
 def carry_over(job: Job, layout: Layout) -> None:
     """Link the files of an earlier build that the layout names; copy them where links are refused."""
-    for path in _paths(layout):
+    for path in (file.path for file, _, _ in files_of(layout)):
         target = job.folder / path
         if target.exists():
             continue
@@ -220,15 +265,3 @@ def _copy(source: Path, target: Path) -> None:
     shutil.copyfile(source, target)
     with open(target, "rb") as file:
         os.fsync(file.fileno())
-
-
-def _paths(layout: Layout) -> Iterator[str]:
-    for table in layout.tables:
-        yield from (c.dictionary for c in table.columns if c.dictionary)
-        for part in (*table.segments, table.keys):
-            yield from (f.path for f in vars(part).values() if isinstance(f, File))
-    for link in layout.links:
-        for edges in link.segments:
-            yield from (f.path for f in vars(edges).values() if isinstance(f, File))
-        if link.dangling:
-            yield link.dangling.path

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from weft.core import Column, Dtype
+from weft.core import Column, Dtype, path_name
 from weft.graph import _native
 from weft.graph.build.job import Job, SegmentWork
+from weft.graph.build.keys import write_segment
+from weft.graph.layout import KeyKind, KeySegment, Words
+from weft.graph.words import read_words
 
 _CHUNK_VALUES = 4096
-_TYPES = {Dtype.STRING: pa.string(), Dtype.INT: pa.int64(), Dtype.FLOAT: pa.float64()}
 
 
 class Dictionaries:
@@ -23,7 +24,7 @@ class Dictionaries:
         job: The build.
         segment: The rows that are packed.
         columns: Columns of codes, by name.
-        stored: Dictionary files of an earlier build, by column, whose values keep their codes.
+        stored: Words of an earlier build, by column, which keep their codes.
 
     Attributes:
         held: Dictionaries in memory.
@@ -31,7 +32,11 @@ class Dictionaries:
     """
 
     def __init__(
-        self, job: Job, segment: SegmentWork, columns: dict[str, Column], stored: dict[str, Path]
+        self,
+        job: Job,
+        segment: SegmentWork,
+        columns: dict[str, Column],
+        stored: dict[str, tuple[KeySegment, ...]],
     ) -> None:
         self.job = job
         self.segment = segment
@@ -55,12 +60,8 @@ class Dictionaries:
         return max(self.job.lookup_bytes, 4096 * max(1, len(self.held)))
 
     def _new(self, name: str) -> _native.Dictionary:
-        column = self.columns[name]
-        dictionary = _native.Dictionary(column.dtype is Dtype.STRING)
-        if name in self.stored:
-            for batch in _stored_values(self.stored[name]):
-                dictionary.take_over(batch)
-        return dictionary
+        known = self.job.stored(self.stored[name]) if self.stored[name] else None
+        return _native.Dictionary(self.columns[name].dtype is Dtype.STRING, known)
 
     def move_largest_to_disk(self) -> None:
         """Find the codes of the column with the largest dictionary in bounded memory.
@@ -92,9 +93,7 @@ class Dictionaries:
         return self.segment.count + self._num_stored(name)
 
     def _num_stored(self, name: str) -> int:
-        if name not in self.stored:
-            return 0
-        return sum(len(batch) for batch in _stored_values(self.stored[name]))
+        return sum(words.num_rows for words in self.stored[name])
 
     def _codes_of_rows(self, name: str, codes: str, count: int) -> str:
         """Leave out the codes of the stored values, which were put before the rows."""
@@ -109,18 +108,33 @@ class Dictionaries:
         return rows
 
     def _batches(self, name: str) -> Iterator[pa.RecordBatch]:
-        if name in self.stored:
-            yield from _stored_values(self.stored[name])
+        if self.stored[name]:
+            assert self.job.base_folder is not None
+            known = read_words(self.job.base_folder, self.stored[name], self.columns[name].dtype)
+            yield from pa.table({name: known}).to_batches(_CHUNK_VALUES)
         yield from self.job.rows(self.segment.table.name, [name], self.segment.first, self.segment.count)
 
-    def write(self, name: str, path: str) -> None:
-        """Write a column's dictionary as an Arrow IPC file."""
-        kind = _TYPES[self.columns[name].dtype]
-        schema = pa.schema([pa.field("value", kind)])
-        values = self._held_values(name, kind) if name in self.held else self._values_on_disk(name)
-        with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-            for array in _in_chunks(values):
-                writer.write_batch(pa.record_batch([array], schema=schema))
+    def write(self, name: str) -> tuple[Words, ...]:
+        """Write the values of a column that no earlier build stored.
+
+        A column of which it stored none has a part, even where all its rows are null.
+        """
+        is_text = self.columns[name].dtype is Dtype.STRING
+        kind = pa.string() if is_text else pa.int64()
+        values = self._held_values(name, kind) if name in self.held else self._values_on_disk(name, kind)
+        stem, num_stored = self.job.temporary("words"), self._num_stored(name)
+        spill = _native.KeySpill(stem, not is_text, num_stored)
+        for array in values:
+            spill.add(pa.record_batch([array], [name]), [0])
+        shape = spill.finish()
+        if not shape.num_keys and self.stored[name]:
+            return ()
+        kind_of_keys = KeyKind.BYTES if is_text else KeyKind.INTEGER
+        what = f"{self.segment.table.name}.{name}"
+        source = _native.KeySource(stem, f"{stem}.rows", shape, self.job.stage_bytes, what, num_stored)
+        folder = ("nodes", path_name(self.segment.table.name), str(self.segment.number), "dictionary")
+        written = write_segment(self.job, source, shape, kind_of_keys, (*folder, path_name(name)))
+        return (Words(self.segment.number, written),)
 
     def _held_values(self, name: str, kind: pa.DataType) -> Iterator[pa.Array]:
         dictionary = self.held[name]
@@ -131,36 +145,14 @@ class Dictionaries:
                 buffers = [None, pa.py_buffer(ends), pa.py_buffer(data)]
                 yield pa.Array.from_buffers(kind, last - first, buffers)
             else:
-                yield pa.array(np.ascontiguousarray(data).view(kind.to_pandas_dtype()))
+                yield pa.array(np.ascontiguousarray(data).view(np.int64))
 
-    def _values_on_disk(self, name: str) -> Iterator[pa.Array]:
+    def _values_on_disk(self, name: str, kind: pa.DataType) -> Iterator[pa.Array]:
         firsts = np.memmap(self.firsts[name], np.uint32, "r", shape=(self._num_values(name),))
         done = 0
         for batch in self._batches(name):
             numbers = np.arange(done, done + len(batch), dtype=np.uint64)
-            yield batch.column(0).filter(pa.array(firsts[done : done + len(batch)] == numbers))
+            is_new = (firsts[done : done + len(batch)] == numbers) & (numbers >= self._num_stored(name))
+            found = batch.column(0).filter(pa.array(is_new))
+            yield found if found.type == kind else found.view(kind)
             done += len(batch)
-
-
-def _stored_values(path: Path) -> Iterator[pa.RecordBatch]:
-    with pa.memory_map(str(path)) as source:
-        reader = pa.ipc.open_file(source)
-        for number in range(reader.num_record_batches):
-            yield reader.get_batch(number)
-
-
-def _in_chunks(values: Iterator[pa.Array]) -> Iterator[pa.Array]:
-    """Cut successive arrays anew, so that the same values give the same chunks."""
-    waiting: list[pa.Array] = []
-    num_waiting = 0
-    for array in values:
-        while num_waiting + len(array) >= _CHUNK_VALUES:
-            taken = _CHUNK_VALUES - num_waiting
-            yield pa.concat_arrays([*waiting, array.slice(0, taken)])
-            array = array.slice(taken)
-            waiting, num_waiting = [], 0
-        if len(array):
-            waiting.append(array)
-            num_waiting += len(array)
-    if waiting:
-        yield pa.concat_arrays(waiting)

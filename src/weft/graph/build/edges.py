@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from typing import BinaryIO
 
-from weft.core import path_name
 from weft.graph import _native
 from weft.graph.build.job import Job, LinkWork, SegmentWork, TableWork
 from weft.graph.build.keys import SpilledKeys
@@ -100,57 +99,56 @@ def write_link_segment(
         link: Whose child table the segment is of.
         ordered: The files that were written with the order of the rows, where they are ordered by this link.
     """
-    if ordered:
-        return LinkSegment(ordered["parent"], ordered["offsets"], parents=ordered.get("parents"))
-    folder = link_folder(segment, link)
-    parent_path = job.path(*folder, "parent.bin")
-    parents = segment.parents[link.link.name]
-    root = _native.write_parents(
-        parents, segment.count, segment.inverse, segment.first, parent_path, job.stage_bytes
+    counts = segment.counts[link.link.name]
+    dangling = None
+    if counts.num_dangling:
+        path = job.path(*link_folder(segment, link), "dangling.bin")
+        dangling = job.file(path, _native.write_dangling(counts.dangling, path, job.stage_bytes))
+    job.forget(*counts.dangling)
+    files = ordered or _write_edges(job, segment, link)
+    return LinkSegment(
+        files["parent"],
+        files["offsets"],
+        files.get("children"),
+        files.get("parents"),
+        dangling=dangling,
+        num_edges=counts.num_edges,
+        num_null=counts.num_null,
+        num_dangling=counts.num_dangling,
     )
+
+
+def _write_edges(job: Job, segment: SegmentWork, link: LinkWork) -> dict[str, File]:
+    folder = link_folder(segment, link)
+    parents = segment.parents[link.link.name]
+    files: dict[str, File] = {}
+    path = job.path(*folder, "parent.bin")
+    root = _native.write_parents(
+        parents, segment.count, segment.inverse, segment.first, path, job.stage_bytes
+    )
+    files["parent"] = job.file(path, root)
     task = group_task(job, segment, link)
     task.values = segment.inverse
     task.first_value = segment.first
-    files: dict[str, File] = {}
     make_sparse(job, segment, link, task, files)
     paths = job.path(*folder, "offsets.bin"), job.path(*folder, "children.bin")
     roots = _native.write_children(task, *paths)
+    files["offsets"], files["children"] = (job.file(p, r) for p, r in zip(paths, roots, strict=True))
     job.forget(parents)
-    return LinkSegment(
-        job.file(parent_path, root),
-        job.file(paths[0], roots[0]),
-        job.file(paths[1], roots[1]),
-        files.get("parents"),
-    )
+    return files
 
 
-def link_layout(job: Job, link: LinkWork, segments: tuple[LinkSegment, ...]) -> LinkLayout:
-    """Describe a link whose segments are written; write the hashes of keys without a parent."""
-    base = link.base
-    if base and not segments:
-        return base
-    kept = base.segments if base else ()
-    dangling = None
-    before = base.dangling if base else None
-    if link.num_dangling or before:
-        path = job.path("edges", path_name(link.link.name), "dangling.bin")
-        scratch = list(link.dangling)
-        if before and job.base_folder:
-            copy = job.temporary("dangling")
-            _native.copy_payload(
-                str(job.base_folder / before.path), before.root, _native.Kind.dangling, 8, copy
-            )
-            scratch.append(copy)
-        dangling = job.file(path, _native.write_dangling(scratch, path, job.stage_bytes))
+def link_layout(link: LinkWork, written: tuple[LinkSegment, ...]) -> LinkLayout:
+    """Describe a link whose segments are written."""
+    segments = (*(link.base.segments if link.base else ()), *written)
     return LinkLayout(
         link.link.name,
         link.link.table,
         link.link.columns,
         link.link.parent,
-        (base.num_edges if base else 0) + link.num_edges,
-        (base.num_null if base else 0) + link.num_null,
-        (base.num_dangling if base else 0) + link.num_dangling,
-        (*kept, *segments),
-        dangling,
+        sum(s.num_edges for s in segments),
+        sum(s.num_null for s in segments),
+        sum(s.num_dangling for s in segments),
+        segments,
         link.link.parent_columns,
     )

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from weft.core import InvariantError, Link, Progress, Resources, Schema, Table, TableReader
 from weft.graph import _native
-from weft.graph.layout import File, Keys, LinkLayout, PackedColumn, Section, TableLayout, TableSegment
+from weft.graph.keyfiles import open_stored_keys
+from weft.graph.layout import File, KeySegment, LinkLayout, PackedColumn, Section, TableLayout, TableSegment
 
 _LEAST_STAGE_BYTES = 32 << 20
 _AHEAD = 2
@@ -27,9 +28,23 @@ class RowLayout:
     columns: tuple[PackedColumn, ...]
 
 
+@dataclass
+class LinkCounts:
+    """Foreign keys of some rows along a link: with a parent, missing, and without one.
+
+    Attributes:
+        dangling: Scratch files with the hashes of those without a parent.
+    """
+
+    num_edges: int = 0
+    num_null: int = 0
+    num_dangling: int = 0
+    dangling: list[str] = field(default_factory=list)
+
+
 @dataclass(eq=False)
 class LinkWork:
-    """A link: which of its segments are written, and what was counted on the way.
+    """A link, and what of it an earlier build wrote.
 
     Attributes:
         link: As in the schema.
@@ -42,10 +57,6 @@ class LinkWork:
     keys: str
     columns: tuple[str, ...]
     base: LinkLayout | None = None
-    num_edges: int = 0
-    num_null: int = 0
-    num_dangling: int = 0
-    dangling: list[str] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -64,6 +75,7 @@ class SegmentWork:
         lows: What the code leaves.
         inverse: Row of each prepared row; empty where it is the row.
         parents: Link → parent of each prepared row: its prepared number, and its row once that is known.
+        counts: Link → what became of its foreign keys.
         plan: How its times become codes.
         written: What the manifest says of new rows once they are written.
     """
@@ -79,13 +91,19 @@ class SegmentWork:
     lows: str = ""
     inverse: str = ""
     parents: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, LinkCounts] = field(default_factory=dict)
     plan: _native.TimePlan = field(default_factory=_native.TimePlan)
     written: TableSegment | None = None
 
 
 @dataclass(eq=False)
 class TableWork:
-    """A table: what an earlier build holds of it, and what is written."""
+    """A table: what an earlier build holds of it, and what is written.
+
+    Attributes:
+        base: What of an earlier build stays: its first segments, with their keys and words.
+        keys: Of its new rows.
+    """
 
     table: Table
     num_rows: int
@@ -94,7 +112,7 @@ class TableWork:
     order_by: str | None = None
     segments: list[SegmentWork] = field(default_factory=list)
     rows: RowLayout | None = None
-    keys: Keys | None = None
+    keys: KeySegment | None = None
 
     @property
     def name(self) -> str:
@@ -126,6 +144,7 @@ class Job:
     tables: dict[str, TableWork] = field(default_factory=dict)
     links: dict[str, LinkWork] = field(default_factory=dict)
     num_temporary: int = 0
+    stored_keys: dict[str, _native.StoredIndex] = field(default_factory=dict)
 
     @property
     def threads(self) -> int:
@@ -142,6 +161,14 @@ class Job:
     def lookup_bytes(self) -> int:
         """Return what indexes of keys, or dictionaries, may take at once."""
         return max(1, self.resources.memory_bytes // 4)
+
+    def stored(self, segments: Sequence[KeySegment]) -> _native.StoredIndex:
+        """Return keys, or words, that an earlier build wrote: mapped, and read where they are looked up."""
+        assert self.base_folder is not None
+        name = str(segments)
+        if name not in self.stored_keys:
+            self.stored_keys[name] = open_stored_keys(self.base_folder, segments)
+        return self.stored_keys[name]
 
     def temporary(self, what: str) -> str:
         """Return the path of a scratch file of its own."""

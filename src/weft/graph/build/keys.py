@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from weft.core import Dtype, Link, Table, UserError, path_name
 from weft.graph import _native
 from weft.graph.build.job import Job, SegmentWork, TableWork
-from weft.graph.keyfiles import STORED, named_file
-from weft.graph.layout import KeyKind, Keys
+from weft.graph.keyfiles import STORED
+from weft.graph.layout import KeyKind, KeySegment
+
+_FILES = ("direct", "slots", "values", "offsets", "bytes")
 
 
 @dataclass(frozen=True)
@@ -20,8 +23,8 @@ class SpilledKeys:
         table: Name of the table.
         stem: Of the scratch files.
         shape: What is known about the keys.
-        num_rows_known: Numbers below this are rows of the graph already; those from it on are numbers in the
-            prepared table.
+        num_rows_known: Of the first key here: it and those after it are numbered as in the prepared table;
+            those before it are rows of an earlier build, and not here.
     """
 
     name: str
@@ -68,34 +71,26 @@ def check_link(child: Table, parent: Table, link: Link) -> None:
 
 
 def spill_primary_keys(job: Job, work: TableWork) -> SpilledKeys:
-    """Put the primary keys of a table on disk: those of an earlier build, then those of new rows.
+    """Put the primary keys of the new rows of a table on disk.
 
     Raises:
-        UserError: ``GRAPH021`` when a row has no key.
+        UserError: ``GRAPH021`` when a row has no key, or that of a row of an earlier build.
     """
-    name = key_name(work.name, work.table.primary_key)
-    stem = job.temporary("keys")
-    spill = _native.KeySpill(stem, _is_integer(work.table, work.table.primary_key))
-    if work.base:
-        _take_over(job, spill, work.base.keys)
     new = SegmentWork(work, 0, work.num_kept, work.num_rows - work.num_kept)
-    _read_keys(job, spill, work.table.primary_key, new)
-    shape = spill.finish()
+    stem, shape = _spill(job, work.table.primary_key, new, work.base.keys.segments if work.base else ())
     if shape.num_null:
         raise UserError(
             "GRAPH021",
             f"{shape.num_null:,} rows of '{work.name}' have no key.",
             "choose key columns without missing values, or prepare the tables again.",
         )
-    return SpilledKeys(name, work.name, stem, shape, work.num_kept)
+    return SpilledKeys(key_name(work.name, work.table.primary_key), work.name, stem, shape, work.num_kept)
 
 
 def spill_other_keys(job: Job, work: TableWork, columns: tuple[str, ...]) -> SpilledKeys:
     """Put the values of columns that a link points to, and that are not the primary key, on disk."""
-    stem = job.temporary("keys")
-    spill = _native.KeySpill(stem, _is_integer(work.table, columns))
-    _read_keys(job, spill, columns, SegmentWork(work, 0, 0, work.num_rows))
-    return SpilledKeys(key_name(work.name, columns), work.name, stem, spill.finish(), 0)
+    stem, shape = _spill(job, columns, SegmentWork(work, 0, 0, work.num_rows), ())
+    return SpilledKeys(key_name(work.name, columns), work.name, stem, shape, 0)
 
 
 def key_dtypes(table: Table) -> tuple[Dtype, ...]:
@@ -107,49 +102,51 @@ def _is_integer(table: Table, columns: tuple[str, ...]) -> bool:
     return len(columns) == 1 and table.column(columns[0]).dtype in (Dtype.INT, Dtype.TIMESTAMP, Dtype.BOOL)
 
 
-def _read_keys(job: Job, spill: _native.KeySpill, columns: tuple[str, ...], segment: SegmentWork) -> None:
+def _spill(
+    job: Job, columns: tuple[str, ...], segment: SegmentWork, known: Sequence[KeySegment]
+) -> tuple[str, _native.KeyShape]:
+    """Put the keys of some rows on disk; refuse those that are known."""
+    table, stem = segment.table.table, job.temporary("keys")
+    spill = _native.KeySpill(stem, _is_integer(table, columns), segment.first)
     places = list(range(len(columns)))
-    for batch in job.rows(segment.table.name, columns, segment.first, segment.count):
+    for batch in job.rows(table.name, columns, segment.first, segment.count):
+        if known:
+            _native.refuse_known_keys(job.stored(known), batch, places, key_name(table.name, columns))
         spill.add(batch, places)
+    return stem, spill.finish()
 
 
-def _take_over(job: Job, spill: _native.KeySpill, keys: Keys) -> None:
-    assert job.base_folder is not None
-    if keys.kind in (KeyKind.DIRECT, KeyKind.INTEGER):
-        spill.add_integers(*named_file(job.base_folder, keys.values))
-    elif keys.kind is KeyKind.BYTES:
-        spill.add_bytes(*named_file(job.base_folder, keys.offsets), *named_file(job.base_folder, keys.bytes))
-    elif keys.kind is KeyKind.UUID:
-        spill.add_uuids(*named_file(job.base_folder, keys.values))
-
-
-def write_key_files(job: Job, work: TableWork, spilled: SpilledKeys) -> Keys:
-    """Write the key files of a table whose rows are numbered.
+def write_key_files(job: Job, work: TableWork, segment: SegmentWork, spilled: SpilledKeys) -> KeySegment:
+    """Write the key files of the new rows of a table, which are numbered.
 
     Raises:
         UserError: ``GRAPH021`` when two rows have the same key.
     """
-    rows = spilled.stem + ".rows"
-    if work.fresh and work.fresh.inverse:
-        rows = job.temporary("rows")
-        fresh = work.fresh
+    rows, shape = spilled.stem + ".rows", spilled.shape
+    if segment.inverse:
+        numbers, rows = rows, job.temporary("rows")
+        size, first = segment.count, segment.first
         _native.translate_parents(
-            spilled.stem + ".rows",
-            spilled.shape.num_keys,
-            fresh.inverse,
-            fresh.count,
-            fresh.first,
-            rows,
-            job.stage_bytes,
+            numbers, shape.num_keys, segment.inverse, size, first, rows, job.stage_bytes
         )
-    source = _native.KeySource(spilled.stem, rows, spilled.shape, job.stage_bytes, spilled.name)
-    kind = _kind_of(spilled.shape)
-    folder = ("nodes", path_name(work.name))
-    path = {n: job.path(*folder, f"keys.{n}") for n in ("direct", "slots", "values", "offsets", "bytes")}
-    keys = Keys(kind, work.table.primary_key, key_dtypes(work.table))
+    source = _native.KeySource(spilled.stem, rows, shape, job.stage_bytes, spilled.name, segment.first)
+    stem = ("nodes", path_name(work.name), str(segment.number), "keys")
+    return write_segment(job, source, shape, _kind_of(shape), stem)
+
+
+def write_segment(
+    job: Job, source: _native.KeySource, shape: _native.KeyShape, kind: KeyKind, stem: tuple[str, ...]
+) -> KeySegment:
+    """Write the files of one segment of keys, or of words: ``<stem>.values`` and so on.
+
+    Raises:
+        UserError: ``GRAPH021`` when two rows have the same key.
+    """
+    path = {n: job.path(*stem[:-1], f"{stem[-1]}.{n}") for n in _FILES}
+    keys = KeySegment(kind, shape.num_keys)
     if kind is KeyKind.DIRECT:
         direct = job.file(path["direct"], _native.write_key_direct(source, path["direct"]))
-        keys = replace(keys, first=spilled.shape.least, direct=direct)
+        keys = replace(keys, first=shape.least, direct=direct)
     else:
         root = _native.write_key_slots(source, STORED[kind], path["slots"])
         keys = replace(keys, slots=job.file(path["slots"], root))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from weft.core import TIME
 from weft.graph import _native
-from weft.graph.build.job import Job, LinkWork, SegmentWork, TableWork
+from weft.graph.build.job import Job, LinkCounts, LinkWork, SegmentWork
 from weft.graph.build.keys import SpilledKeys
-from weft.graph.keyfiles import open_stored_keys
+from weft.graph.layout import KeySegment
 
 
 @dataclass
@@ -17,13 +17,13 @@ class Indexes:
     """Indexes over the keys of parents: kept from one segment to the next while memory allows.
 
     Attributes:
-        spilled: Keys on disk, by name.
-        stored: Tables whose key files of an earlier build hold, by name of the keys.
+        spilled: Keys of new rows on disk, by name.
+        stored: Key files of an earlier build that hold, by name of the keys: of all rows but the new ones.
     """
 
     job: Job
     spilled: dict[str, SpilledKeys]
-    stored: dict[str, TableWork]
+    stored: dict[str, Sequence[KeySegment]]
     loaded: dict[str, _native.KeyIndex] = field(default_factory=dict)
 
     def size_bytes(self, keys: str) -> int:
@@ -43,22 +43,20 @@ class Indexes:
         return self.loaded[keys]
 
     def part(self, keys: str, number: int, passes: int) -> _native.KeyIndex:
-        """Return an index over one part of the keys."""
-        self.loaded = {}
+        """Return an index over one part of the keys; the first part has those in files too."""
         one = self.spilled[keys]
-        return _native.load_index(one.stem, one.shape, number, passes, one.name)
+        fresh = _native.load_index(one.stem, one.shape, number, passes, one.name)
+        if number or keys not in self.stored:
+            return fresh
+        return _native.layer_index(self.job.stored(self.stored[keys]), fresh)
 
     def _held_bytes(self) -> int:
         return sum(self.size_bytes(k) for k in self.loaded)
 
     def _open(self, keys: str) -> _native.KeyIndex:
-        if keys in self.spilled:
-            one = self.spilled[keys]
-            return _native.load_index(one.stem, one.shape, 0, 1, one.name)
-        base = self.stored[keys].base
-        assert base is not None
-        assert self.job.base_folder is not None
-        return open_stored_keys(self.job.base_folder, base.keys)
+        if keys not in self.spilled:
+            return self.job.stored(self.stored[keys])
+        return self.part(keys, 0, 1)
 
 
 def resolve_segment(job: Job, segment: SegmentWork, indexes: Indexes) -> None:
@@ -106,7 +104,7 @@ def _resolve_together(
         if times:
             times.add(batch, len(columns) - 1)
     for link, resolver in zip(links, resolvers, strict=True):
-        _count(link, resolver.finish())
+        _count(segment, link, resolver.finish())
     if times:
         _encode(job, segment, times.finish())
 
@@ -116,11 +114,12 @@ def _resolve_in_parts(job: Job, segment: SegmentWork, link: LinkWork, indexes: I
     before = ""
     places = list(range(len(link.columns)))
     for number in range(passes):
+        indexes.loaded = {}
         index = indexes.part(link.keys, number, passes)
         resolver = _resolver(job, segment, link, index, before)
         for batch in job.rows(segment.table.name, link.columns, segment.first, segment.count):
             resolver.add(batch, places, job.threads)
-        _count(link, resolver.finish())
+        _count(segment, link, resolver.finish())
         job.forget(before)
         before = segment.parents[link.link.name]
 
@@ -130,14 +129,15 @@ def _resolver(
 ) -> _native.LinkResolver:
     parents, dangling = job.temporary("parents"), job.temporary("dangling")
     segment.parents[link.link.name] = parents
-    link.dangling.append(dangling)
+    segment.counts.setdefault(link.link.name, LinkCounts()).dangling.append(dangling)
     return _native.LinkResolver(index, parents, before, dangling)
 
 
-def _count(link: LinkWork, counts: _native.LinkCounts) -> None:
-    link.num_edges += counts.num_edges
-    link.num_null += counts.num_null
-    link.num_dangling += counts.num_dangling
+def _count(segment: SegmentWork, link: LinkWork, found: _native.LinkCounts) -> None:
+    counts = segment.counts[link.link.name]
+    counts.num_edges += found.num_edges
+    counts.num_null += found.num_null
+    counts.num_dangling += found.num_dangling
 
 
 def _encode(job: Job, segment: SegmentWork, plan: _native.TimePlan) -> None:

@@ -12,6 +12,7 @@ from weft.graph.build.edges import link_layout, restore_segment, translate_paren
 from weft.graph.build.job import Job, LinkWork, RowLayout, SegmentWork, TableWork
 from weft.graph.build.keys import (
     SpilledKeys,
+    key_dtypes,
     key_name,
     spill_other_keys,
     write_key_files,
@@ -26,12 +27,10 @@ from weft.graph.layout import (
     Layout,
     LinkLayout,
     LinkSegment,
-    PackedColumn,
     TableLayout,
     TableSegment,
 )
 from weft.graph.manifest import read_manifest, write_manifest
-from weft.graph.words import dictionary_checksum
 from weft.version import __version__
 
 _SCRATCH = "scratch"
@@ -81,8 +80,8 @@ def materialize(
 def _build(job: Job, earlier: Layout | None) -> Layout:
     spilled = plan_work(job, earlier)
     _spill_others(job, spilled)
-    stored = {key_name(t.name, t.table.primary_key): t for t in job.tables.values() if t.base}
-    indexes = Indexes(job, spilled, {k: t for k, t in stored.items() if k not in spilled})
+    kept = {t.table: t.base.keys.segments for t in job.tables.values() if t.base and t.base.keys.segments}
+    indexes = Indexes(job, spilled, {key_name(t.name, t.primary_key): k for t, k in kept.items()})
     segments = [s for t in job.tables.values() for s in t.segments]
     steps = _Steps(job, len(segments) * 3 + len(job.links))
     for segment in segments:
@@ -149,8 +148,8 @@ def _number(
             ordered[work.order_by] = files
             job.forget(segment.parents.pop(work.order_by))
     name = key_name(work.name, work.table.primary_key)
-    if name in spilled and work.table.primary_key:
-        work.keys = write_key_files(job, work, spilled[name])
+    if name in spilled and work.fresh:
+        work.keys = write_key_files(job, work, work.fresh, spilled[name])
 
 
 def _write_link(
@@ -169,7 +168,7 @@ def _write_link(
         if not files:
             translate_parents(job, segment, link, spilled)
         written.append(write_link_segment(job, segment, link, files))
-    return link_layout(job, link, tuple(written))
+    return link_layout(link, tuple(written))
 
 
 def _write_rows(job: Job, work: TableWork, segment: SegmentWork) -> None:
@@ -182,25 +181,18 @@ def _write_rows(job: Job, work: TableWork, segment: SegmentWork) -> None:
     if not columns:
         work.rows = layout
         return
-    stored = {}
-    if work.base and job.base_folder:
-        stored = {c.name: job.base_folder / c.dictionary for c in plan if c.dictionary}
+    stored = {c.name: tuple(w.values for w in c.dictionary or ()) for c in plan}
     dictionaries = Dictionaries(job, segment, {c.name: c for c in columns if is_coded(c)}, stored)
     work.rows, file = write_rows(job, segment, plan, dictionaries)
     assert work.base is None or work.rows == layout
     assert segment.written is not None
     segment.written = replace(segment.written, rows=file)
-    for column in work.rows.columns:
-        if column.dictionary:
-            dictionaries.write(column.name, job.path(column.dictionary))
-    work.rows = replace(work.rows, columns=tuple(_checked(job, c) for c in work.rows.columns))
+    written = tuple(
+        c if c.dictionary is None else replace(c, dictionary=(*c.dictionary, *dictionaries.write(c.name)))
+        for c in work.rows.columns
+    )
+    work.rows = replace(work.rows, columns=written)
     job.forget(segment.codes, segment.lows, segment.inverse)
-
-
-def _checked(job: Job, column: PackedColumn) -> PackedColumn:
-    if not column.dictionary:
-        return column
-    return replace(column, dictionary_crc=dictionary_checksum(Path(job.path(column.dictionary))))
 
 
 def _table_layout(work: TableWork) -> TableLayout:
@@ -210,6 +202,7 @@ def _table_layout(work: TableWork) -> TableLayout:
         rows = RowLayout(base.stride, base.sections, base.columns) if base else RowLayout(0, (), ())
     fresh = [s.written for s in work.segments if s.written is not None]
     segments: tuple[TableSegment, ...] = (*(base.segments if base else ()), *fresh)
+    keys = (*(base.keys.segments if base else ()), *([work.keys] if work.keys else []))
     return TableLayout(
         work.name,
         work.num_rows,
@@ -217,7 +210,7 @@ def _table_layout(work: TableWork) -> TableLayout:
         rows.sections,
         rows.columns,
         segments,
-        work.keys or (base.keys if base else Keys()),
+        Keys(work.table.primary_key, key_dtypes(work.table), keys),
         work.order_by,
         work.fingerprints,
         newest_time((s for s in work.segments if s.stored is None), base.newest_us if base else None),

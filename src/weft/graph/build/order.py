@@ -33,7 +33,8 @@ def choose_orders(job: Job) -> None:
 
 def _rows_per_parent(job: Job, link: LinkWork) -> Fraction:
     num_parents = job.tables[link.link.parent].num_rows
-    num_children = job.tables[link.link.table].num_rows - link.num_null
+    child = job.tables[link.link.table]
+    num_children = child.num_rows - sum(s.counts[link.link.name].num_null for s in child.segments)
     return Fraction(num_children, num_parents) if num_parents else Fraction(0)
 
 

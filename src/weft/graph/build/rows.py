@@ -85,9 +85,7 @@ def plan_rows(job: Job, segment: SegmentWork, columns: Sequence[Column]) -> tupl
             storage = _STORAGE[_native.width_of(first, place)]
         if column.dtype is Dtype.VECTOR:
             width = _vector_width(job, segment, column)
-        dictionary = None
-        if storage is Storage.INT32:
-            dictionary = f"nodes/{path_name(segment.table.name)}/dictionary/{path_name(column.name)}.arrow"
+        dictionary = () if storage is Storage.INT32 else None
         plan.append(PackedColumn(column.name, column.dtype, column.stype, storage, 0, width, dictionary))
     return tuple(plan)
 

@@ -14,7 +14,8 @@ import numpy as np
 from weft.core import UserError
 from weft.graph import _native
 from weft.graph.files import files_of
-from weft.graph.layout import File, Keys, Layout, LinkLayout, LinkSegment, Shard, TableLayout, TableSegment
+from weft.graph.keyfiles import key_files
+from weft.graph.layout import File, Layout, LinkLayout, LinkSegment, Shard, TableLayout, TableSegment
 from weft.graph.manifest import graph_digest, read_manifest, write_manifest
 
 Array = np.ndarray[Any, Any]
@@ -182,7 +183,7 @@ class _Writer:
             children=children,
             low=low,
         )
-        return replace(link, segments=(own,), dangling=None)
+        return replace(link, segments=(own,))
 
     def _slice(
         self, staged: Path, file: File, kind: _native.Kind, item_bytes: int, first: int, end: int
@@ -211,10 +212,6 @@ class _Writer:
 
 def _whole_files(table: TableLayout) -> Iterator[str]:
     """Yield the files that every shard has whole: keys and dictionaries."""
-    keys: Keys = table.keys
-    for file in (keys.direct, keys.slots, keys.values, keys.offsets, keys.bytes):
-        if file is not None:
-            yield file.path
-    for column in table.columns:
-        if column.dictionary is not None:
-            yield column.dictionary
+    words = [w.values for c in table.columns for w in c.dictionary or ()]
+    for keys in (*table.keys.segments, *words):
+        yield from (file.path for file, _, _ in key_files(keys).values())
