@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from graph_data import SIZES, ParquetReader, generate
+from graph_data import ROW_GROUP, SIZES, ParquetReader, generate
 
 from weft.core import TIME, Resources, parse_size, peak_memory_bytes
 from weft.graph import materialize
@@ -92,15 +93,18 @@ def in_process(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str
 
 
 def append_rows(data: Path, target: Path, share: float) -> None:
-    """Copy tables, with the first rows of the events once more at their end."""
-    shutil.copytree(data, target)
-    for old in target.glob("*.fingerprints.json"):
-        old.unlink()
-    events = pq.read_table(data / "events.parquet")
-    more = events.slice(0, max(1, int(len(events) * share)))
-    pq.write_table(pa.concat_tables([events, more]), target / "events.parquet", 122_880)
-    for table in ParquetReader(target).schema.tables:
-        ParquetReader(target).fingerprints(table.name)
+    """Copy tables, with the first rows of each once more at their end, users and items under new keys."""
+    target.mkdir(parents=True)
+    shutil.copy(data / "schema.json", target)
+    reader = ParquetReader(target)
+    for table in reader.schema.tables:
+        rows = pq.read_table(data / f"{table.name}.parquet")
+        more = rows.slice(0, max(1, int(len(rows) * share)))
+        for key in table.primary_key:
+            at = more.column_names.index(key)
+            more = more.set_column(at, key, pc.add(more.column(key), len(rows)))
+        pq.write_table(pa.concat_tables([rows, more]), target / f"{table.name}.parquet", ROW_GROUP)
+        reader.fingerprints(table.name)
 
 
 def report(name: str, row: dict[str, Any]) -> None:
@@ -147,7 +151,7 @@ def main() -> int:
         rows["build"] = in_process(measure_build, data, options)
         report(f"build, {int(SIZES['events'] * options.scale):,} events", rows["build"])
         rows["update"] = in_process(measure_update, data, options)
-        report("update, one in a hundred events appended", rows["update"])
+        report("update, one in a hundred rows appended", rows["update"])
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1))
     is_within = within(rows["build"])

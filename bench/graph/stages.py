@@ -30,6 +30,7 @@ STAGES: dict[str, Callable[[Setting], list[dict[str, Any]]]] = {
     "tables": building.make_tables,
     "read": building.read_tables,
     "build": building.build,
+    "append": building.append,
     "seeds": drawing.keep_first_seeds,
     "first": drawing.first_batch,
     "reads": reading.reads,

@@ -22,6 +22,8 @@ PROMISED = {
     "build_cpu_s",
     "build_peak_bytes",
     "build_peak_of_edges",
+    "append_1pct_cpu_s",
+    "append_1pct_bytes",
     "bytes_per_edge",
     "first_batch_ms",
     "open_ms",
