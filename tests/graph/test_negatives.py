@@ -358,7 +358,7 @@ def test_positives_that_do_not_exist_are_refused(opened):
         ({"strategy": "popularity", "link": "link9"}, "'link9'"),
         ({"strategy": "popularity", "link": "link0"}, "'link0'.*\n.*link1"),
         ({"strategy": "uniform", "link": "link1"}, "takes no link"),
-        ({"strategy": "uniform", "seed": -1}, "-1 is not a seed"),
+        ({"strategy": "uniform", "seed": -1}, "the seed is -1"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(opened, options, said):
@@ -371,11 +371,11 @@ def test_options_that_do_not_fit_are_refused(opened, options, said):
 @pytest.mark.parametrize(
     ("strategy", "options", "said"),
     [
-        (UNIFORM, {"num": 0}, "0 negatives"),
-        (UNIFORM, {"num": 1.5}, "1.5 negatives"),
-        (UNIFORM, {"keys": [1]}, "2 anchor times and 1 keys"),
+        (UNIFORM, {"num": 0}, "negatives per seed is 0"),
+        (UNIFORM, {"num": 1.5}, "negatives per seed is 1.5"),
+        (UNIFORM, {"keys": [1]}, r"2 anchor times and keys of the shape \(1,\)"),
         (UNIFORM, {"keys": [1.5, 2]}, "float64"),
-        (UNIFORM, {"exclude": ([0, 1], [1])}, "2 offsets for 2 seeds"),
+        (UNIFORM, {"exclude": ([0, 1], [1])}, "2 offsets of int64 for 2 seeds"),
         (UNIFORM, {"exclude": ([0, 1, 1],)}, "1 parts"),
         (UNIFORM, {"exclude": ([0, 2, 1], [1])}, "from 0 to 1 over 1 rows"),
         (UNIFORM, {"exclude": ([0, 1, 2], [1])}, "from 0 to 2 over 1 rows"),

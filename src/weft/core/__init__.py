@@ -1,5 +1,6 @@
 """The words every room shares: schema, time, task, features, findings, errors, digests."""
 
+from weft.core.arguments import MOST_UINT64, check_integer, check_word
 from weft.core.batch import NO_AGE, Batch, BatchEdges, BatchRows, Scope, Toward
 from weft.core.codec import from_json, from_plain, to_json, to_plain
 from weft.core.digest import digest_bytes, digest_file, digest_table, digest_value
@@ -40,6 +41,7 @@ __all__ = [
     "MAX_HOPS",
     "METRICS",
     "MICROSECONDS_PER_DAY",
+    "MOST_UINT64",
     "NO_AGE",
     "ROW",
     "TIME",
@@ -84,6 +86,8 @@ __all__ = [
     "Unit",
     "UserError",
     "WeftError",
+    "check_integer",
+    "check_word",
     "digest_bytes",
     "digest_file",
     "digest_table",

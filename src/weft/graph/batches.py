@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from weft.core import Batch, UserError
+from weft.core import MOST_UINT64, Batch, check_integer
 from weft.graph.cache import BatchCache, batch_key
 from weft.graph.loader import Loader
 from weft.graph.sampling import Sampler
-from weft.graph.store import checked_rows
+from weft.graph.seeds import checked_seeds
 
 Array = np.ndarray[Any, Any]
 
@@ -47,7 +47,7 @@ class SeedBatches:
         sampler: Draws the neighborhoods. One thread per call does best beside several workers.
         table: Table of the seeds.
         rows: Row numbers, shape ``(n,)``.
-        anchors_us: Anchor times, microseconds UTC, shape ``(n,)``.
+        anchors_us: Anchor times, shape ``(n,)``, as `Sampler.sample` takes them.
         batch_size: Seeds of a batch; the last of an epoch may have fewer.
         shuffle_seed: Seeds are in an order of their own each epoch, drawn from this; ``None`` keeps the order
             given.
@@ -76,18 +76,12 @@ class SeedBatches:
     ) -> None:
         self.sampler = sampler
         self.table = table
-        self.rows = checked_rows(rows)
-        self.anchors_us = np.ascontiguousarray(anchors_us, np.int64)
-        self.batch_size = batch_size
-        self.shuffle_seed = shuffle_seed
+        self.rows, self.anchors_us = checked_seeds(table, rows, anchors_us)
+        self.batch_size = check_integer("GRAPH042", "the batch size", batch_size, least=1)
+        self.shuffle_seed = None
+        if shuffle_seed is not None:
+            self.shuffle_seed = check_integer("GRAPH042", "the shuffle seed", shuffle_seed, most=MOST_UINT64)
         self.cache = cache
-        if self.rows.shape != self.anchors_us.shape or batch_size < 1:
-            raise UserError(
-                "GRAPH042",
-                f"there are {self.rows.size} seeds, {self.anchors_us.size} anchor times and {batch_size} "
-                "seeds per batch.",
-                "give one anchor time per seed, and at least one seed per batch.",
-            )
         self._guard = threading.Lock()
         self._order: tuple[int, Array] | None = None
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import enum
-import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from weft.core import UserError
+from weft.core import MOST_UINT64, UserError, check_integer
 from weft.graph import _native
-from weft.graph.layout import Layout
+from weft.graph.anchors import checked_anchors
+from weft.graph.layout import NO_ROW, Layout, TableLayout
 from weft.graph.orders import Ordered
-from weft.graph.store import checked_rows
+from weft.graph.seeds import checked_rows, checked_threads
 
 Array = np.ndarray[Any, Any]
 RowLists = tuple[Sequence[int] | Array, Sequence[int] | Array]
@@ -84,11 +84,9 @@ class NegativeSampler:
         self.table = table
         self.strategy = _strategy(strategy)
         self.link = link
-        self.seed = seed
+        self.seed = check_integer("GRAPH045", "the seed", seed, most=MOST_UINT64)
         self._table = store.index(table)
         self._link = _link_index(store.layout, table, self.strategy, link)
-        if not 0 <= seed < 2**64:
-            raise UserError("GRAPH045", f"{seed} is not a seed.", "give an integer from 0 to 2**64 - 1.")
 
     def sample(
         self,
@@ -104,8 +102,8 @@ class NegativeSampler:
         """Draw negatives for seeds.
 
         Args:
-            anchors_us: Anchor times, microseconds UTC, shape ``(n,)``. A row at exactly its anchor may be
-                drawn, and so may any row without a time.
+            anchors_us: Anchor times, shape ``(n,)``, as `Sampler.sample` takes them. A row at exactly its
+                anchor may be drawn, and so may any row without a time.
             num: Rows per seed, at least 1.
             keys: Numbers that tell seeds apart, shape ``(n,)``, such as `Store.source_rows` gives, which no
                 layout changes. Seeds of one anchor and key get the same negatives.
@@ -119,21 +117,23 @@ class NegativeSampler:
             ``0xFFFFFFFF`` where fewer rows could be drawn.
 
         Raises:
-            UserError: ``GRAPH046`` for arrays that do not fit each other, ``GRAPH040`` for positives that
-                the table lacks, ``GRAPH004`` for a damaged block.
+            UserError: ``GRAPH042`` for anchors that are no times, ``GRAPH046`` for arrays that do not
+                fit each other, ``GRAPH040`` for rows that the table lacks, ``GRAPH004`` for a damaged block.
             UnavailableError: ``GRAPH080``, ``GRAPH081`` when the rows are with shards and one does not
                 answer, ``GRAPH010`` when there is no space to keep what they send.
         """
         anchors, seed_keys = _seeds(anchors_us, keys)
-        self._check(num, positives)
-        lists = (*_lists(exclude, "exclude", len(anchors)), *_lists(positives, "positives", len(anchors)))
-        draws = (int(num), self.seed, epoch, threads or len(os.sched_getaffinity(0)))
-        given: tuple[Any, ...] = (*self._source(), anchors, seed_keys, *lists, *draws)
+        draws = (*self._draws(num, positives, epoch), checked_threads(threads))
+        excluded = self._lists(exclude, "exclude", len(anchors))
+        others = self._lists(positives, "positives", len(anchors))
+        given: tuple[Any, ...] = (*self._source(), anchors, seed_keys, *excluded, *others, *draws)
         return _native.sample_negatives(*given)
 
-    def _check(self, num: int, positives: RowLists | None) -> None:
-        if not isinstance(num, int | np.integer) or not 1 <= num <= _MOST:
-            raise UserError("GRAPH046", f"{num!r} negatives per seed were asked for.", "ask for at least 1.")
+    def _lists(self, given: RowLists | None, name: str, num_seeds: int) -> tuple[Array, Array]:
+        return _parts(given, self.store.layout.tables[self._table], name, num_seeds)
+
+    def _draws(self, num: int, positives: RowLists | None, epoch: int) -> tuple[int, int, int]:
+        num = check_integer("GRAPH046", "the number of negatives per seed", num, least=1, most=_MOST)
         if (positives is not None) != (self.strategy is NegativeStrategy.IN_BATCH):
             what = "no positives" if positives is None else "positives"
             raise UserError(
@@ -141,6 +141,7 @@ class NegativeSampler:
                 f"the strategy '{self.strategy.value}' was given {what}.",
                 "give positives for in_batch, and exclude rows otherwise.",
             )
+        return num, self.seed, check_integer("GRAPH046", "the epoch", epoch, most=MOST_UINT64)
 
     def _source(self) -> tuple[Any, ...]:
         """Return what rows are drawn from, the orders made where this is the first draw."""
@@ -179,26 +180,43 @@ def _link_index(layout: Layout, table: str, strategy: NegativeStrategy, link: st
 
 
 def _seeds(anchors_us: Sequence[int] | Array, keys: Sequence[int] | Array) -> tuple[Array, Array]:
-    anchors, found = np.ascontiguousarray(anchors_us, np.int64), np.asarray(keys)
+    anchors, found = checked_anchors(anchors_us), np.asarray(keys)
     if found.size and found.dtype.kind not in "iu":
         raise UserError(
             "GRAPH046", f"keys of seeds are {found.dtype}.", "give integers, such as row numbers."
         )
-    if anchors.ndim != 1 or anchors.shape != found.shape:
-        raise _unfit(f"there are {anchors.size} anchor times and {found.size} keys", "one of each per seed")
+    if anchors.shape != found.shape:
+        raise _unfit(
+            f"there are {len(anchors)} anchor times and keys of the shape {found.shape}",
+            "one of each per seed",
+        )
     return anchors, np.ascontiguousarray(found).astype(np.uint64, copy=False)
 
 
-def _lists(given: RowLists | None, name: str, num_seeds: int) -> tuple[Array, Array]:
+def _parts(given: Any, table: TableLayout, name: str, num_seeds: int) -> tuple[Array, Array]:
     if given is None:
         return np.zeros(num_seeds + 1, np.int64), np.empty(0, np.uint32)
-    if len(given) != 2:
-        raise _unfit(f"'{name}' has {len(given)} parts", "offsets and rows")
-    offsets, rows = np.ascontiguousarray(given[0], np.int64), checked_rows(given[1])
-    if offsets.shape != (num_seeds + 1,) or rows.ndim != 1:
-        raise _unfit(
-            f"'{name}' has {offsets.size} offsets for {num_seeds} seeds", "one offset per seed and the end"
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        count = (
+            f"{len(given)} parts" if isinstance(given, tuple | list) else f"the type {type(given).__name__}"
         )
+        raise _unfit(f"'{name}' has {count}", "a pair of offsets and rows")
+    offsets, rows = np.asarray(given[0]), checked_rows(given[1], table.name)
+    if offsets.shape != (num_seeds + 1,) or offsets.dtype.kind not in "iu":
+        raise _unfit(
+            f"'{name}' has {offsets.size} offsets of {offsets.dtype} for {num_seeds} seeds",
+            "one offset per seed and the end, as integers",
+        )
+    is_beyond = (rows >= table.num_rows) & (rows != NO_ROW)
+    if is_beyond.any():
+        at = int(is_beyond.argmax())
+        raise UserError(
+            "GRAPH040",
+            f"table '{table.name}' has no row {rows[at]}, which '{name}' has at position {at}; it has "
+            f"{table.num_rows}.",
+            "look rows up by their keys in this graph.",
+        )
+    offsets = np.ascontiguousarray(offsets, np.int64)
     if offsets[0] != 0 or offsets[-1] != len(rows) or np.any(np.diff(offsets) < 0):
         raise _unfit(
             f"the offsets of '{name}' run from {offsets[0]} to {offsets[-1]} over {len(rows)} rows",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from weft.core import (
     ALL,
+    MOST_UINT64,
     Batch,
     BatchEdges,
     BatchRows,
@@ -19,11 +19,13 @@ from weft.core import (
     Scope,
     Toward,
     UserError,
+    check_integer,
 )
 from weft.graph import _native
 from weft.graph.drawing import Drawable, Seeds, Step, Walk
 from weft.graph.layout import Layout
-from weft.graph.store import blocks_of, checked_rows
+from weft.graph.seeds import checked_rows, checked_seeds, checked_threads
+from weft.graph.store import blocks_of
 
 Array = np.ndarray[Any, Any]
 _NONE_EXCLUDED = (np.empty(0, np.uint32),) * 3
@@ -64,7 +66,7 @@ class Sampler:
     def __init__(self, store: Drawable, options: SampleOptions, *, threads: int | None = None) -> None:
         self.store = store
         self.options = options
-        self.threads = threads or len(os.sched_getaffinity(0))
+        self.threads = checked_threads(threads)
         layout = store.layout
         _check_names(layout, options)
         walk = Walk(
@@ -93,8 +95,9 @@ class Sampler:
         Args:
             table: Table of the seeds.
             rows: Their row numbers, shape ``(n,)``.
-            anchors_us: Their anchor times, microseconds UTC, shape ``(n,)``. A row at exactly its anchor is
-                visible; a seed that is itself later is in the batch without values, age and neighbors.
+            anchors_us: Their anchor times, shape ``(n,)``: integers are microseconds UTC; timestamps of
+                numpy, Arrow and pandas may be of any unit and zone. A row at exactly its anchor is visible;
+                a seed that is itself later is in the batch without values, age and neighbors.
             epoch: Other epochs draw other neighbors where chance decides.
             exclude: Edges not to walk.
 
@@ -113,14 +116,8 @@ class Sampler:
         epoch: int,
         exclude: Sequence[Exclusion],
     ) -> Seeds:
-        chosen = checked_rows(rows)
-        anchors = np.ascontiguousarray(anchors_us, np.int64)
-        if chosen.shape != anchors.shape or chosen.ndim != 1:
-            raise UserError(
-                "GRAPH042",
-                f"there are {chosen.size} seeds and {anchors.size} anchor times.",
-                "give one anchor time per seed.",
-            )
+        chosen, anchors = checked_seeds(table, rows, anchors_us)
+        epoch = check_integer("GRAPH042", "the epoch", epoch, most=MOST_UINT64)
         excluded = _excluded(self.store.layout, exclude, len(chosen))
         return Seeds(self.store.index(table), chosen, anchors, *excluded, self.options.seed, epoch)
 
@@ -189,18 +186,30 @@ def _excluded(layout: Layout, exclude: Sequence[Exclusion], num_seeds: int) -> t
             raise UserError(
                 "GRAPH042", f"there is no link '{one.link}'.", f"choose one of {', '.join(names)}."
             )
-        child_rows = checked_rows(one.child_rows)
-        of_seeds = np.full(len(child_rows), _native.ALL, np.uint32)
-        if one.seeds is not None:
-            of_seeds = checked_rows(one.seeds)
-        if len(of_seeds) != len(child_rows) or (one.seeds is not None and np.any(of_seeds >= num_seeds)):
-            raise UserError(
-                "GRAPH042",
-                f"the exclusion of '{one.link}' names {len(child_rows)} rows and {len(of_seeds)} seeds, "
-                f"of {num_seeds}.",
-                "give the index of one seed per row, or none at all.",
-            )
+        child_rows = checked_rows(one.child_rows, layout.link(one.link).child)
         links.append(np.full(len(child_rows), names.index(one.link), np.uint32))
         rows.append(child_rows)
-        seeds.append(of_seeds)
+        seeds.append(_of_seeds(one, len(child_rows), num_seeds))
     return np.concatenate(links), np.concatenate(rows), np.concatenate(seeds)
+
+
+def _of_seeds(one: Exclusion, num_rows: int, num_seeds: int) -> Array:
+    """Return which seed each edge of an exclusion is of."""
+    if one.seeds is None:
+        return np.full(num_rows, _native.ALL, np.uint32)
+    given = np.asarray(one.seeds)
+    problem = ""
+    if given.shape != (num_rows,):
+        problem = f"names {num_rows} rows and seeds of the shape {given.shape}"
+    elif num_rows and given.dtype.kind not in "iu":
+        problem = f"names seeds as {given.dtype}, the first is {given[0]!r}"
+    elif (is_beyond := (given < 0) | (given >= num_seeds)).any():
+        at = int(is_beyond.argmax())
+        problem = f"names seed {given[at]} at position {at}, of {num_seeds} seeds"
+    if problem:
+        raise UserError(
+            "GRAPH042",
+            f"the exclusion of '{one.link}' {problem}.",
+            "give the index of one seed per row, counted from 0, or none at all.",
+        )
+    return given.astype(np.uint32)

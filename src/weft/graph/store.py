@@ -19,6 +19,7 @@ from weft.graph.layout import File, Layout, LinkLayout, Storage, TableLayout, Ta
 from weft.graph.lookup import KeyLookup
 from weft.graph.manifest import graph_digest, read_manifest
 from weft.graph.orders import TimeOrders
+from weft.graph.seeds import checked_rows, checked_threads
 from weft.graph.words import read_dictionary
 
 Array = np.ndarray[Any, Any]
@@ -121,7 +122,7 @@ class Store:
             >>> store.rows("users", [10, 99, None])                          # doctest: +SKIP
             array([         0, 4294967295, 4294967295], dtype=uint32)
         """
-        return self._lookup.rows(self.table(table), keys, threads)
+        return self._lookup.rows(self.table(table), keys, checked_threads(threads))
 
     def find_keys(self, table: str, piece: pa.RecordBatch, *, threads: int = 1) -> Array:
         """Return the rows of keys that are in the storage of the key already."""
@@ -136,7 +137,7 @@ class Store:
         Raises:
             UserError: ``GRAPH040`` for rows that the table lacks, ``GRAPH044`` for a table without a key.
         """
-        return self._lookup.keys(self.table(table), checked_rows(rows))
+        return self._lookup.keys(self.table(table), checked_rows(rows, table))
 
     def orders(self, table: str, link: str | None = None) -> TimeOrders:
         """Return rows in the order of their times, for `NegativeSampler`."""
@@ -149,17 +150,17 @@ class Store:
             Column → array ``(n,)``, or ``(n, dimension)`` for vectors, in the storage of the column.
         """
         layout = self.table(table)
-        sections = self.native.gather(self.index(table), checked_rows(rows), threads)
+        sections = self.native.gather(self.index(table), checked_rows(rows, table), checked_threads(threads))
         blocks = blocks_of(layout, sections)
         return {c.name: column_of(layout, blocks, c.name) for c in layout.columns}
 
     def times_us(self, table: str, rows: Sequence[int] | Array) -> Array:
         """Return the times of rows in microseconds UTC, the least integer for a row without time."""
-        return self.native.times(self.index(table), checked_rows(rows))
+        return self.native.times(self.index(table), checked_rows(rows, table))
 
     def source_rows(self, table: str, rows: Sequence[int] | Array) -> Array:
         """Return the numbers that rows have in the prepared table, shape ``(n,)``, uint64."""
-        return self.native.source_rows(self.index(table), checked_rows(rows))
+        return self.native.source_rows(self.index(table), checked_rows(rows, table))
 
     def dictionary(self, table: str, column: str) -> pa.Array:
         """Return the distinct values of a column of codes, by code."""
@@ -195,16 +196,6 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         return None
-
-
-def checked_rows(rows: Sequence[int] | Array) -> Array:
-    """Return row numbers as uint32, in one piece."""
-    given = np.asarray(rows)
-    if given.dtype == np.uint32:
-        return np.ascontiguousarray(given)
-    if given.size and (given.dtype.kind not in "iu" or given.min() < 0 or given.max() > 0xFFFFFFFF):
-        raise UserError("GRAPH040", "row numbers are integers from 0 on.", "look rows up by their keys.")
-    return np.ascontiguousarray(given, np.uint32)
 
 
 def find_table(layout: Layout, name: str) -> int:

@@ -20,10 +20,11 @@ from weft.graph.layout import Layout, TableLayout
 from weft.graph.lookup import key_batches, keys_from_arrow
 from weft.graph.once import Once
 from weft.graph.orders import TimeOrders
+from weft.graph.seeds import checked_rows
 from weft.graph.service.asking import RemoteDrawing
 from weft.graph.service.copying import copy_orders
 from weft.graph.service.message import Message, from_batch, pack_table, to_batch, unpack_table
-from weft.graph.store import blocks_of, checked_rows, column_of, find_table, open_native
+from weft.graph.store import blocks_of, column_of, find_table, open_native
 
 Array = np.ndarray[Any, Any]
 _ERRORS = {"UserError": UserError, "UnavailableError": UnavailableError, "InvariantError": InvariantError}
@@ -166,7 +167,7 @@ class RemoteStore:
 
     def keys(self, table: str, rows: Sequence[int] | Array) -> list[Any]:
         """Return the keys of rows, as `Store.keys` does."""
-        given = {"rows": checked_rows(rows)}
+        given = {"rows": checked_rows(rows, table)}
         answer = self._shards[0].ask("keys", given, table=self.index(table))
         return keys_from_arrow(unpack_table(answer.arrays["keys"]))
 
@@ -182,16 +183,16 @@ class RemoteStore:
     def values(self, table: str, rows: Sequence[int] | Array, *, threads: int = 1) -> dict[str, Array]:
         """Return the packed values of rows, column by column, as `Store.values` does."""
         layout = self.table(table)
-        blocks = blocks_of(layout, self.gather(self.index(table), checked_rows(rows)))
+        blocks = blocks_of(layout, self.gather(self.index(table), checked_rows(rows, table)))
         return {c.name: column_of(layout, blocks, c.name) for c in layout.columns}
 
     def times_us(self, table: str, rows: Sequence[int] | Array) -> Array:
         """Return the times of rows in microseconds UTC, the least integer for a row without time."""
-        return self.stamps(self.index(table), checked_rows(rows))["times"]
+        return self.stamps(self.index(table), checked_rows(rows, table))["times"]
 
     def source_rows(self, table: str, rows: Sequence[int] | Array) -> Array:
         """Return the numbers that rows have in the prepared table, shape ``(n,)``, uint64."""
-        return self.stamps(self.index(table), checked_rows(rows))["source_rows"]
+        return self.stamps(self.index(table), checked_rows(rows, table))["source_rows"]
 
     def stamps(self, table: int, rows: Array) -> dict[str, Array]:
         """Return ``times`` and ``source_rows`` of rows, each from its owner."""
