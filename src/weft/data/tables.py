@@ -7,9 +7,10 @@ columns, cast to their `Dtype`, and two more:
     int64, 0 … n-1, the order of the snapshot. Never null.
 ``__time``
     timestamp[us] UTC, when the row came to be: its time column, or for a table without one the
-    newest time among the parents it points to. Null throughout for a timeless table.
+    newest time among the parents it points to. Null throughout for a timeless table, and for rows
+    that point to no parent with a time where that is usual.
 
-Rows with a null time, a null key, or a key seen before are no longer there.
+Rows with a null time, a time that cannot be known, a null key, or a key seen before are no longer there.
 """
 
 from __future__ import annotations

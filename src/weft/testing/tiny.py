@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from weft.core import ROW, TIME, Dtype, Resources, Schema
+from weft.core import ROW, TIME, Dtype, Link, Resources, Schema
+from weft.data.prepare.inheritance import dated_links, preparation_order
 from weft.data.tables import Tables
 
 Row = dict[str, Any]
@@ -29,41 +30,60 @@ def prepare_rows(schema: Schema, rows_by_table: Mapping[str, Sequence[Row]]) -> 
     """Add ``__row`` and ``__time`` to the rows of every table and drop those that have no place.
 
     Dropped are rows with a null time, a null key, and all but the first row of a key. A row of a table
-    without a time column takes the newest time among the parents it points to.
+    without a time column takes the newest time among the parents it points to, and is dropped where
+    that cannot be known: see `weft.data.prepare.times`.
     """
     prepared: dict[str, list[Row]] = {}
-    for table in schema.tables:
-        kept: list[Row] = []
-        keys = set()
-        for number, row in enumerate(rows_by_table[table.name]):
-            key = tuple(row[c] for c in table.primary_key)
-            if any(part is None for part in key) or (key and key in keys):
-                continue
-            if table.time_column and row[table.time_column] is None:
-                continue
-            keys.add(key)
-            time = row[table.time_column] if table.time_column else None
-            kept.append({**row, ROW: number, TIME: time})
-        prepared[table.name] = kept
-    _inherit_times(schema, prepared)
-    return prepared
+    for name in preparation_order(schema):
+        table = schema.table(name)
+        rows = [
+            {**row, ROW: number, TIME: row[table.time_column] if table.time_column else None}
+            for number, row in enumerate(rows_by_table[name])
+            if all(row[c] is not None for c in table.primary_key)
+        ]
+        if table.time_column:
+            rows = [row for row in rows if row[TIME] is not None]
+        elif links := dated_links(schema, name):
+            rows = _with_known_times(rows, links, schema.links_from(name), prepared)
+        prepared[name] = _first_of_keys(rows, table.primary_key) if table.primary_key else rows
+    return {table.name: prepared[table.name] for table in schema.tables}
 
 
-def _inherit_times(schema: Schema, rows_by_table: dict[str, list[Row]]) -> None:
-    """Hand times down from parents to children until nothing changes."""
-    timeless = [t.name for t in schema.tables if not t.time_column]
-    changed = True
-    while changed:
-        changed = False
-        for link in schema.links:
-            if link.table not in timeless or link.parent == link.table:
-                continue
-            times = {tuple(p[c] for c in link.parent_columns): p[TIME] for p in rows_by_table[link.parent]}
-            for row in rows_by_table[link.table]:
-                time = times.get(tuple(row[c] for c in link.columns))
-                if time is not None and (row[TIME] is None or row[TIME] < time):
-                    row[TIME] = time
-                    changed = True
+def _first_of_keys(rows: list[Row], columns: Sequence[str]) -> list[Row]:
+    found: dict[tuple[Any, ...], Row] = {}
+    for row in rows:
+        found.setdefault(tuple(row[c] for c in columns), row)
+    return list(found.values())
+
+
+def _with_known_times(
+    rows: list[Row],
+    dated: Sequence[Link],
+    links: Sequence[Link],
+    rows_by_table: Mapping[str, Sequence[Row]],
+) -> list[Row]:
+    """Hand the newest parent's time to each row, and leave out those whose time cannot be known."""
+    kept: list[Row] = []
+    gaps: set[int] = set()
+    for row in rows:
+        keyed = [link for link in links if all(row[c] is not None for c in link.columns)]
+        parents = [_parents(row, k, rows_by_table[k.parent]) for k in keyed if k in dated]
+        times = [parent[TIME] for found in parents for parent in found if parent[TIME] is not None]
+        if times:
+            row[TIME] = max(times)
+        elif not all(parents):
+            continue
+        elif keyed and not parents:
+            gaps.add(row[ROW])
+        kept.append(row)
+    num_known = sum(row[TIME] is not None for row in kept)
+    is_nearly_all = num_known and 10 * num_known >= 9 * len(kept)
+    return [row for row in kept if row[ROW] not in gaps] if is_nearly_all else kept
+
+
+def _parents(row: Row, link: Link, candidates: Sequence[Row]) -> list[Row]:
+    key = [row[c] for c in link.columns]
+    return [parent for parent in candidates if [parent[c] for c in link.parent_columns] == key]
 
 
 def open_rows(

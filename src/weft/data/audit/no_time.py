@@ -28,6 +28,8 @@ def _words(context: AuditContext, table: Table) -> tuple[str, str]:
         evidence = (
             f"it has no time of its own and takes {newest}{parents}; {known:,} of {rows:,} rows get one"
         )
+        if known < rows:
+            evidence += ", and the others are seen at every anchor"
         return evidence, "set a time column if the rows came to be at another time"
     if links:
         parents = ", ".join(sorted({k.parent for k in links}))

@@ -30,9 +30,10 @@ from weft.core import (
 from weft.data.engine import SCRATCH, engine_errors, fetch_row, open_duckdb, quote_name, quote_text
 from weft.data.prepare import reports
 from weft.data.prepare.casts import SQL_TYPE, Cast, make_cast, source_dtype
-from weft.data.prepare.inheritance import circular_links, inherited_links, preparation_order
+from weft.data.prepare.inheritance import circular_links, dated_links, preparation_order
 from weft.data.prepare.keys import reconcile_keys
-from weft.data.prepare.links import LinkCounts, count_links, inherited_times
+from weft.data.prepare.links import LinkCounts, count_links
+from weft.data.prepare.times import InheritedTimes, inherit_times
 from weft.data.prepare.values import check_keys, check_times, count_unread
 from weft.data.snapshot import file_name
 from weft.data.sources.source import batch_rows
@@ -40,16 +41,29 @@ from weft.data.sources.writer import ParquetSink
 from weft.data.stream import FINGERPRINTS, STORAGE
 
 _POSITION = "file_row_number"
+_LOST = "lost_rows"
 
 
 @dataclass(frozen=True)
 class TableCounts:
-    """Rows read and kept, and why the others were not: each row is counted once."""
+    """Rows read and kept, and why the others were not: each row is counted once.
+
+    Attributes:
+        rows_read: Of the snapshot.
+        rows_kept: In the prepared table.
+        null_time: Without a value in the time column.
+        null_key: Without a key.
+        missing_parent: Without a time of their own, whose only parents with one are missing or dropped.
+        no_parent: Without a time of their own or a parent to take one from, where nearly all have one.
+        duplicate_key: With the key of an earlier row.
+    """
 
     rows_read: int
     rows_kept: int
     null_time: int = 0
     null_key: int = 0
+    missing_parent: int = 0
+    no_parent: int = 0
     duplicate_key: int = 0
 
 
@@ -217,13 +231,24 @@ def _prepare_table(job: _Job, name: str) -> None:
     check_times(job.engine, view, name, casts.values())
     check_keys(job.engine, view, table, job.schema, casts)
     job.findings += count_unread(job.engine, view, name, casts.values())
-    keep, repeated = _keep_sql(table, casts), _repeated_rows(job, table, casts)
-    links = inherited_links(job.schema, name)
-    times = inherited_times(job.engine, view, casts, links, job.schema, _prepared_paths(job), keep)
+    keep = _keep_sql(table, casts)
+    inherited = inherit_times(job.engine, view, name, casts, job.schema, _prepared_paths(job), keep)
+    lost = _lost_rows(inherited)
+    repeated = _repeated_rows(job, table, casts, lost)
+    dropped = np.sort(np.concatenate([lost, repeated]))
     path = job.directory / file_name(name)
-    kept = _write(job, table, casts, keep, repeated, times, path)
-    job.counts[name] = _count(job, table, casts, kept, len(repeated))
+    kept = _write(job, table, casts, keep, dropped, None if inherited is None else inherited.times, path)
+    job.counts[name] = _count(job, table, casts, kept, len(repeated), inherited)
     job.findings += reports.of_table(name, table, job.counts[name])
+    if inherited is not None:
+        links = dated_links(job.schema, name)
+        job.findings += reports.of_times(name, links, job.counts[name], inherited)
+
+
+def _lost_rows(inherited: InheritedTimes | None) -> np.ndarray[Any, Any]:
+    if inherited is None:
+        return np.empty(0, np.int64)
+    return np.concatenate([inherited.missing_parent.positions, inherited.no_parent.positions])
 
 
 def _keep_sql(table: Table, casts: Mapping[str, Cast]) -> str:
@@ -231,13 +256,19 @@ def _keep_sql(table: Table, casts: Mapping[str, Cast]) -> str:
     return " AND ".join(f"({casts[n].sql}) IS NOT NULL" for n in needed) or "true"
 
 
-def _repeated_rows(job: _Job, table: Table, casts: Mapping[str, Cast]) -> np.ndarray[Any, Any]:
-    """Return the positions of rows whose key an earlier row has, ascending."""
+def _repeated_rows(
+    job: _Job, table: Table, casts: Mapping[str, Cast], lost: np.ndarray[Any, Any]
+) -> np.ndarray[Any, Any]:
+    """Return the positions of rows whose key an earlier row has that is not lost, ascending."""
     if not table.primary_key:
         return np.empty(0, np.int64)
     keys = ", ".join(f"{casts[c].sql} AS k{i}" for i, c in enumerate(table.primary_key))
     names = ", ".join(f"k{i}" for i in range(len(table.primary_key)))
-    base = f"SELECT {keys}, {_POSITION} AS p FROM {job.views[table.name]} WHERE {_keep_sql(table, casts)}"
+    keep = _keep_sql(table, casts)
+    if len(lost):
+        job.engine.register(_LOST, pa.table({"p": lost}))
+        keep = f"{keep} AND {_POSITION} NOT IN (SELECT p FROM {_LOST})"
+    base = f"SELECT {keys}, {_POSITION} AS p FROM {job.views[table.name]} WHERE {keep}"
     # Only the repeated keys are joined back, so that a clean table costs one aggregation.
     found = job.engine.sql(
         f"WITH base AS ({base}), repeated AS ("
@@ -252,7 +283,7 @@ def _write(
     table: Table,
     casts: Mapping[str, Cast],
     keep: str,
-    repeated: np.ndarray[Any, Any],
+    dropped: np.ndarray[Any, Any],
     times: pa.ChunkedArray | None,
     path: Path,
 ) -> int:
@@ -267,8 +298,8 @@ def _write(
         for batch, positions in _rows(job, table, casts, keep):
             inherited = None if times is None else times.slice(num_read, batch.num_rows).combine_chunks()
             num_read += batch.num_rows
-            chosen = pa.array(~np.isin(positions, repeated, assume_unique=True)) if len(repeated) else None
-            if chosen is not None:
+            if len(dropped):
+                chosen = pa.array(_is_kept(positions, dropped))
                 batch = batch.filter(chosen)
                 inherited = None if inherited is None else inherited.filter(chosen)
             finished = _finished(table, batch, inherited, num_kept, schema)
@@ -281,6 +312,12 @@ def _write(
         raise
     sink.close()
     return num_kept
+
+
+def _is_kept(positions: np.ndarray[Any, Any], dropped: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Say of ascending positions which are not among those dropped, ascending too."""
+    start, stop = np.searchsorted(dropped, [positions[0], positions[-1] + 1]) if len(positions) else (0, 0)
+    return ~np.isin(positions, dropped[start:stop], assume_unique=True)
 
 
 def _rows(
@@ -317,7 +354,14 @@ def _finished(
     return pa.RecordBatch.from_arrays([*arrays, rows, time], schema=schema)
 
 
-def _count(job: _Job, table: Table, casts: Mapping[str, Cast], kept: int, repeated: int) -> TableCounts:
+def _count(
+    job: _Job,
+    table: Table,
+    casts: Mapping[str, Cast],
+    kept: int,
+    repeated: int,
+    inherited: InheritedTimes | None,
+) -> TableCounts:
     time = f"({casts[table.time_column].sql}) IS NULL" if table.time_column else "false"
     key = " OR ".join(f"({casts[c].sql}) IS NULL" for c in table.primary_key) or "false"
     rows, null_time, null_key = fetch_row(
@@ -325,8 +369,10 @@ def _count(job: _Job, table: Table, casts: Mapping[str, Cast], kept: int, repeat
         f"SELECT count(*), count(*) FILTER ({time}), count(*) FILTER (NOT ({time}) AND ({key})) "
         f"FROM {job.views[table.name]}",
     )
-    counts = TableCounts(rows, kept, null_time, null_key, repeated)
-    assert rows == kept + null_time + null_key + repeated, (table.name, counts)
+    missing = len(inherited.missing_parent.positions) if inherited else 0
+    absent = len(inherited.no_parent.positions) if inherited else 0
+    counts = TableCounts(rows, kept, null_time, null_key, missing, absent, repeated)
+    assert rows == kept + null_time + null_key + missing + absent + repeated, (table.name, counts)
     return counts
 
 

@@ -28,10 +28,19 @@ def inherited_links(schema: Schema, table: str) -> tuple[Link, ...]:
     return tuple(k for k in schema.links_from(table) if not _is_circular(schema, k))
 
 
+def dated_links(schema: Schema, table: str) -> tuple[Link, ...]:
+    """Return the links by which a table without a time takes one from a table that has times."""
+    return tuple(k for k in inherited_links(schema, table) if _is_dated(schema, k.parent))
+
+
 def circular_links(schema: Schema) -> tuple[Link, ...]:
     """Return the links between different tables that give no time because they form a circle."""
     timeless = [k for k in schema.links if not schema.table(k.table).time_column]
     return tuple(sorted(k for k in timeless if k.table != k.parent and _is_circular(schema, k)))
+
+
+def _is_dated(schema: Schema, table: str) -> bool:
+    return schema.table(table).time_column is not None or bool(dated_links(schema, table))
 
 
 def _is_circular(schema: Schema, link: Link) -> bool:

@@ -7,11 +7,14 @@ from typing import Protocol
 
 from weft.core import Finding, Link, Schema, Severity, Table
 from weft.data.prepare.links import LinkCounts
+from weft.data.prepare.times import InheritedTimes
 
 
 class _Counts(Protocol):
     @property
     def rows_read(self) -> int: ...
+    @property
+    def rows_kept(self) -> int: ...
     @property
     def null_time(self) -> int: ...
     @property
@@ -52,6 +55,36 @@ def of_table(name: str, table: Table, counts: _Counts) -> list[Finding]:
         for rule, columns, number, words, advice in reasons
         if number
     ]
+
+
+def of_times(name: str, links: Iterable[Link], counts: _Counts, inherited: InheritedTimes) -> list[Finding]:
+    """Return a finding per reason for which a row's time is unknown: an alarm when no row is left."""
+    links = list(links)
+    parents = " or ".join(sorted({k.parent for k in links}))
+    columns = tuple(sorted({c for k in links for c in k.columns}))
+    severity = Severity.NOTE if counts.rows_kept else Severity.ALARM
+    reasons = (
+        (
+            "missing_parent",
+            inherited.missing_parent,
+            f"take their time from rows of {parents} that are missing or have none",
+            "add the missing rows, fill their times in, or take the link out.",
+        ),
+        (
+            "no_parent",
+            inherited.no_parent,
+            f"point to no row of {parents}, from which nearly all others take their time,",
+            "fill the keys in, name a time column, or take the link out if the rows were always there.",
+        ),
+    )
+    found = []
+    for rule, lost, words, advice in reasons:
+        if number := len(lost.positions):
+            more = ", …" if number > len(lost.shown) else ""
+            share = f"{number:,} of {counts.rows_read:,} rows"
+            evidence = f"{share} {words} and are dropped: {', '.join(lost.shown)}{more}."
+            found.append(Finding(rule, severity, name, columns, evidence, advice))
+    return found
 
 
 def of_links(schema: Schema, counts: Mapping[str, LinkCounts]) -> list[Finding]:
