@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from weft.core import Dtype, UserError
 from weft.graph import _native
+from weft.graph.keycolumns import columns_given
 from weft.graph.keyfiles import open_stored_keys
 from weft.graph.layout import NO_ROW, Layout, TableLayout
 from weft.graph.once import Once
@@ -129,12 +130,12 @@ def _check_has_key(table: TableLayout) -> None:
 def _columns(table: TableLayout, keys: Any) -> list[pa.ChunkedArray]:
     """Return the columns of keys as they are, once they are known to fit."""
     wanted = table.keys.dtypes
-    given = [keys] if len(wanted) == 1 else list(keys)
+    given = columns_given(table, keys)
     if len(given) != len(wanted):
         _refuse(
             table,
             f"the number of columns given is {len(given)}",
-            "give one column of values per column of the key.",
+            "give one column of values per column of the key, or a list of tuples as keys() returns it.",
         )
     columns = [_arrow(table, column) for column in given]
     for dtype, column in zip(wanted, columns, strict=True):

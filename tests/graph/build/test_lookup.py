@@ -97,8 +97,8 @@ def check_keys(store: Store, dtypes, keys) -> None:
     assert [b if isinstance(b, tuple) else (b,) for b in back] == expected
     assert store.keys("t", [NO_ROW, NO_ROW]) == [None, None]
     if keys:
-        again = list(zip(*back, strict=True)) if len(dtypes) > 1 else back
-        assert store.rows("t", again).tolist() == rows.tolist()
+        assert store.rows("t", back).tolist() == rows.tolist()
+        assert store.rows("t", [*back, None]).tolist() == [*rows.tolist(), NO_ROW]
 
 
 def test_a_part_of_a_key_that_is_null_finds_nothing(tmp_path):
