@@ -149,6 +149,8 @@ def test_threads_that_miss_at_once_make_a_batch_once(tmp_path):
         worker.join()
     assert made == Counter(range(30))
     assert len(results) == 180
+    arrays = [id(batch.seeds) for _, batch in results]
+    assert len(set(arrays)) == len(arrays), "each has its own, to write to"
     for number, batch in results:
         assert_same(batch, batch_of(number))
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from weft.core import Batch, UserError, to_json
+from weft.core import MOST_UINT64, Batch, UserError, check_integer, to_json
 from weft.graph.wire import WIRE_VERSION, decode_batch, encode_batch
 
 Array = np.ndarray[Any, Any]
@@ -44,6 +44,8 @@ def batch_key(*, graph: str, options: Any, seeds: tuple[Array, ...], epoch: int,
     Returns:
         SHA-256 as 64 hexadecimal digits.
     """
+    epoch = check_integer("GRAPH067", "the epoch of a key", epoch, most=MOST_UINT64)
+    number = check_integer("GRAPH067", "the number of a batch", number, most=MOST_UINT64)
     words = [WIRE_VERSION, graph, options, epoch, number, [(a.dtype.str, a.shape) for a in seeds]]
     digest = hashlib.sha256(to_json(words).encode())
     for array in seeds:
@@ -72,14 +74,8 @@ class BatchCache:
     """
 
     def __init__(self, folder: str | Path, *, max_bytes: int) -> None:
-        if max_bytes < 1:
-            raise UserError(
-                "GRAPH067",
-                f"the limit of a batch cache is {max_bytes} bytes.",
-                "give it room for some batches.",
-            )
         self._folder = Path(folder)
-        self._max_bytes = max_bytes
+        self._max_bytes = check_integer("GRAPH067", "max_bytes of a batch cache", max_bytes, least=1)
         self._has_warned = False
         self._forget()
         _caches.add(self)
@@ -95,7 +91,8 @@ class BatchCache:
             make: Makes the batch; what it raises is raised here, and in all threads that wait for it.
 
         Returns:
-            The batch as made, or with arrays that are views of a private map of the file.
+            The batch as made, or with arrays that are views of a private map of the file, or a copy. Its
+            arrays are the caller's own, to write to as well.
         """
         if not _KEY.fullmatch(key):
             raise UserError("GRAPH067", f"'{key}' is not the key of a batch.", "make keys by batch_key.")
@@ -105,7 +102,10 @@ class BatchCache:
         mine: Future[Batch] = Future()
         with self._lock:
             first = self._making.setdefault(key, mine)
-        return self._make(key, make, mine) if first is mine else first.result()
+        if first is mine:
+            return self._make(key, make, mine)
+        # Each caller may write to what it got, so those who waited get copies.
+        return decode_batch(encode_batch(first.result()))
 
     def kept_bytes(self) -> int:
         """Return the bytes of the batches that are in the folder now."""
