@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from weft.core.arguments import MOST_UINT64, check_integer, check_word
 from weft.core.batch import Scope, Toward
 from weft.core.errors import UserError
 
 ALL = -1
 MAX_HOPS = 6
+_MOST_FANOUT = 2**32 - 2
 LinkKey = str | tuple[str, Toward]
 
 
@@ -21,6 +24,9 @@ class Choice(enum.StrEnum):
     UNIFORM = "uniform"
     WINDOW = "window"
     RECENT_WEIGHTED = "recent_weighted"
+
+
+_LENGTHS = {Choice.WINDOW: "window_us", Choice.RECENT_WEIGHTED: "half_life_us"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class Strategy:
         half_life_us: Half-life of the weights, microseconds.
 
     Raises:
-        UserError: ``GRAPH042`` for a window or half-life that is missing or not positive.
+        UserError: ``GRAPH042`` for an unknown choice, and a window or half-life missing or not positive.
     """
 
     choice: Choice = Choice.LAST
@@ -44,16 +50,23 @@ class Strategy:
     half_life_us: int | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "choice", Choice(self.choice))
-        needed = {Choice.WINDOW: ("window_us", self.window_us)}
-        needed[Choice.RECENT_WEIGHTED] = ("half_life_us", self.half_life_us)
-        name, value = needed.get(self.choice, ("", 1))
-        if value is None or value <= 0:
-            raise UserError(
-                "GRAPH042",
-                f"the strategy '{self.choice.value}' needs a positive {name}, not {value}.",
-                f"give {name} in microseconds.",
-            )
+        object.__setattr__(self, "choice", check_word("GRAPH042", "a strategy", self.choice, Choice))
+        for name in ("window_us", "half_life_us"):
+            value = getattr(self, name)
+            if value is None and _LENGTHS.get(self.choice) == name:
+                raise UserError(
+                    "GRAPH042",
+                    f"the strategy '{self.choice.value}' was given no {name}.",
+                    f"give Strategy('{self.choice.value}', {name}=…), a number of microseconds.",
+                )
+            if value is not None:
+                what = f"{name} of a strategy"
+                object.__setattr__(self, name, check_integer("GRAPH042", what, value, least=1))
+
+    @staticmethod
+    def of(given: Any) -> Strategy:
+        """Return a strategy as it is, and the one that a word names."""
+        return given if isinstance(given, Strategy) else Strategy(given)
 
     @property
     def span_us(self) -> int:
@@ -71,7 +84,7 @@ class SampleOptions:
             mapping of links to such numbers, where a link is its name (both directions) or (name, `Toward`),
             and ``"*"`` stands for those not named. `ALL` keeps every visible child, 0 does not walk the
             link. A row has one parent per link, which is kept unless the number is 0.
-        strategy: How children are chosen.
+        strategy: How children are chosen; the word of a choice is enough where it needs no length.
         strategies: The same for single links, by name.
         scope: Neighborhoods per seed, or shared by the seeds of one anchor time.
         crossed: Bridge tables: their parents are reached in the hop that reaches their rows.
@@ -79,7 +92,7 @@ class SampleOptions:
         seed: Of the random draws.
 
     Raises:
-        UserError: ``GRAPH042`` for fanouts that make no sense.
+        UserError: ``GRAPH042`` for options that make no sense.
     """
 
     fanouts: tuple[int | Mapping[LinkKey, int], ...] = (10, 10)
@@ -91,23 +104,17 @@ class SampleOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "scope", Scope(self.scope))
-        if not 1 <= len(self.fanouts) <= MAX_HOPS:
-            raise UserError(
-                "GRAPH042",
-                f"{len(self.fanouts)} hops were asked for.",
-                f"give 1 to {MAX_HOPS} fanouts, one per hop.",
-            )
-        for hop in self.fanouts:
-            for number in hop.values() if isinstance(hop, Mapping) else (hop,):
-                if not isinstance(number, int) or isinstance(number, bool) or number < ALL:
-                    raise UserError(
-                        "GRAPH042",
-                        f"{number!r} is not a fanout.",
-                        "give a number of neighbors, 0 to leave a link out, or -1 for all.",
-                    )
-        if not 0 <= self.seed < 2**64:
-            raise UserError("GRAPH042", f"{self.seed} is not a seed.", "give an integer from 0 to 2**64 - 1.")
+        fixed = {
+            "fanouts": _checked_fanouts(self.fanouts),
+            "strategy": Strategy.of(self.strategy),
+            "strategies": _checked_strategies(self.strategies),
+            "scope": check_word("GRAPH042", "the scope", self.scope, Scope),
+            "crossed": _checked_names("crossed", self.crossed),
+            "columns": None if self.columns is None else _checked_names("columns", self.columns),
+            "seed": check_integer("GRAPH042", "the seed of a sampling", self.seed, most=MOST_UINT64),
+        }
+        for name, value in fixed.items():
+            object.__setattr__(self, name, value)
 
     def fanout(self, hop: int, link: str, toward: Toward) -> int:
         """Return how many neighbors a row keeps over a link in one direction at a hop, counted from 0."""
@@ -118,3 +125,58 @@ class SampleOptions:
             if key in given:
                 return given[key]
         return 0
+
+
+def _checked_fanouts(given: Any) -> tuple[int | Mapping[LinkKey, int], ...]:
+    if not isinstance(given, Iterable) or isinstance(given, str | Mapping):
+        raise UserError(
+            "GRAPH042",
+            f"the fanouts are {given!r}.",
+            "give one entry per hop, such as (10, 5), or (10,) for one.",
+        )
+    hops = tuple(given)
+    if not 1 <= len(hops) <= MAX_HOPS:
+        raise UserError(
+            "GRAPH042", f"{len(hops)} hops were asked for.", f"give 1 to {MAX_HOPS} fanouts, one per hop."
+        )
+    return tuple(
+        {_checked_link(k): _checked_fanout(n) for k, n in hop.items()}
+        if isinstance(hop, Mapping)
+        else _checked_fanout(hop)
+        for hop in hops
+    )
+
+
+def _checked_strategies(given: Any) -> Mapping[str, Strategy]:
+    if not isinstance(given, Mapping):
+        raise UserError(
+            "GRAPH042",
+            f"the strategies are {given!r}.",
+            "give a mapping of links, or strategy=… for all links.",
+        )
+    return {link: Strategy.of(one) for link, one in given.items()}
+
+
+def _checked_fanout(given: Any) -> int:
+    return check_integer(
+        "GRAPH042", "a fanout (0 leaves a link out, -1 keeps all)", given, least=ALL, most=_MOST_FANOUT
+    )
+
+
+def _checked_link(key: Any) -> LinkKey:
+    if isinstance(key, str):
+        return key
+    if not isinstance(key, tuple) or len(key) != 2 or not isinstance(key[0], str):
+        raise UserError(
+            "GRAPH042",
+            f"{key!r} is no link of a fanout.",
+            "give its name, or (name, 'parent' or 'children').",
+        )
+    return key[0], check_word("GRAPH042", f"the direction of '{key[0]}'", key[1], Toward)
+
+
+def _checked_names(option: str, given: Any) -> tuple[str, ...]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        example = f"({given!r},)" if isinstance(given, str) else "('orders',)"
+        raise UserError("GRAPH042", f"{option} is {given!r}.", f"give names of tables, such as {example}.")
+    return tuple(given)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from weft.core import UserError, missing_extra, one_blas_thread
+from weft.core import UserError, check_integer, check_word, missing_extra, one_blas_thread
 from weft.graph import _native
 from weft.graph.embeddings import Seen, check_embeddings, check_filters, check_k
 from weft.graph.loader import Loader
@@ -45,10 +45,8 @@ class IndexOptions:
     def __post_init__(self) -> None:
         for name in ("lists", "probes", "threads"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(
-                    "GRAPH070", f"{name} of an index is {value}.", f"set {name} to a number of 1 or more."
-                )
+            if value is not None:
+                check_integer("GRAPH070", f"{name} of an index", value, least=1)
 
 
 class ApproximateIndex:
@@ -89,7 +87,7 @@ class ApproximateIndex:
             raise UserError("GRAPH071", "there are 0 items to index.", "index one item or more.")
         options = options or IndexOptions()
         self.items = items
-        self.similarity = Similarity(similarity)
+        self.similarity = check_word("GRAPH070", "the similarity", similarity, Similarity)
         self._lists = _choose_lists(len(items), options)
         self._probes = min(self._lists, options.probes or max(_LEAST_PROBED, self._lists // _SHARE_PROBED))
         before = faiss.omp_get_max_threads()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from weft.core import MOST_UINT64, Batch, check_integer
+from weft.core import MOST_UINT64, Batch, UserError, check_integer
 from weft.graph.cache import BatchCache, batch_key
 from weft.graph.loader import Loader
 from weft.graph.sampling import Sampler
@@ -85,12 +85,30 @@ class SeedBatches:
         self._guard = threading.Lock()
         self._order: tuple[int, Array] | None = None
 
+    def __reduce__(self) -> tuple[Callable[..., SeedBatches], tuple[Any, ...]]:
+        settings = {
+            "batch_size": self.batch_size,
+            "shuffle_seed": self.shuffle_seed,
+            "cache": self.cache,
+        }
+        return _unpickled, (self.sampler, self.table, self.rows, self.anchors_us, settings)
+
     def __len__(self) -> int:
         """Return the number of batches of an epoch."""
         return -(-len(self.rows) // self.batch_size)
 
     def positions(self, epoch: int, number: int) -> Array:
-        """Return the positions of the seeds of a batch."""
+        """Return the positions of the seeds of a batch.
+
+        Raises:
+            UserError: ``GRAPH042`` for a batch that an epoch does not have.
+        """
+        epoch = check_integer("GRAPH042", "the epoch", epoch, most=MOST_UINT64)
+        if not len(self):
+            raise UserError(
+                "GRAPH042", f"there is no batch {number}: there are no seeds.", "give some seeds."
+            )
+        number = check_integer("GRAPH042", "the number of a batch", number, most=len(self) - 1)
         first = number * self.batch_size
         end = min(first + self.batch_size, len(self.rows))
         if self.shuffle_seed is None:
@@ -134,3 +152,9 @@ class SeedBatches:
                 rng = np.random.Generator(np.random.Philox([self.shuffle_seed or 0, epoch]))
                 self._order = (epoch, rng.permutation(len(self.rows)))
             return self._order[1]
+
+
+def _unpickled(
+    sampler: Sampler, table: str, rows: Array, anchors: Array, settings: dict[str, Any]
+) -> SeedBatches:
+    return SeedBatches(sampler, table, rows, anchors, **settings)

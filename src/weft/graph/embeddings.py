@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from weft.core import UserError
+from weft.core import UserError, check_integer
 
 Array = np.ndarray[Any, Any]
 
@@ -46,13 +46,13 @@ class Seen:
 
 def check_k(k: int) -> None:
     """Refuse a number of items below 1: GRAPH070."""
-    if k < 1:
-        raise UserError("GRAPH070", f"k of a top-K search is {k}.", "ask for 1 item or more.")
+    check_integer("GRAPH070", "k of a top-K search", k, least=1)
 
 
 def check_embeddings(users: Array, items: Array) -> None:
     """Refuse matrices that cannot be multiplied: GRAPH071."""
     for name, array in (("users", users), ("items", items)):
+        _check_array("GRAPH071", f"embeddings of {name}", array)
         if array.ndim != 2 or array.dtype != np.float32 or array.shape[1] == 0:
             raise UserError(
                 "GRAPH071",
@@ -73,6 +73,8 @@ def check_embeddings(users: Array, items: Array) -> None:
 
 def check_filters(num_users: int, num_items: int, seen: Seen | None, allowed: Array | None) -> None:
     """Refuse filters of the wrong shape: GRAPH072. What seen items name is looked at block by block."""
+    if allowed is not None:
+        _check_array("GRAPH072", "the allowed items", allowed)
     if allowed is not None and (allowed.shape != (num_items,) or allowed.dtype != np.bool_):
         raise UserError(
             "GRAPH072",
@@ -81,7 +83,12 @@ def check_filters(num_users: int, num_items: int, seen: Seen | None, allowed: Ar
         )
     if seen is None:
         return
+    if not isinstance(seen, Seen):
+        raise UserError(
+            "GRAPH072", f"the seen items are a {type(seen).__name__}.", "give Seen(offsets, items)."
+        )
     for name, array in (("offsets", seen.offsets), ("items", seen.items)):
+        _check_array("GRAPH072", f"{name} of the seen items", array)
         if array.ndim != 1 or array.dtype.kind not in "iu":
             raise UserError(
                 "GRAPH072",
@@ -95,3 +102,9 @@ def check_filters(num_users: int, num_items: int, seen: Seen | None, allowed: Ar
             f"{seen.offsets[:1]} to {seen.offsets[-1:]} of {len(seen.items)} items.",
             "give one offset more than users, from 0 to the number of seen items.",
         )
+
+
+def _check_array(code: str, name: str, given: Any) -> None:
+    """Refuse what is no array: making one of it would double its memory, unseen."""
+    if not isinstance(given, np.ndarray):
+        raise UserError(code, f"{name} are a {type(given).__name__}.", "give a numpy array.")

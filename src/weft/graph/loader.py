@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
-from weft.core import UserError
+from weft.core import UserError, check_integer
 
 
 class HasBytes(Protocol):
@@ -283,7 +283,5 @@ def _close_all() -> None:
 
 def _check_at_least_one(**numbers: int | None) -> None:
     for name, value in numbers.items():
-        if value is not None and value < 1:
-            raise UserError(
-                "GRAPH060", f"{name} of a loader is {value}.", f"set {name} to a number of 1 or more."
-            )
+        if value is not None:
+            check_integer("GRAPH060", f"{name} of a loader", value, least=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +81,9 @@ class Sampler:
         self._gathered = frozenset(walk.gathered)
         self._links = [k.name for k in layout.links]
 
+    def __reduce__(self) -> tuple[Callable[..., Sampler], tuple[Drawable, SampleOptions, int]]:
+        return _unpickled, (self.store, self.options, self.threads)
+
     def sample(
         self,
         table: str,
@@ -149,6 +152,10 @@ class Sampler:
                 rows, scopes, age_us, per_hop, sections = drawn
                 blocks = blocks_of(layout, sections) if index in self._gathered else {}
                 yield layout.name, BatchRows(rows, scopes, age_us, blocks, tuple(per_hop))
+
+
+def _unpickled(store: Drawable, options: SampleOptions, threads: int) -> Sampler:
+    return Sampler(store, options, threads=threads)
 
 
 def _check_names(layout: Layout, options: SampleOptions) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from weft.core import Progress, Silent, UserError
+from weft.core import Progress, Silent, UserError, check_word
 from weft.graph import _native
 from weft.graph.drawing import Draw, Seeds, Walk
 from weft.graph.files import files_of
@@ -47,7 +48,8 @@ class Store:
     """A materialized graph, open for reading by any number of threads.
 
     Opening maps files and reads their headers; nothing else is read. Blocks are checked when they are first
-    needed, so damage may show up in a later call as ``GRAPH004``.
+    needed, so damage may show up in a later call as ``GRAPH004``. A store that is pickled, for the workers of
+    a loader, say, is opened again by its path where it arrives: ``GRAPH048`` if another graph is there.
 
     Args:
         directory: What `materialize` wrote.
@@ -67,12 +69,41 @@ class Store:
         self.directory = Path(directory)
         self.layout: Layout = read_manifest(self.directory)
         self.digest = graph_digest(self.directory)
-        self.native = open_native(self.directory, self.layout)
-        if residency is Residency.RESIDENT:
-            self.native.make_resident()
-        self._lookup = KeyLookup(self.directory, self.layout)
-        self._orders = TimeOrders(self.native, self.layout)
-        self._dictionaries: dict[tuple[str, str], pa.Array] = {}
+        self.residency = check_word("GRAPH042", "the residency", residency, Residency)
+        native = open_native(self.directory, self.layout)
+        if self.residency is Residency.RESIDENT:
+            native.make_resident()
+        self._opened: _Opened | None = _Opened(
+            native, KeyLookup(self.directory, self.layout), TimeOrders(native, self.layout)
+        )
+
+    @property
+    def native(self) -> _native.Graph:
+        """Return the graph as the kernels know it.
+
+        Raises:
+            UserError: ``GRAPH047`` when the store was closed; so do all that read the graph.
+        """
+        return self._open().native
+
+    def close(self) -> None:
+        """Let go of the graph; later calls that read it are refused, the layout stays.
+
+        Calls of other threads that are under way end as usual, and arrays that were returned stay valid:
+        memory is given back when the last of them is done.
+        """
+        self._opened = None
+
+    def _open(self) -> _Opened:
+        if self._opened is None:
+            raise UserError(
+                "GRAPH047", f"the graph in '{self.directory}' was closed.", "open a new Store of it."
+            )
+        return self._opened
+
+    def __reduce__(self) -> tuple[Callable[[str, str, str], Store], tuple[str, str, str]]:
+        self._open()
+        return _reopened, (str(self.directory.absolute()), self.residency.value, self.digest)
 
     def table(self, name: str) -> TableLayout:
         """Return the layout of a table.
@@ -106,7 +137,9 @@ class Store:
         Args:
             table: Name of a table with a primary key.
             keys: Arrow array, numpy array or sequence of values, ``n`` of them, nulls (and NaN) allowed. For
-                a key of several columns: one of these per column, in the order of the key. Integers and
+                a key of several columns: a list of tuples as `keys` returns them, or a list with one of
+                these per column, in the order of the key. Tables and mappings are read by the names of the
+                key's columns, other columns are left alone. Integers and
                 numbers may be of any width that loses nothing, timestamps of any unit and zone; those of
                 numpy are UTC. UUIDs are `uuid.UUID` or text; a text is compared letter by letter.
             threads: At most so many work on one call.
@@ -122,11 +155,11 @@ class Store:
             >>> store.rows("users", [10, 99, None])                          # doctest: +SKIP
             array([         0, 4294967295, 4294967295], dtype=uint32)
         """
-        return self._lookup.rows(self.table(table), keys, checked_threads(threads))
+        return self._open().lookup.rows(self.table(table), keys, checked_threads(threads))
 
     def find_keys(self, table: str, piece: pa.RecordBatch, *, threads: int = 1) -> Array:
         """Return the rows of keys that are in the storage of the key already."""
-        return self._lookup.find(self.table(table), piece, threads)
+        return self._open().lookup.find(self.table(table), piece, threads)
 
     def keys(self, table: str, rows: Sequence[int] | Array) -> list[Any]:
         """Return the keys of rows, ``n`` of them, ``None`` for the row number ``0xFFFFFFFF``.
@@ -137,11 +170,11 @@ class Store:
         Raises:
             UserError: ``GRAPH040`` for rows that the table lacks, ``GRAPH044`` for a table without a key.
         """
-        return self._lookup.keys(self.table(table), checked_rows(rows, table))
+        return self._open().lookup.keys(self.table(table), checked_rows(rows, table))
 
     def orders(self, table: str, link: str | None = None) -> TimeOrders:
         """Return rows in the order of their times, for `NegativeSampler`."""
-        return self._orders
+        return self._open().orders
 
     def values(self, table: str, rows: Sequence[int] | Array, *, threads: int = 1) -> dict[str, Array]:
         """Return the packed values of rows, column by column.
@@ -171,9 +204,10 @@ class Store:
                 f"column '{column}' of '{table}' is not stored as codes.",
                 "ask for its values instead.",
             )
-        if (table, column) not in self._dictionaries:
-            self._dictionaries[table, column] = read_dictionary(self.directory, packed)
-        return self._dictionaries[table, column]
+        words = self._open().dictionaries
+        if (table, column) not in words:
+            words[table, column] = read_dictionary(self.directory, packed)
+        return words[table, column]
 
     def verify(self, progress: Progress | None = None) -> int:
         """Read every file and check every block; return the number of bytes checked.
@@ -195,7 +229,28 @@ class Store:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        return None
+        self.close()
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """What a store holds until it is closed."""
+
+    native: _native.Graph
+    lookup: KeyLookup
+    orders: TimeOrders
+    dictionaries: dict[tuple[str, str], pa.Array] = field(default_factory=dict)
+
+
+def _reopened(directory: str, residency: str, digest: str) -> Store:
+    store = Store(directory, residency=Residency(residency))
+    if store.digest != digest:
+        raise UserError(
+            "GRAPH048",
+            f"the graph in '{directory}' is {store.digest[:12]}; a store of {digest[:12]} was sent here.",
+            "send the store again once the graph stays as it is.",
+        )
+    return store
 
 
 def find_table(layout: Layout, name: str) -> int:

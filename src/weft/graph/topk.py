@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from weft.core import UserError, one_blas_thread
+from weft.core import UserError, check_integer, check_word, one_blas_thread
 from weft.graph import _native
 from weft.graph.embeddings import Seen, check_embeddings, check_filters, check_k
 from weft.graph.loader import Loader
@@ -53,13 +53,8 @@ class TopKOptions:
 
     def __post_init__(self) -> None:
         for name in ("threads", "memory_bytes", "users_per_tile", "items_per_tile"):
-            value = getattr(self, name)
-            if value < 1:
-                raise UserError(
-                    "GRAPH070",
-                    f"{name} of a top-K search is {value}.",
-                    f"set {name} to a number of 1 or more.",
-                )
+            what = f"{name} of a top-K search"
+            object.__setattr__(self, name, check_integer("GRAPH070", what, getattr(self, name), least=1))
 
 
 @dataclass(frozen=True)
@@ -157,8 +152,9 @@ def top_k_blocks(
     While the iterator is alive, the BLAS of this process works with one thread per caller; close it, or
     exhaust it, to end that.
     """
-    similarity, options = Similarity(similarity), options or TopKOptions()
-    if not isinstance(items, np.ndarray):
+    similarity = check_word("GRAPH070", "the similarity", similarity, Similarity)
+    options = options or TopKOptions()
+    if hasattr(items, "search_blocks"):
         return items.search_blocks(
             users, k, similarity=similarity, seen=seen, allowed=allowed, options=options
         )
