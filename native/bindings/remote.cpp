@@ -11,6 +11,7 @@
 #include "bindings.hpp"
 #include "lockstep.hpp"
 #include "sample_arrays.hpp"
+#include "strategies.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -46,7 +47,8 @@ nb::typed<nb::tuple, nb::object, nb::object, nb::object> children(
     const weft::Graph& graph, std::uint32_t link, std::uint32_t choice, std::uint32_t fanout, std::int64_t span_us,
     In<std::uint32_t> rows, In<std::int64_t> anchors_us, In<std::uint64_t> keys, In<std::uint32_t> excluded_parents,
     In<std::uint32_t> excluded_rows, In<std::int64_t> excluded_times_us, In<std::uint32_t> excluded_asks) {
-  if (link >= graph.links.size() || choice > 3 || rows.size() != anchors_us.size() || rows.size() != keys.size() ||
+  const weft::Strategy strategy = weft_bindings::checked_strategy(choice, fanout, span_us);
+  if (link >= graph.links.size() || rows.size() != anchors_us.size() || rows.size() != keys.size() ||
       excluded_parents.size() != excluded_rows.size() || excluded_parents.size() != excluded_times_us.size() ||
       excluded_parents.size() != excluded_asks.size()) {
     throw nb::value_error("no such link, or arrays of different lengths");
@@ -66,8 +68,7 @@ nb::typed<nb::tuple, nb::object, nb::object, nb::object> children(
       graph.check_row(graph.links[link].parent, rows.data()[i]);
       asks.push_back({rows.data()[i], static_cast<std::uint32_t>(i), keys.data()[i]});
     }
-    weft::expand_to_children(graph, link, {static_cast<weft::Choice>(choice), fanout, span_us}, asks, scopes,
-                             exclusions, 0, reached);
+    weft::expand_to_children(graph, link, strategy, asks, scopes, exclusions, 0, reached);
   }
   return nb::typed<nb::tuple, nb::object, nb::object, nb::object>(
       nb::make_tuple(copied(reached.count.data(), reached.count.size()),

@@ -11,6 +11,7 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "sample_arrays.hpp"
+#include "strategies.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -18,24 +19,33 @@ using weft_bindings::In;
 
 namespace {
 
+constexpr std::size_t kMostHops = 64;  // weft.graph.SampleOptions allows fewer
+
 // link, toward_parent, choice, fanout, span_us
 using StepTuple = std::tuple<std::uint32_t, bool, std::uint32_t, std::uint32_t, std::int64_t>;
+
+std::uint32_t checked_table(const weft::Graph& graph, std::uint32_t table) {
+  if (table >= graph.tables.size()) throw nb::value_error("no such table");
+  return table;
+}
 
 weft::Plan make_plan(const weft::Graph& graph, const std::vector<std::vector<StepTuple>>& hops,
                      const std::vector<std::uint32_t>& crossed, const std::vector<std::uint32_t>& gathered,
                      bool is_shared) {
   weft::Plan plan;
+  if (hops.size() > kMostHops) throw nb::value_error("more hops than are walked");
   for (const auto& hop : hops) {
     plan.hops.emplace_back();
+    if (hop.size() > 2 * graph.links.size()) throw nb::value_error("more steps than there are links");
     for (const auto& [link, toward_parent, choice, fanout, span_us] : hop) {
-      if (link >= graph.links.size() || choice > 3 || span_us < 0) throw nb::value_error("no such step");
-      plan.hops.back().push_back({link, toward_parent, {static_cast<weft::Choice>(choice), fanout, span_us}});
+      if (link >= graph.links.size()) throw nb::value_error("no such link");
+      plan.hops.back().push_back({link, toward_parent, weft_bindings::checked_strategy(choice, fanout, span_us)});
     }
   }
   plan.is_crossed.assign(graph.tables.size(), 0);
   plan.is_gathered.assign(graph.tables.size(), 0);
-  for (const std::uint32_t table : crossed) plan.is_crossed.at(table) = 1;
-  for (const std::uint32_t table : gathered) plan.is_gathered.at(table) = 1;
+  for (const std::uint32_t table : crossed) plan.is_crossed[checked_table(graph, table)] = 1;
+  for (const std::uint32_t table : gathered) plan.is_gathered[checked_table(graph, table)] = 1;
   plan.is_shared = is_shared;
   return plan;
 }
@@ -46,6 +56,11 @@ weft_bindings::SampleTuple sample(const weft::Graph& graph, const weft::Plan& pl
   if (table >= graph.tables.size() || rows.size() != anchors_us.size() ||
       excluded_links.size() != excluded_rows.size() || excluded_links.size() != excluded_seeds.size()) {
     throw nb::value_error("arrays of different lengths, or no such table");
+  }
+  for (std::size_t i = 0; i < excluded_links.size(); ++i) {
+    if (excluded_links.data()[i] >= graph.links.size()) throw nb::value_error("no such link");
+    const std::uint32_t of = excluded_seeds.data()[i];
+    if (of != weft::kAll && of >= rows.size()) throw nb::value_error("no such seed");
   }
   weft::Sample result;
   {

@@ -157,10 +157,6 @@ class Store:
         """
         return self._open().lookup.rows(self.table(table), keys, checked_threads(threads))
 
-    def find_keys(self, table: str, piece: pa.RecordBatch, *, threads: int = 1) -> Array:
-        """Return the rows of keys that are in the storage of the key already."""
-        return self._open().lookup.find(self.table(table), piece, threads)
-
     def keys(self, table: str, rows: Sequence[int] | Array) -> list[Any]:
         """Return the keys of rows, ``n`` of them, ``None`` for the row number ``0xFFFFFFFF``.
 

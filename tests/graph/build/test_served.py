@@ -8,6 +8,7 @@ from build_kit import MemoryReader
 from weft.core import ROW, TIME, Column, Dtype, Link, Resources, Schema, Stype, Table, UserError
 from weft.graph import Store, materialize
 from weft.graph.service import GraphServer, RemoteStore, split_graph
+from weft.graph.service.message import pack_table
 
 SCHEMA = Schema(
     (
@@ -70,3 +71,17 @@ def test_what_does_not_fit_is_refused_alike(stores):
             store.keys("user", [99])
         with pytest.raises(UserError, match="GRAPH042"):
             store.dictionary("order", "price")
+
+
+def test_keys_that_point_outside_of_themselves_are_refused(stores):
+    far = pack_table(pa.table({"id": ["u", "v"]})).copy()
+    ends = np.array([0, 1, 2], np.int32).tobytes()
+    at = far.tobytes().index(ends)
+    far[at : at + 12] = np.frombuffer(np.array([0, 2**30, 2**31 - 1], np.int32).tobytes(), np.uint8)
+    _, remote = stores
+    shard = remote._shards[0]
+    with pytest.raises(UserError, match="GRAPH087"):
+        shard.ask("find", {"keys": far}, table=0)
+    with pytest.raises(UserError, match="GRAPH044"):
+        shard.ask("find", {"keys": pack_table(pa.table({"id": [1.5]}))}, table=0)
+    assert shard.ask("find", {"keys": pack_table(pa.table({"id": ["u1"]}))}, table=0).arrays["rows"] == [1]

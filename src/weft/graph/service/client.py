@@ -48,7 +48,10 @@ class ShardClient:
                 did not answer in time.
             UserError: What the shard refused.
         """
-        request = to_batch(Message({"what": what, "graph": self.graph, **values}, arrays or {}))
+        return self.send(to_batch(Message({"what": what, "graph": self.graph, **values}, arrays or {})))
+
+    def send(self, request: pa.RecordBatch) -> Message:
+        """Send what `to_batch` wrote; see `ask`."""
         client = self._connected()
         try:
             return self._exchange(client, request)

@@ -35,8 +35,17 @@ def pack_table(table: pa.Table) -> Array:
 
 
 def unpack_table(raw: Array) -> pa.Table:
-    """Read what `pack_table` wrote; the table views the bytes."""
-    return pa.ipc.open_stream(pa.py_buffer(raw)).read_all()
+    """Read what `pack_table` wrote; the table views the bytes, and points nowhere else.
+
+    Raises:
+        ValueError: Bytes that are no table.
+    """
+    try:
+        table = pa.ipc.open_stream(pa.py_buffer(raw)).read_all()
+    except OSError as error:  # nothing is read but memory
+        raise ValueError(str(error)) from error
+    table.validate(full=True)
+    return table
 
 
 def to_batch(message: Message) -> pa.RecordBatch:
@@ -56,15 +65,31 @@ def to_batch(message: Message) -> pa.RecordBatch:
 
 
 def from_batch(batch: pa.RecordBatch) -> Message:
-    """Read a message; its arrays view the batch."""
+    """Read a message; its arrays view the batch.
+
+    Raises:
+        ValueError: A batch that is no message; `KeyError`, `IndexError`, `TypeError` likewise.
+    """
+    batch.validate(full=True)
     arrays = {}
     for index, described in enumerate(batch.schema):
-        if not described.metadata:
-            continue
-        dtype, shape = json.loads(described.metadata[b"array"])
-        column = batch.column(index)
-        first, end = np.frombuffer(column.buffers()[1], np.int64)[column.offset : column.offset + 2]
-        data = column.buffers()[2]
-        raw = np.frombuffer(data, np.uint8)[first:end] if end > first else np.empty(0, np.uint8)
-        arrays[described.name] = raw.view(dtype).reshape(shape)
-    return Message(json.loads(batch.schema.metadata[b"values"]), arrays)
+        if described.metadata:
+            arrays[described.name] = _array(batch.column(index), json.loads(described.metadata[b"array"]))
+    values = json.loads((batch.schema.metadata or {})[b"values"])
+    if not isinstance(values, dict):
+        raise TypeError(f"values are {type(values).__name__}")
+    return Message(values, arrays)
+
+
+def _array(column: pa.Array, described: Any) -> Array:
+    dtype, shape = described
+    if not isinstance(dtype, str) or np.dtype(dtype).kind not in "iu":
+        raise TypeError(f"an array of {dtype!r}")
+    if not pa.types.is_large_binary(column.type) or len(column) != 1:
+        raise TypeError(f"an array in {len(column)} of {column.type}")
+    _, offsets, data = column.buffers()
+    first, end = np.frombuffer(offsets, np.int64)[column.offset : column.offset + 2]
+    raw = np.frombuffer(data, np.uint8)[first:end] if end > first else np.empty(0, np.uint8)
+    if any(not isinstance(size, int) or size < 0 for size in shape):
+        raise ValueError(f"an array of shape {shape}")
+    return raw.view(dtype).reshape(shape)

@@ -12,14 +12,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.flight as flight
 
-from weft.core import UserError, WeftError, from_plain, to_json
+from weft.core import UnavailableError, UserError, WeftError, from_plain, to_json
 from weft.graph import _native
 from weft.graph.drawing import Seeds, Walk
 from weft.graph.files import files_of
+from weft.graph.layout import TableLayout
 from weft.graph.lookup import keys_to_arrow
 from weft.graph.service.message import VERSION, Message, from_batch, pack_table, to_batch, unpack_table
 from weft.graph.store import Residency, Store
 
+_MOST_BYTES = 64 << 20
+_REASON = 200  # letters of what a system says
 _Answer = Callable[["GraphServer", Message], Message]
 
 
@@ -99,11 +102,40 @@ class _Flight(flight.FlightServerBase):  # type: ignore[misc]
     def do_exchange(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
         try:
             answer = to_batch(self._owner.answer(from_batch(reader.read_chunk().data)))
-        except WeftError as error:
-            told = {"kind": type(error).__name__, "args": [error.code, error.message, error.hint]}
-            raise flight.FlightServerError(error.code, json.dumps(told).encode()) from error
+        except Exception as error:
+            coded = error if isinstance(error, WeftError) else _coded(self._owner, error)
+            told = {"kind": type(coded).__name__, "args": [coded.code, coded.message, coded.hint]}
+            raise flight.FlightServerError(coded.code, json.dumps(told).encode()) from error
         writer.begin(answer.schema)
         writer.write_batch(answer)
+
+
+def _coded(server: GraphServer, error: Exception) -> WeftError:
+    """Say what a request made fail that no client sends, or that the machine could not answer."""
+    reason = " ".join(f"{type(error).__name__} {error}".split())[:_REASON]
+    if isinstance(error, MemoryError | OSError):
+        return UnavailableError(
+            "GRAPH087",
+            f"{server.location} could not answer a request: {reason}.",
+            "ask for less at once, or give the server more memory.",
+        )
+    return UserError(
+        "GRAPH087",
+        f"{server.location} does not understand a request: {reason}.",
+        "use the same version of Weft for clients and servers.",
+    )
+
+
+def _check_number(given: Any, least: int, most: int) -> None:
+    if not isinstance(given, int) or not least <= given <= most:
+        raise ValueError(f"{given!r} is no number from {least} to {most}")
+
+
+def _table_of(server: GraphServer, request: Message) -> TableLayout:
+    """Return the table that a request names by its number; Python would count a negative one from the end."""
+    tables: tuple[TableLayout, ...] = server.store.layout.tables
+    _check_number(request.values["table"], 0, len(tables) - 1)
+    return tables[request.values["table"]]
 
 
 def _layout(server: GraphServer, request: Message) -> Message:
@@ -149,14 +181,13 @@ def _gather(server: GraphServer, request: Message) -> Message:
 
 def _find(server: GraphServer, request: Message) -> Message:
     """Rows of keys: every shard has the keys of all rows."""
-    layout = server.store.layout.tables[request.values["table"]]
-    pieces = unpack_table(request.arrays["keys"]).to_batches()
-    found = [server.store.find_keys(layout.name, piece) for piece in pieces]
-    return Message(arrays={"rows": np.concatenate(found) if found else np.empty(0, np.uint32)})
+    columns = unpack_table(request.arrays["keys"]).columns
+    keys = columns[0] if len(columns) == 1 else columns
+    return Message(arrays={"rows": server.store.rows(_table_of(server, request).name, keys)})
 
 
 def _keys(server: GraphServer, request: Message) -> Message:
-    layout = server.store.layout.tables[request.values["table"]]
+    layout = _table_of(server, request)
     keys = server.store.keys(layout.name, np.array(request.arrays["rows"]))
     return Message(arrays={"keys": pack_table(keys_to_arrow(layout, keys))})
 
@@ -173,14 +204,15 @@ def _file(server: GraphServer, request: Message) -> Message:
     named = {
         file.path: (kind, item_bytes, file.root) for file, kind, item_bytes in files_of(server.store.layout)
     }
-    place = server.store.directory / path
     if path not in named:
         raise UserError("GRAPH001", f"the graph has no file '{path}'.", "ask for one that its layout names.")
+    place = server.store.directory / path
+    size_bytes = place.stat().st_size
+    _check_number(first, 0, size_bytes)
+    _check_number(size, 1, _MOST_BYTES)
     if first == 0:
         _native.check_file(str(place), *named[path])
-    return Message(
-        {"size": place.stat().st_size}, {"bytes": np.fromfile(place, np.uint8, size, offset=first)}
-    )
+    return Message({"size": size_bytes}, {"bytes": np.fromfile(place, np.uint8, size, offset=first)})
 
 
 def _sample(server: GraphServer, request: Message) -> Message:
