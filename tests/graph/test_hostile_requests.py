@@ -15,8 +15,8 @@ from weft.core import UserError, WeftError, to_plain
 from weft.graph import Store, _native
 from weft.graph.drawing import Walk
 from weft.graph.service import split_graph
-from weft.graph.service.client import ShardClient
 from weft.graph.service.message import Message, from_batch, pack_table, to_batch
+from weft.graph.service.shard import ShardClient
 
 NUMBERS = [-1, 3, 7, 2**30, 2**31, 2**32 - 1, 2**32, 2**62, 2**63 - 1, -(2**63), 2**64 - 1, 2**64, 2**70]
 OTHERS = [None, "x", "", [], [[]], {}, 1.5, float("nan"), True, [1], {"a": 1}, "../../manifest.json"]

@@ -17,7 +17,8 @@ from weft.graph.service.server import read_drawn
 from weft.graph.store import NULLS
 
 if TYPE_CHECKING:
-    from weft.graph.service.client import RemoteStore, ShardClient
+    from weft.graph.service.client import RemoteStore
+    from weft.graph.service.shard import ShardClient
 
 Array = np.ndarray[Any, Any]
 _NO_TIME = np.iinfo(np.int64).min

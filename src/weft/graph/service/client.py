@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import threading
+import math
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.flight as flight
 
-from weft.core import InvariantError, UnavailableError, UserError, from_json
+from weft.core import UserError, from_json
 from weft.graph.drawing import Draw, Walk
 from weft.graph.layout import Layout, TableLayout
 from weft.graph.lookup import key_batches, keys_from_arrow
@@ -23,94 +22,12 @@ from weft.graph.orders import TimeOrders
 from weft.graph.seeds import checked_rows
 from weft.graph.service.asking import RemoteDrawing
 from weft.graph.service.copying import copy_orders
-from weft.graph.service.message import Message, from_batch, pack_table, to_batch, unpack_table
+from weft.graph.service.message import Message, pack_table, unpack_table
+from weft.graph.service.shard import ShardClient
 from weft.graph.store import blocks_of, column_of, find_table, open_native
 
 Array = np.ndarray[Any, Any]
-_ERRORS = {"UserError": UserError, "UnavailableError": UnavailableError, "InvariantError": InvariantError}
-
-
-class ShardClient:
-    """One shard, called with a timeout; it connects again by itself after a failure."""
-
-    def __init__(self, location: str, timeout_s: float) -> None:
-        self.location = location
-        self.timeout_s = timeout_s
-        self.graph = ""
-        self._guard = threading.Lock()
-        self._client: flight.FlightClient | None = None
-
-    def ask(self, what: str, arrays: dict[str, Array] | None = None, **values: Any) -> Message:
-        """Send a request and return the whole answer.
-
-        Raises:
-            UnavailableError: ``GRAPH080`` when the shard cannot be reached or went away, ``GRAPH081`` when it
-                did not answer in time.
-            UserError: What the shard refused.
-        """
-        return self.send(to_batch(Message({"what": what, "graph": self.graph, **values}, arrays or {})))
-
-    def send(self, request: pa.RecordBatch) -> Message:
-        """Send what `to_batch` wrote; see `ask`."""
-        client = self._connected()
-        try:
-            return self._exchange(client, request)
-        except flight.FlightTimedOutError as error:
-            self._forget(client)
-            raise UnavailableError(
-                "GRAPH081",
-                f"the shard at {self.location} did not answer within {self.timeout_s:g} s.",
-                "try again, or allow more time with timeout_s.",
-            ) from error
-        except flight.FlightUnavailableError as error:
-            raise self._lost(client, error) from error
-        except flight.FlightError as error:
-            raise self._refused(client, error) from error
-        except OSError as error:  # the stream broke off in the middle of an answer
-            raise self._lost(client, error) from error
-
-    def close(self) -> None:
-        """End the connection."""
-        self._forget(self._client)
-
-    def _exchange(self, client: flight.FlightClient, request: Any) -> Message:
-        options = flight.FlightCallOptions(timeout=self.timeout_s)
-        descriptor = flight.FlightDescriptor.for_command(b"weft graph")
-        writer, reader = client.do_exchange(descriptor, options)
-        with writer:
-            writer.begin(request.schema)
-            writer.write_batch(request)
-            writer.done_writing()
-            return from_batch(reader.read_chunk().data)
-
-    def _connected(self) -> flight.FlightClient:
-        with self._guard:
-            if self._client is None:
-                self._client = flight.FlightClient(self.location)
-            return self._client
-
-    def _forget(self, client: flight.FlightClient | None) -> None:
-        with self._guard:
-            if client is not None and self._client is client:
-                self._client = None
-
-    def _lost(self, client: flight.FlightClient, error: Exception) -> UnavailableError:
-        self._forget(client)
-        reason = str(error).split(". Detail:")[0].splitlines()[0][:200]
-        return UnavailableError(
-            "GRAPH080",
-            f"the shard at {self.location} cannot be reached: {reason}.",
-            "start it again; the next call connects anew.",
-        )
-
-    def _refused(self, client: flight.FlightClient, error: flight.FlightError) -> Exception:
-        try:
-            told = json.loads(error.extra_info)
-            return _ERRORS[told["kind"]](*told["args"])
-        except (ValueError, KeyError, TypeError):
-            return self._lost(client, error)
-
-
+_LOCATION = re.compile(r"grpc(\+tcp|\+tls)?://(\[[0-9a-fA-F:.]+\]|[^\s:/@\[\]]+):([0-9]{1,5})/?")
 _Call = Callable[[ShardClient], Message]
 
 
@@ -119,19 +36,23 @@ class RemoteStore:
 
     Times, values and neighbors of a row come from the shard that holds it; what a call returns is put
     together when every shard has answered, so nothing is ever half there. May be used from several threads
-    at once.
+    at once, but not in a process that is forked while it is open (``GRAPH088``). Files are not here: `verify`
+    and `directory` are of a `Store` alone, opened where a shard lies.
 
     Args:
-        locations: Addresses, in any order, such as ``grpc://127.0.0.1:8815``.
+        locations: Addresses, in any order, such as ``grpc://127.0.0.1:8815``; one of them may stand alone.
         timeout_s: For each call of a shard.
 
     Raises:
         UnavailableError: ``GRAPH080``, ``GRAPH081`` when a shard does not answer.
-        UserError: ``GRAPH083`` when the servers do not make one graph.
+        UserError: ``GRAPH082`` for what is no address or no time, ``GRAPH083`` when the servers do not make
+            one graph, ``GRAPH088`` in a forked process. Each call raises ``GRAPH089`` once it is closed.
     """
 
-    def __init__(self, locations: Sequence[str], *, timeout_s: float = 30.0) -> None:
-        clients = [ShardClient(location, timeout_s) for location in locations]
+    def __init__(self, locations: Sequence[str] | str, *, timeout_s: float = 30.0) -> None:
+        named = [locations] if isinstance(locations, str) else list(locations)
+        _check_options(named, timeout_s)
+        clients = [ShardClient(location, timeout_s) for location in named]
         self._dictionaries: dict[tuple[str, str], pa.Array] = {}
         self._pool = ThreadPoolExecutor(max(4, 4 * len(clients)), thread_name_prefix="weft-shard")
         answers = [c.ask("layout") for c in clients]
@@ -161,6 +82,7 @@ class RemoteStore:
 
     def rows(self, table: str, keys: Any, *, threads: int = 1) -> Array:
         """Find the rows of keys, as `Store.rows` does."""
+        self._check()
         layout = self.table(table)
         pieces = list(key_batches(layout, keys))
         if not pieces:
@@ -176,6 +98,7 @@ class RemoteStore:
 
     def dictionary(self, table: str, column: str) -> pa.Array:
         """Return the distinct values of a column of codes, by code; fetched once."""
+        self._check()
         if (table, column) not in self._dictionaries:
             self.index(table)
             answer = self._shards[0].ask("dictionary", table=table, column=column)
@@ -250,6 +173,7 @@ class RemoteStore:
 
     def orders(self, table: str, link: str | None = None) -> TimeOrders:
         """Return rows in the order of their times, for `NegativeSampler`; what that takes is fetched once."""
+        self._check()
         return self._of_tables.get(table) if link is None else self._of_links.get(link)
 
     def call(self, calls: Sequence[_Call | None]) -> list[Message | None]:
@@ -257,6 +181,7 @@ class RemoteStore:
 
         No call is under way any more when this returns or raises.
         """
+        self._check()
         futures = [
             None if call is None else self._pool.submit(call, shard)
             for call, shard in zip(calls, self._shards, strict=True)
@@ -270,10 +195,13 @@ class RemoteStore:
         return len(self._shards)
 
     def close(self) -> None:
-        """End the connections."""
+        """End the connections; what is called afterwards is refused."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         for shard in self._shards:
             shard.close()
+
+    def _check(self) -> None:
+        self._shards[0].check()
 
     def __enter__(self) -> RemoteStore:
         return self
@@ -282,6 +210,21 @@ class RemoteStore:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _check_options(locations: Sequence[str], timeout_s: float) -> None:
+    for location in locations:
+        found = _LOCATION.fullmatch(location) if isinstance(location, str) else None
+        if found is None or not 0 < int(found[3]) < 2**16:
+            raise UserError(
+                "GRAPH082",
+                f"{location!r} is no address of a server.",
+                "give what GraphServer.location says, such as 'grpc://127.0.0.1:8815'.",
+            )
+    if not isinstance(timeout_s, int | float) or not 0 < timeout_s < math.inf:
+        raise UserError(
+            "GRAPH082", f"timeout_s is {timeout_s!r}.", "give the seconds that a call may take, above 0."
+        )
 
 
 def _in_order(clients: list[ShardClient], layouts: list[Layout], graphs: set[str]) -> list[ShardClient]:

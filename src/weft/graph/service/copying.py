@@ -11,19 +11,17 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from weft.core import UnavailableError
 from weft.graph.layout import File, Layout, LinkLayout, LinkSegment, TableLayout, TableSegment
 from weft.graph.orders import TimeOrders
 from weft.graph.service.message import Message
+from weft.graph.service.shard import ShardClient
 from weft.graph.store import open_native
 
-if TYPE_CHECKING:
-    from weft.graph.service.client import ShardClient
-
 _PIECE_BYTES = 8 << 20
-_Call = Callable[["ShardClient"], Message]
+_Call = Callable[[ShardClient], Message]
 _CallAll = Callable[[Sequence[_Call | None]], Any]
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 import numpy as np
@@ -19,8 +22,11 @@ from weft.graph.files import files_of
 from weft.graph.layout import TableLayout
 from weft.graph.lookup import keys_to_arrow
 from weft.graph.service.message import VERSION, Message, from_batch, pack_table, to_batch, unpack_table
+from weft.graph.service.processes import begin_use, is_inherited
 from weft.graph.store import Residency, Store
 
+_GRACE_S = 5.0
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
 _MOST_BYTES = 64 << 20
 _REASON = 200  # letters of what a system says
 _Answer = Callable[["GraphServer", Message], Message]
@@ -57,21 +63,53 @@ class GraphServer:
         self.threads = threads
         shard = self.store.layout.shard
         self.graph = shard.graph if shard else self.store.digest
+        self._is_ended = threading.Event()
+        if not 0 <= port < 2**16:
+            raise UserError("GRAPH086", f"there is no port {port}.", "choose one from 0 to 65535.")
+        begin_use(self)
         try:
             self._flight = _Flight(f"grpc://{host}:{port}", self)
         except Exception as error:
+            reason = _why_not(host, port) or str(error)
             raise UserError(
-                "GRAPH086", f"{host}:{port} cannot be listened on: {error}.", "choose another host or port."
+                "GRAPH086", f"{host}:{port} cannot be listened on: {reason}.", "choose another host or port."
             ) from error
         self.location = f"grpc://{host}:{self._flight.port}"
 
     def wait(self) -> None:
-        """Serve until `close` is called or the process is told to stop."""
-        self._flight.wait()
+        """Serve until `close` is called, or until the process is told to stop by SIGINT or SIGTERM.
+
+        Signals reach the main thread alone: there, one of them closes the server and this returns; where
+        clients hold calls open for longer than a few seconds, the process ends by the signal. In any other
+        thread it takes `close`.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            self._is_ended.wait()
+            return
+        before = {one: signal.signal(one, _stop) for one in _STOPPING}
+        try:
+            self._is_ended.wait()
+        except _ToldToStop as told:
+            if not self._shut_down():
+                signal.signal(told.by, signal.SIG_DFL)
+                signal.raise_signal(told.by)
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
 
     def close(self) -> None:
-        """Stop serving; calls under way are ended."""
-        self._flight.shutdown()
+        """Stop serving. Calls under way are waited for a few seconds."""
+        if not is_inherited():
+            self._shut_down()
+
+    def _shut_down(self) -> bool:
+        """Stop serving; say whether all calls have ended."""
+        self._is_ended.set()
+        # Flight waits without end for a client that sends nothing.
+        ending = threading.Thread(target=self._flight.shutdown, name="weft-shutdown", daemon=True)
+        ending.start()
+        ending.join(_GRACE_S)
+        return not ending.is_alive()
 
     def answer(self, request: Message) -> Message:
         """Answer one request."""
@@ -92,6 +130,27 @@ class GraphServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class _ToldToStop(BaseException):
+    def __init__(self, by: int) -> None:
+        super().__init__(by)
+        self.by = by
+
+
+def _stop(by: int, frame: FrameType | None) -> None:
+    raise _ToldToStop(by)
+
+
+def _why_not(host: str, port: int) -> str | None:
+    """Say in the system's words why an address cannot be listened on, ``None`` where it can be."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.bind(address)
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
 
 
 class _Flight(flight.FlightServerBase):  # type: ignore[misc]
@@ -133,9 +192,9 @@ def _check_number(given: Any, least: int, most: int) -> None:
 
 def _table_of(server: GraphServer, request: Message) -> TableLayout:
     """Return the table that a request names by its number; Python would count a negative one from the end."""
-    tables: tuple[TableLayout, ...] = server.store.layout.tables
-    _check_number(request.values["table"], 0, len(tables) - 1)
-    return tables[request.values["table"]]
+    tables, number = server.store.layout.tables, request.values["table"]
+    _check_number(number, 0, len(tables) - 1)
+    return tables[int(number)]
 
 
 def _layout(server: GraphServer, request: Message) -> Message:
