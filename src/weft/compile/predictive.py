@@ -1,14 +1,14 @@
 """From a predictive query to a Plan.
 
 ```
-snapshot ─ profile ─ tables ─ labels ─ audit ─ features ─┬─ candidate[…] ─┬─ evaluate
-                                                         └─ candidate[blend]┘
+snapshot ─ profile ─ tables ─┬─ labels ─ audit ─ features ─ encoded ─┬─ candidate[…] ─┬─ evaluate
+                             └─ graph ───────────────────────────────┴─ candidate[blend]┘
 ```
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from weft.flow import Node, Plan
 from weft.learn import Budget, Outline, get_rung, is_combining
 
 RANKING = {TaskType.LINK_PREDICTION}
+_GRAPH_INPUTS = {"graph": "graph", "audit": "audit"}
 _LEARNING_INPUTS = {name: name for name in ("tables", "labels", "features", "encoded")}
 
 
@@ -147,17 +148,42 @@ def compile_fit(tables: tuple[Node, ...], spec: FitSpec, resources: Resources) -
         inputs={name: name for name in ("tables", "labels", "features")},
         resources=resources,
     )
-    nodes += [features, encoded]
+    nodes += [features, encoded, *_graph(spec, resources)]
     candidates = _candidates(spec, resources)
     evaluate = Node(
         "evaluate",
         "weft.compile.programs:evaluate_candidates",
         code_version("learn"),
         parameters={"query": spec.query, "history": spec.history.value, "seed": spec.seed},
-        inputs=_LEARNING_INPUTS | {node.name: node.name for node in candidates},
+        inputs=_LEARNING_INPUTS | _graph_inputs(spec) | {node.name: node.name for node in candidates},
         resources=resources,
     )
     return Plan(f"fit {spec.query}", (*nodes, *candidates, evaluate))
+
+
+def _graph(spec: FitSpec, resources: Resources) -> list[Node]:
+    """Make the node that lays the tables out as a graph, where a rung reads one."""
+    return [graph_node("graph", "tables", resources)] if reads_graph(spec.models) else []
+
+
+def graph_node(name: str, tables: str, resources: Resources) -> Node:
+    """Make the node that lays prepared tables out as a graph."""
+    return Node(
+        name,
+        "weft.compile.programs:materialize_graph",
+        code_version("graph"),
+        inputs={"tables": tables},
+        resources=resources,
+    )
+
+
+def reads_graph(models: Iterable[str]) -> bool:
+    """Whether one of some rungs reads the graph."""
+    return any(getattr(get_rung(name), "reads_graph", False) for name in models)
+
+
+def _graph_inputs(spec: FitSpec) -> dict[str, str]:
+    return dict(_GRAPH_INPUTS) if reads_graph(spec.models) else {}
 
 
 def _candidates(spec: FitSpec, resources: Resources) -> list[Node]:
@@ -167,6 +193,8 @@ def _candidates(spec: FitSpec, resources: Resources) -> list[Node]:
     nodes: list[Node] = []
     for rung in sorted((get_rung(name) for name in spec.models), key=lambda r: r.cost):
         earlier = {n.name: n.name for n in nodes} if is_combining(rung.name) else {}
+        if reads_graph([rung.name]) or (earlier and reads_graph(spec.models)):
+            earlier |= _GRAPH_INPUTS
         for config in rung.variants(outline, Budget(spec.budget_s)):
             variant = config.get("variant")
             name = f"{rung.name}:{variant}" if variant else rung.name
@@ -223,18 +251,25 @@ def compile_answer(
         resources=resources,
     )
     answer = _answer(query, model, explain=explain, quantiles=quantiles, resources=resources)
+    if has_graph := _has_graph(fit, model):
+        answer = replace(answer, inputs={**answer.inputs, **_GRAPH_INPUTS})
     asked = (seeds, _seed_features(query, resources), answer)
-    newer = () if source is None else _read_newer(fit, source, resources)
+    newer = () if source is None else _read_newer(fit, source, resources, has_graph=has_graph)
     return Plan(fit.name, (*fit.nodes, *newer, *(map(_of_newer, asked) if newer else asked)))
+
+
+def _has_graph(fit: Plan, model: str) -> bool:
+    """Whether a candidate of a fit was given the graph."""
+    return any(node.name == f"candidate[{model}]" and "graph" in node.inputs for node in fit.nodes)
 
 
 def _of_newer(node: Node) -> Node:
     """Let a node read the newer tables, and the labels on them, where it reads those of the fit."""
-    read = {"tables": "newer_tables", "labels": "newer_labels"}
+    read = {"tables": "newer_tables", "labels": "newer_labels", "graph": "newer_graph"}
     return replace(node, inputs={name: read.get(of, of) for name, of in node.inputs.items()})
 
 
-def _read_newer(fit: Plan, source: TablesSpec, resources: Resources) -> tuple[Node, ...]:
+def _read_newer(fit: Plan, source: TablesSpec, resources: Resources, *, has_graph: bool) -> tuple[Node, ...]:
     """Make the nodes that give other tables the schema of the fit, and compute its labels on them.
 
     The labels are for features of past labels: they go up to the newer last fact.
@@ -245,6 +280,7 @@ def _read_newer(fit: Plan, source: TablesSpec, resources: Resources) -> tuple[No
         replace(snapshot, name="newer_snapshot"),
         replace(tables, name="newer_tables", inputs={"snapshot": "newer_snapshot", "profile": "profile"}),
         replace(labels, name="newer_labels", inputs={"tables": "newer_tables"}),
+        *([graph_node("newer_graph", "newer_tables", resources)] if has_graph else []),
     )
 
 

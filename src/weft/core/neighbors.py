@@ -39,8 +39,8 @@ class GraphColumn(Protocol):
         ...
 
     @property
-    def dictionary(self) -> str | None:
-        """Set where values are codes of `GraphSource.dictionary`, ``None`` where they are themselves."""
+    def is_coded(self) -> bool:
+        """Whether values are codes of `GraphSource.dictionary`."""
         ...
 
 

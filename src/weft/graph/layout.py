@@ -130,6 +130,11 @@ class PackedColumn:
     width: int = 1
     dictionary: tuple[Words, ...] | None = None
 
+    @property
+    def is_coded(self) -> bool:
+        """Whether values are codes of the dictionary."""
+        return self.dictionary is not None
+
 
 @dataclass(frozen=True)
 class TimeCodes:

@@ -22,8 +22,10 @@ from weft.learn.registry import get_rung, load_model, rung_names, rungs_for
 from weft.learn.rung import Budget, Header, Model, Rung, not_applicable
 from weft.learn.storage import load_training_data, save_training_data, write_training_data
 from weft.learn.verdict import Comparison, Verdict
+from weft.learn.view import Asked, GraphView
 
 __all__ = [
+    "Asked",
     "Budget",
     "Calibration",
     "Candidate",
@@ -32,6 +34,7 @@ __all__ = [
     "Encoder",
     "Evaluation",
     "ExampleRow",
+    "GraphView",
     "Header",
     "Importance",
     "LeaderboardRow",

@@ -37,6 +37,7 @@ from weft.learn.metrics import get_metric
 from weft.learn.registry import get_rung, load_model
 from weft.learn.rung import Model
 from weft.learn.scoring import fallback_metric
+from weft.learn.view import GraphView, asked
 
 CANDIDATE_FILE = "candidate.json"
 MODEL_FOLDER = "model"
@@ -161,13 +162,15 @@ class Predictor:
         """
         return Predictor(read_candidate(directory), load_model(directory / MODEL_FOLDER))
 
-    def predict(self, features: pa.Table, seeds: pa.Table | None = None) -> np.ndarray:
+    def predict(
+        self, features: pa.Table, seeds: pa.Table | None = None, graph: GraphView | None = None
+    ) -> np.ndarray:
         """Predict, calibrated; shapes as `weft.learn.rung` lists them.
 
         Raises:
             UserError: ``LEARN005`` when the features are not those the model was fitted on.
         """
-        return self.candidate.calibration.apply(self.model.predict(features, seeds))
+        return self.candidate.calibration.apply(self.model.predict(features, seeds, graph))
 
 
 def _finish(
@@ -179,8 +182,8 @@ def _finish(
     times: tuple[float, float],
     directory: Path,
 ) -> Candidate:
-    val = model.score(data.val.matrix) if model.val_prediction is None else model.val_prediction
-    test = model.score(data.test.matrix)
+    val = model.score_rows(asked(data, data.val)) if model.val_prediction is None else model.val_prediction
+    test = model.score_rows(asked(data, data.test))
     for rows, prediction in ((data.val, val), (data.test, test)):
         check_prediction(kind.name, prediction, len(rows.matrix), len(data.classes))
     model.save(directory / MODEL_FOLDER)

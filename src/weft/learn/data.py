@@ -18,6 +18,7 @@ from weft.learn.matrices import Columns, Place, in_memory, take
 from weft.learn.metrics import Metric
 from weft.learn.scoring import prepare
 from weft.learn.targets import Targets, encode_labels, find_classes
+from weft.learn.view import GraphView
 
 OWN = "own"
 ALL = "all"
@@ -93,7 +94,8 @@ class TrainingData:
     """Features and labels of one task, encoded by what train alone taught.
 
     Make one with `TrainingData.build`. ``train_by_name`` holds, beside ``"own"``, the alternative train
-    rows by name, such as ``"stale"``: the same labels seen from earlier cutoffs.
+    rows by name, such as ``"stale"``: the same labels seen from earlier cutoffs. ``graph`` is there when a
+    rung is to be fitted that reads one.
     """
 
     outline: Outline
@@ -102,6 +104,7 @@ class TrainingData:
     train_by_name: Mapping[str, Rows]
     val: Rows
     test: Rows
+    graph: GraphView | None = None
 
     @property
     def task(self) -> Task:

@@ -110,7 +110,7 @@ def evaluate(data: Any, folders: Sequence[Path], *, seed: int, directory: Path) 
         threshold=winner.calibration.threshold,
         classes=tuple(data.classes),
         importance=measure_importance(predictor, data, seed=seed),
-        examples=pick_examples(predictor, judged.rows, judged.calibrated[best]),
+        examples=pick_examples(predictor, judged.rows, judged.calibrated[best], getattr(data, "graph", None)),
     )
 
 

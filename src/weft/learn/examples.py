@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from weft.learn.candidate import Predictor
 from weft.learn.metrics import rank_items
-from weft.learn.output import RowExplanation, explain_matrix
+from weft.learn.output import RowExplanation, explain_row
 from weft.learn.ranking import RankingRows
+from weft.learn.view import Asked, GraphView
 
 _MOST_NAMES = 5
 
@@ -35,20 +36,23 @@ class ExampleRow:
     actual: str = ""
 
 
-def pick_examples(predictor: Predictor, rows: Any, predicted: np.ndarray) -> tuple[ExampleRow, ...]:
+def pick_examples(
+    predictor: Predictor, rows: Any, predicted: np.ndarray, graph: GraphView | None = None
+) -> tuple[ExampleRow, ...]:
     """Explain the highest, the middle and the lowest prediction, for classes and items the surest.
 
     Args:
         predictor: The fitted model.
         rows: Of the scored split, `weft.learn.Rows` or `weft.learn.RankingRows`.
         predicted: Calibrated, as the model gives them for ``rows``.
+        graph: The graph, for models that read one.
     """
     if not len(rows) or not len(predicted) or not predictor.model.header.encoder.features:
         return ()
     if isinstance(rows, RankingRows):
         return _lists(predictor, rows, predicted)
     sureness = predicted if predicted.ndim == 1 else predicted.max(axis=1)
-    return tuple(_row(predictor, rows, place) for place in _spread(sureness))
+    return tuple(_row(predictor, rows, place, graph) for place in _spread(sureness))
 
 
 def _spread(values: np.ndarray) -> list[int]:
@@ -57,9 +61,9 @@ def _spread(values: np.ndarray) -> list[int]:
     return list(dict.fromkeys(int(order[i]) for i in (-1, len(order) // 2, 0)))
 
 
-def _row(predictor: Predictor, rows: Any, place: int) -> ExampleRow:
+def _row(predictor: Predictor, rows: Any, place: int, graph: GraphView | None) -> ExampleRow:
     frame = f"frame {rows.seeds['frame'][place].as_py()}" if "frame" in rows.seeds.column_names else ""
-    told = explain_matrix(predictor, np.asarray(rows.matrix[place : place + 1]), frame)
+    told = explain_row(predictor, Asked(rows.seeds, rows.matrix, graph).take(np.array([place])), frame)
     classes, values = predictor.model.header.classes, rows.targets.values
     if not classes:
         return ExampleRow(*_seed(rows, place), float(values[place]), told)
@@ -77,7 +81,7 @@ def _lists(predictor: Predictor, rows: RankingRows, scores: np.ndarray) -> tuple
     for place in first[_spread(scores[first])].tolist():
         seed = int(rows.seed[place])
         item = str(rows.items[place].as_py())
-        told = explain_matrix(predictor, np.asarray(rows.matrix[place : place + 1]), item)
+        told = explain_row(predictor, Asked(None, rows.matrix).take(np.array([place])), item)
         true = np.flatnonzero((rows.seed == seed) & rows.is_true)
         names = [str(name) for name in rows.items.take(pa.array(true)).to_pylist()]
         found.append(ExampleRow(*_seed(rows, seed), float(rows.is_true[place]), told, _listed(names)))

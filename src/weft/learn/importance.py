@@ -11,6 +11,7 @@ import numpy as np
 from weft.core import Feature, TaskType
 from weft.learn.candidate import Predictor
 from weft.learn.rung import Model
+from weft.learn.view import Asked, asked
 
 SAMPLE_ROWS = 1_000
 _NUM_REMOVED = (1, 3, 10)
@@ -81,10 +82,11 @@ def measure_importance(predictor: Predictor, data: Any, *, seed: int) -> Importa
         ``None`` for a model that reads no feature, such as a constant.
     """
     rng = np.random.default_rng(seed)
-    matrix = _sample(data.val.matrix, rng)
+    rows = _sample(asked(data, data.val), rng)
+    matrix = rows.matrix
     if not matrix.size:
         return None
-    weights, method = _weigh(predictor.model, matrix)
+    weights, method = _weigh(predictor.model, rows)
     if not weights.sum() > 0:
         return None
     features: Sequence[Feature] = predictor.model.header.encoder.features
@@ -96,19 +98,19 @@ def measure_importance(predictor: Predictor, data: Any, *, seed: int) -> Importa
         tables=_grouped(features, shares, lambda f: (f.table,) if f.table else ()),
         links=_grouped(features, shares, lambda f: f.links),
         columns=_grouped(features, shares, lambda f: f.columns),
-        deletion=_check(predictor.model, matrix, shares, rng),
+        deletion=_check(predictor.model, rows, shares, rng),
         num_rows=len(matrix),
     )
 
 
 def divide_row(
-    model: Model, matrix: np.ndarray, calibrate: Callable[[np.ndarray], np.ndarray]
+    model: Model, rows: Asked, calibrate: Callable[[np.ndarray], np.ndarray]
 ) -> tuple[np.ndarray, float, str]:
     """Divide the score of one row among the features.
 
     Args:
         model: The model.
-        matrix: Shape ``(1, features)``.
+        rows: The row, its matrix of shape ``(1, features)``.
         calibrate: What is done to its predictions before they are shown.
 
     Returns:
@@ -116,13 +118,13 @@ def divide_row(
         ``log-odds``, ``value``, ``score`` for items, or ``change of prediction`` where the model does not
         divide its scores.
     """
-    index = _explained_class(model, matrix)
-    divided = model.contribution_matrix(matrix, index)
+    index = _explained_class(model, rows)
+    divided = model.contribution_matrix(rows.matrix, index)
     if divided is not None:
         unit = _UNITS.get(model.header.task.type, LOG_ODDS)
         return divided[0, :-1], float(divided[0, -1]), unit
-    amounts = _ablate(model, matrix, index, calibrate)[0]
-    base = first_output(calibrate(model.score(matrix)), index)
+    amounts = _ablate(model, rows, index, calibrate)[0]
+    base = first_output(calibrate(model.score_rows(rows)), index)
     return amounts, float(base[0]), "change of prediction"
 
 
@@ -131,46 +133,48 @@ def first_output(prediction: np.ndarray, index: int | None = None) -> np.ndarray
     return prediction if prediction.ndim == 1 else prediction[:, index or 0]
 
 
-def _explained_class(model: Model, matrix: np.ndarray) -> int | None:
-    prediction = model.score(matrix[:1])
+def _explained_class(model: Model, rows: Asked) -> int | None:
+    prediction = model.score_rows(rows.first(1))
     return None if prediction.ndim == 1 else int(prediction[0].argmax())
 
 
-def _weigh(model: Model, matrix: np.ndarray) -> tuple[np.ndarray, str]:
+def _weigh(model: Model, rows: Asked) -> tuple[np.ndarray, str]:
     """Return the mean absolute movement by each feature, shape ``(features,)``, and how it was measured."""
-    total = np.zeros(matrix.shape[1])
-    for index in _told_classes(model, matrix):
-        divided = model.contribution_matrix(matrix, index)
+    total = np.zeros(rows.matrix.shape[1])
+    for index in _told_classes(model, rows):
+        divided = model.contribution_matrix(rows.matrix, index)
         if divided is None:
-            few = matrix[:_ABLATED_ROWS]
+            few = rows.first(_ABLATED_ROWS)
             return np.abs(_ablate(model, few, None, np.asarray)).mean(axis=0), "ablation"
         total += np.abs(divided[:, :-1]).mean(axis=0)
     return total, "contributions"
 
 
-def _told_classes(model: Model, matrix: np.ndarray) -> list[int | None]:
+def _told_classes(model: Model, rows: Asked) -> list[int | None]:
     """Return the classes that are predicted most; ``[None]`` for a model without classes."""
     if not model.header.classes:
         return [None]
-    likeliest = np.argsort(-model.score(matrix).mean(axis=0), kind="stable")
+    likeliest = np.argsort(-model.score_rows(rows).mean(axis=0), kind="stable")
     return [int(index) for index in likeliest[:_MOST_CLASSES]]
 
 
 def _ablate(
-    model: Model, matrix: np.ndarray, index: int | None, calibrate: Callable[[np.ndarray], np.ndarray]
+    model: Model, rows: Asked, index: int | None, calibrate: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
     """Leave out one feature at a time; return by how much that lowers each prediction.
 
     Without an ``index`` a prediction of several classes counts by how far they move on average.
     """
+    matrix = rows.matrix
     num = matrix.shape[1]
-    whole = calibrate(model.score(matrix))
+    whole = calibrate(model.score_rows(rows))
     change = np.zeros(matrix.shape)
     step = max(1, _BATCH_ROWS // max(1, len(matrix)))
     for start in range(0, num, step):
         columns = range(start, min(start + step, num))
         variants = np.concatenate([_without(model, matrix, [c]) for c in columns])
-        moved = whole - calibrate(model.score(variants)).reshape(len(columns), *whole.shape)
+        scored = calibrate(model.score_rows(rows.with_matrix(variants)))
+        moved = whole - scored.reshape(len(columns), *whole.shape)
         if whole.ndim == 2:
             moved = np.abs(moved).mean(axis=2) if index is None else moved[:, :, index]
         change[:, start : start + len(columns)] = moved.T
@@ -186,17 +190,18 @@ def _without(model: Model, matrix: np.ndarray, columns: Sequence[int]) -> np.nda
     return copy
 
 
-def _check(model: Model, matrix: np.ndarray, shares: np.ndarray, rng: np.random.Generator) -> Deletion | None:
+def _check(model: Model, rows: Asked, shares: np.ndarray, rng: np.random.Generator) -> Deletion | None:
     """Compare removing the most important features with removing random ones (Samek et al., 2017)."""
     used = np.flatnonzero(shares > 0)
     sizes = tuple(m for m in _NUM_REMOVED if 2 * m <= len(used))
     if not sizes:
         return None
-    matrix = matrix[:300]
-    whole = model.score(matrix)
+    rows = rows.first(300)
+    whole = model.score_rows(rows)
 
     def moved(columns: Sequence[int]) -> float:
-        return float(np.abs(model.score(_without(model, matrix, columns)) - whole).mean())
+        without = rows.with_matrix(_without(model, rows.matrix, columns))
+        return float(np.abs(model.score_rows(without) - whole).mean())
 
     order = np.argsort(-shares, kind="stable")
     important = tuple(moved([int(c) for c in order[:m]]) for m in sizes)
@@ -207,11 +212,10 @@ def _check(model: Model, matrix: np.ndarray, shares: np.ndarray, rng: np.random.
     return Deletion(sizes, important, random, all(i > r for i, r in zip(important, random, strict=True)))
 
 
-def _sample(matrix: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    if not len(matrix):
-        return np.empty((0, 0), dtype=np.float32)
-    rows = rng.choice(len(matrix), min(len(matrix), SAMPLE_ROWS), replace=False)
-    return np.asarray(matrix[np.sort(rows)])
+def _sample(rows: Asked, rng: np.random.Generator) -> Asked:
+    if not len(rows):
+        return Asked(None, np.empty((0, 0), dtype=np.float32))
+    return rows.take(np.sort(rng.choice(len(rows), min(len(rows), SAMPLE_ROWS), replace=False)))
 
 
 def _ranked(parts: Any, most: int = 60) -> tuple[Share, ...]:

@@ -17,6 +17,7 @@ from weft.learn.encoder import FIRST_CODE, Encoder
 from weft.learn.importance import LOG_ODDS, UNCALIBRATED, divide_row, first_output
 from weft.learn.metrics import rank_items
 from weft.learn.rung import sigmoid
+from weft.learn.view import Asked, GraphView
 
 
 def predict_table(
@@ -25,18 +26,17 @@ def predict_table(
     seeds: pa.Table,
     values: pa.Table,
     conformal: Conformal | None = None,
+    graph: GraphView | None = None,
 ) -> pa.Table:
     """Predict, and lay the answer out.
 
-    ==================  ==========================================================
-    binary              entity, anchor_time, probability, prediction
-    regression          entity, anchor_time, prediction, a column for each quantile
-    multiclass          entity, anchor_time, class, probability, rank
-    multilabel          the same
-    ranking             entity, anchor_time, item, score, rank
-    link prediction     the same
-    forecasting         entity, anchor_time, frame, frame_start, frame_end, prediction, quantiles
-    ==================  ==========================================================
+    ===============================  ================================================================
+    binary                           entity, anchor_time, probability, prediction
+    regression                       entity, anchor_time, prediction, a column for each quantile
+    multiclass, multilabel           entity, anchor_time, class, probability, rank
+    ranking, link prediction         entity, anchor_time, item, score, rank
+    forecasting                      entity, anchor_time, frame, frame_start, frame_end, prediction, quantiles
+    ===============================  ================================================================
 
     Args:
         predictor: The fitted model.
@@ -44,12 +44,13 @@ def predict_table(
         seeds: ``entity, anchor_time, cutoff``; one row per entity.
         values: Features of the seeds; candidate items for link prediction; one row per frame for forecasting.
         conformal: Adds quantiles to predicted numbers: columns such as ``q10`` and ``q90``.
+        graph: The graph, for models that read one.
     """
     if task.type is TaskType.LINK_PREDICTION:
         return _ranked_items(predictor, task, seeds, values)
     if task.type is TaskType.FORECASTING:
         seeds = expand_frames(seeds, task.num_frames or 1)
-    predicted = predictor.predict(values, seeds)
+    predicted = predictor.predict(values, seeds, graph)
     head = {task.entity_column: seeds["entity"], "anchor_time": seeds["anchor_time"]}
     if task.type is TaskType.BINARY:
         return pa.table({**head, **_yes_or_no(predicted, predictor.candidate.calibration.threshold)})
@@ -107,7 +108,12 @@ class RowExplanation:
     usual: float | None = None
 
 
-def explain_rows(predictor: Predictor, values: pa.Table, seeds: pa.Table | None = None) -> RowExplanation:
+def explain_rows(
+    predictor: Predictor,
+    values: pa.Table,
+    seeds: pa.Table | None = None,
+    graph: GraphView | None = None,
+) -> RowExplanation:
     """Explain the first row; for candidate items the one that is ranked first."""
     model = predictor.model
     about = ""
@@ -120,23 +126,24 @@ def explain_rows(predictor: Predictor, values: pa.Table, seeds: pa.Table | None 
             about = f"frame 0 of {model.header.task.num_frames}"
         values = values.slice(0, 1)
         seeds = None if seeds is None else seeds.slice(0, 1)
-    return explain_matrix(predictor, model.header.encoder.matrix(values, seeds), about)
+    rows = Asked(seeds, model.header.encoder.matrix(values, seeds), graph)
+    return explain_row(predictor, rows, about)
 
 
-def explain_matrix(predictor: Predictor, matrix: np.ndarray, about: str = "") -> RowExplanation:
-    """Explain one encoded row, shape ``(1, features)``."""
+def explain_row(predictor: Predictor, rows: Asked, about: str = "") -> RowExplanation:
+    """Explain one encoded row."""
     model = predictor.model
-    amounts, base, unit = divide_row(model, matrix, predictor.candidate.calibration.apply)
+    amounts, base, unit = divide_row(model, rows, predictor.candidate.calibration.apply)
     usual = _usual(predictor, base, unit)
     amounts, base, unit = _calibrated(predictor, amounts, base, unit)
-    predicted = predictor.candidate.calibration.apply(model.score(matrix))
+    predicted = predictor.candidate.calibration.apply(model.score_rows(rows))
     if predicted.ndim == 2:
         index = int(predicted[0].argmax())
         about = model.header.classes[index]
         predicted = predicted[:, index]
     encoder = model.header.encoder
     told = [
-        Amount(f.name, f.words, _shown(encoder, matrix[0, i], i), float(a), f.table, f.links, f.columns)
+        Amount(f.name, f.words, _shown(encoder, rows.matrix[0, i], i), float(a), f.table, f.links, f.columns)
         for i, (f, a) in enumerate(zip(encoder.features, amounts, strict=True))
         if a != 0
     ]

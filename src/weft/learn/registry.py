@@ -17,6 +17,7 @@ _BUILT_IN = {
     "entity": "weft.learn.rungs.entity:EntityRung",
     "heuristic": "weft.learn.rungs.heuristic:HeuristicRung",
     "linear": "weft.learn.rungs.linear:LinearRung",
+    "sage": "weft.learn.rungs.network:SageRung",
     "lightgbm": "weft.learn.rungs.boosting:LightGBMRung",
     "blend": "weft.learn.rungs.blend:BlendRung",
     "popularity": "weft.learn.rungs.ranking:PopularityRung",

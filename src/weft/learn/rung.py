@@ -31,6 +31,7 @@ import pyarrow as pa
 from weft.core import Progress, Resources, Task, TaskType, UserError, from_plain, to_plain
 from weft.learn.data import Outline
 from weft.learn.encoder import Encoder
+from weft.learn.view import Asked, GraphView
 
 Config = Mapping[str, Any]
 MODEL_FILE = "model.json"
@@ -61,6 +62,8 @@ class Model(ABC):
     """A fitted model. Subclasses hold plain numbers and arrays."""
 
     rung: ClassVar[str]
+    # Whether `score_rows` needs the graph beside the features.
+    reads_graph: ClassVar[bool] = False
     # What a model that was fitted on val predicts for val when those rows are held out; see `BlendRung`.
     val_prediction: np.ndarray | None = None
 
@@ -70,6 +73,10 @@ class Model(ABC):
     @abstractmethod
     def score(self, matrix: np.ndarray) -> np.ndarray:
         """Predict from encoded features of shape ``(n, features)``; see the module for shapes."""
+
+    def score_rows(self, rows: Asked) -> np.ndarray:
+        """Predict for rows with their seeds and their graph; from the features alone where not overridden."""
+        return self.score(rows.matrix)
 
     @abstractmethod
     def state(self) -> dict[str, Any]:
@@ -85,13 +92,20 @@ class Model(ABC):
         """What the model does, in words a reader of the report understands."""
         return self.rung
 
-    def predict(self, features: pa.Table, seeds: pa.Table | None = None) -> np.ndarray:
-        """Predict for a feature table; ``seeds`` give the frames where the task forecasts.
+    def predict(
+        self, features: pa.Table, seeds: pa.Table | None = None, graph: GraphView | None = None
+    ) -> np.ndarray:
+        """Predict for a feature table.
+
+        Args:
+            features: One row per row to predict.
+            seeds: Their entities and anchors, for models that read a graph; frames where the task forecasts.
+            graph: The graph, for models that read one.
 
         Raises:
             UserError: ``LEARN005`` when the table is not what the model was fitted on.
         """
-        return self.score(self.header.encoder.matrix(features, seeds))
+        return self.score_rows(Asked(seeds, self.header.encoder.matrix(features, seeds), graph))
 
     def raw(self, matrix: np.ndarray) -> np.ndarray:
         """Return the sum that `contribution_matrix` divides; predictions where not overridden."""

@@ -235,8 +235,11 @@ def _printable(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def default_models(task: Task) -> tuple[str, ...]:
-    """Return the rungs that are tried for a task when none are named, the simplest first."""
-    return tuple(rung.name for rung in rungs_for(task))
+    """Return the rungs that are tried for a task when none are named, the simplest first.
+
+    Networks are not among them: they take longer than the others together, and are tried when named.
+    """
+    return tuple(rung.name for rung in rungs_for(task) if not getattr(rung, "reads_graph", False))
 
 
 def _read_file(path: Path, resources: Resources) -> pa.Table:

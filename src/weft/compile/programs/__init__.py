@@ -1,7 +1,12 @@
 """The programs that the nodes of a predictive Plan name."""
 
 from weft.compile.programs.answers import explain_entity, make_seed_features, make_seeds, predict_seeds
-from weft.compile.programs.learning import encode_features, evaluate_candidates, fit_candidate
+from weft.compile.programs.learning import (
+    encode_features,
+    evaluate_candidates,
+    fit_candidate,
+    materialize_graph,
+)
 from weft.compile.programs.tables import (
     audit_tables,
     make_candidates,
@@ -23,6 +28,7 @@ __all__ = [
     "make_labels",
     "make_seed_features",
     "make_seeds",
+    "materialize_graph",
     "predict_seeds",
     "prepare_tables",
     "profile_tables",

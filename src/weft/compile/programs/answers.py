@@ -17,7 +17,7 @@ from weft.compile.opening import (
     read_table,
     write_table,
 )
-from weft.compile.programs.learning import open_predictor
+from weft.compile.programs.learning import open_predictor, read_graph
 from weft.core import TaskType, to_plain
 from weft.flow import Context
 from weft.pql import compile_query
@@ -65,10 +65,14 @@ def predict_seeds(context: Context) -> dict[str, Any]:
     predictor = open_predictor(context, "model")
     levels = context.parameters.get("quantiles")
     conformal = _conformal(context, tuple(levels)) if levels else None
-    table = learn.predict_table(predictor, query.task, seeds, values, conformal)
+    table = learn.predict_table(predictor, query.task, seeds, values, conformal, _graph(context))
     write_table(table, context.directory / PREDICTIONS)
     context.report(rows=table.num_rows)
     return {"rows": table.num_rows}
+
+
+def _graph(context: Context) -> learn.GraphView | None:
+    return read_graph(context) if "graph" in context.inputs else None
 
 
 def _conformal(context: Context, levels: tuple[float, ...]) -> learn.Conformal:
@@ -90,16 +94,23 @@ def explain_entity(context: Context) -> dict[str, Any]:
         query = compile_query(context.parameters["query"], tables.schema)
         rows: list[dict[str, Any]] = []
         ranked = query.task.type is TaskType.LINK_PREDICTION
-        told = learn.explain_rows(predictor, values, None if ranked else _with_frames(query, seeds))
+        asked = None if ranked else _with_frames(query, seeds)
+        told = learn.explain_rows(predictor, values, asked, _graph(context))
         if not ranked:
             labels = read_labels(context.inputs["labels"]).table
-            rows = _rows_that_matter(tables, query, seeds, features, labels, predictor)
+            rows = _rows_that_matter(tables, query, seeds, features, labels, predictor, _graph(context))
     anchor_us = seeds["anchor_time"].cast("int64")[0].as_py()
     return {"anchor_us": anchor_us, "contributions": to_plain(told), "rows": rows}
 
 
 def _rows_that_matter(
-    tables: Any, query: Any, seeds: pa.Table, features: Any, labels: pa.Table, predictor: Any
+    tables: Any,
+    query: Any,
+    seeds: pa.Table,
+    features: Any,
+    labels: pa.Table,
+    predictor: Any,
+    graph: learn.GraphView | None,
 ) -> list[dict[str, Any]]:
     """Leave out one row at a time, all in one computation, and see how the prediction moves."""
     entity = seeds["entity"][0].as_py()
@@ -121,20 +132,24 @@ def _rows_that_matter(
         }
     )
     values = data.compute_features(tables, variants, features, query=query, labels=labels, without=without)
-    predicted = learn.first_output(predictor.predict(values, variants))
-    shown = []
-    for (group, index), without_it in zip(left_out, predicted[1:], strict=True):
-        row = {k: v for k, v in group.rows.slice(index, 1).to_pylist()[0].items() if not k.startswith("__")}
-        shown.append(
-            {
-                "table": group.link.table,
-                "link": group.link.name,
-                "num_rows": group.num_rows,
-                "effect": float(predicted[0] - without_it),
-                "row": {k: _printable(v) for k, v in row.items()},
-            }
-        )
+    predicted = learn.first_output(predictor.predict(values, variants, graph))
+    shown = [
+        _shown_row(group, index, float(predicted[0] - without_it))
+        for (group, index), without_it in zip(left_out, predicted[1:], strict=True)
+    ]
     return sorted(shown, key=lambda r: -abs(r["effect"]))
+
+
+def _shown_row(group: Any, index: int, effect: float) -> dict[str, Any]:
+    """Return one row with what leaving it out does to the prediction."""
+    row = {k: v for k, v in group.rows.slice(index, 1).to_pylist()[0].items() if not k.startswith("__")}
+    return {
+        "table": group.link.table,
+        "link": group.link.name,
+        "num_rows": group.num_rows,
+        "effect": effect,
+        "row": {k: _printable(v) for k, v in row.items()},
+    }
 
 
 def _with_frames(query: Any, seeds: pa.Table, *, first_only: bool = False) -> pa.Table:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import weft.graph as graph
 import weft.learn as learn
 from weft.compile.opening import (
     FEATURES,
@@ -16,11 +18,12 @@ from weft.compile.opening import (
     read_labels,
     read_table,
 )
-from weft.core import History, TaskType, to_plain
+from weft.core import History, Schema, TaskType, from_plain, to_plain
 from weft.flow import Context
 from weft.pql import compile_query
 
 CANDIDATE = "candidate["
+GRAPH = "graph"
 
 
 def fit_candidate(context: Context) -> dict[str, Any]:
@@ -75,9 +78,36 @@ def encode_features(context: Context) -> None:
     )
 
 
+def materialize_graph(context: Context) -> dict[str, Any]:
+    """Lay the prepared tables out as a graph."""
+    with open_tables(context.inputs["tables"], context.resources, context.scratch / "tables") as tables:
+        graph.materialize(
+            tables, context.directory / GRAPH, resources=context.resources, progress=context.progress
+        )
+    layout = graph.Store(context.directory / GRAPH).layout
+    rows = {table.name: table.num_rows for table in layout.tables}
+    context.report(rows=sum(rows.values()))
+    return {"rows": rows, "edges": sum(link.num_edges for link in layout.links)}
+
+
 def read_training_data(context: Context) -> learn.TrainingData | learn.RankingData:
-    """Open the encoded features; their matrices are mapped, not read."""
-    return learn.load_training_data(lay_out(context.inputs["encoded"], context.scratch / "encoded"))
+    """Open the encoded features, whose matrices are mapped, and the graph where the node has one."""
+    data = learn.load_training_data(lay_out(context.inputs["encoded"], context.scratch / "encoded"))
+    if "graph" in context.inputs and isinstance(data, learn.TrainingData):
+        return replace(data, graph=read_graph(context))
+    return data
+
+
+def read_graph(context: Context) -> learn.GraphView:
+    """Open the graph, with what the audit lets be read of it."""
+    folder = lay_out(context.inputs["graph"], context.scratch / GRAPH)
+    schema = from_plain(Schema, context.inputs["tables"].value["schema"])
+    decided = context.inputs["audit"].value
+    refused = {(table, column) for table, column in decided["excluded"]}
+    # A value that is known from some time on only has no place in a row that is read at any anchor.
+    refused |= {(table, column) for table, column, _ in decided["as_of"]}
+    separators = {(t.name, c.name): c.separator for t in schema.tables for c in t.columns if c.separator}
+    return learn.GraphView(graph.Source(graph.Store(folder / GRAPH)), frozenset(refused), separators)
 
 
 def _query(context: Context) -> Any:

@@ -23,6 +23,7 @@ from weft.learn.metrics import get_metric
 from weft.learn.registry import load_model
 from weft.learn.rung import Budget, Config, Header, Model, log_odds, not_applicable, sigmoid
 from weft.learn.scoring import gain_of
+from weft.learn.view import Asked
 
 _MAX_MEMBERS = 6
 _VOTES = 12
@@ -50,9 +51,18 @@ class BlendModel(Model):
         """Say what is blended."""
         return " + ".join(f"{weight:.0%} {name}" for name, _, weight in self.members)
 
+    @property
+    def reads_graph(self) -> bool:  # type: ignore[override]
+        """Whether a member does."""
+        return any(m.reads_graph for _, m, _ in self.members)
+
     def score(self, matrix: np.ndarray) -> np.ndarray:
-        """Blend the members' predictions."""
+        """Blend the members' predictions, where none reads a graph."""
         return blend(self.header.task, [m.score(matrix) for _, m, _ in self.members], self._weights())
+
+    def score_rows(self, rows: Asked) -> np.ndarray:
+        """Blend the members' predictions."""
+        return blend(self.header.task, [m.score_rows(rows) for _, m, _ in self.members], self._weights())
 
     def contribution_matrix(self, matrix: np.ndarray, class_index: int | None = None) -> np.ndarray | None:
         """Blend the members' contributions; ``None`` when one of them cannot tell."""

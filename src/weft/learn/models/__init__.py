@@ -1,0 +1,1 @@
+"""Networks, one folder each with the same file names."""

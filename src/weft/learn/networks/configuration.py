@@ -1,0 +1,89 @@
+"""The configuration of one network: what is sampled, how it is built, how it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from weft.core import Choice, SampleOptions, Strategy, UserError
+from weft.learn.encoders import EncoderOptions
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Everything that a network is made with; a configuration of the search gives some of it.
+
+    Attributes:
+        variant: Name of the configuration; empty for the only one.
+        channels: Width of the network.
+        fanouts: Rows kept per link and hop; one entry per hop.
+        strategy: Which rows: ``last`` or ``uniform``.
+        dropout: Share of the state left out while training.
+        features: Features of the seed that are read besides the graph: ``past`` labels of the same entity,
+            ``all``, or ``none``.
+        encoders: Options of `EncoderOptions`.
+        batch_size: Seeds per step.
+        epochs: At most so many times over the train rows.
+        patience: Looks at val without a better one, after which the fit ends.
+        learning_rate: Highest of the schedule, which warms up and then falls like a cosine.
+        weight_decay: Of AdamW.
+        clip: Longest gradient.
+        loss: Empty takes that of the task and metric.
+        positive_weight: How much more a yes counts: a number, or ``balanced``.
+        train_cutoffs: Which train rows: ``own``, ``stale`` or ``all``; see `TrainingData.train_rows`.
+        options: What only some networks know.
+        budget_s: CPU seconds that the fit may plan for; 0 is no limit.
+    """
+
+    variant: str = ""
+    channels: int = 64
+    fanouts: tuple[int, ...] = (32, 16)
+    strategy: str = "last"
+    dropout: float = 0.1
+    features: str = "past"
+    encoders: Mapping[str, Any] = field(default_factory=dict)
+    batch_size: int = 512
+    epochs: int = 20
+    patience: int = 4
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-4
+    clip: float = 1.0
+    loss: str = ""
+    positive_weight: float | str = 1.0
+    train_cutoffs: str = "all"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    budget_s: float = 0.0
+
+    @staticmethod
+    def read(config: Mapping[str, Any]) -> NetworkConfig:
+        """Make one of plain values.
+
+        Raises:
+            UserError: ``LEARN043`` for a value that there is not.
+        """
+        known = {f.name for f in fields(NetworkConfig)}
+        unknown = sorted(set(config) - known)
+        if unknown:
+            raise UserError(
+                "LEARN043",
+                f"a network has no setting '{unknown[0]}'.",
+                f"choose among {', '.join(sorted(known))}.",
+            )
+        given = dict(config)
+        if "fanouts" in given:
+            given["fanouts"] = tuple(int(n) for n in given["fanouts"])
+        return NetworkConfig(**given)
+
+    def sampling(self, seed: int) -> SampleOptions:
+        """Say what is sampled; values are read apart, once per distinct row."""
+        return SampleOptions(self.fanouts, Strategy(Choice(self.strategy)), columns=(), seed=seed)
+
+    def encoding(self) -> EncoderOptions:
+        """Say how columns are encoded."""
+        return EncoderOptions(**self.encoders)
+
+    def of_head(self) -> dict[str, Any]:
+        """Return what `choose_goal` takes."""
+        loss = {"loss": self.loss} if self.loss else {}
+        return {**loss, "positive_weight": self.positive_weight}

@@ -1,0 +1,43 @@
+"""How many epochs a budget buys: work counted from a sampled batch, never by the clock."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from weft.learn.networks.batch import NetworkBatch
+from weft.learn.networks.configuration import NetworkConfig
+from weft.learn.networks.feeding import Feeder, SeedRows
+
+# CPU seconds on a common core: per row and squared channel, and per edge and channel, forward and back.
+_S_PER_CELL = 4.2e-10
+_S_PER_EDGE = 9e-9
+_S_PER_STEP = 0.012
+_EVALUATION = 0.4
+_PROBES = 3
+
+
+def plan_epochs(feeder: Feeder, train: SeedRows, num_val: int, config: NetworkConfig) -> int:
+    """Return how many epochs fit into the budget; the same data and configuration give the same number.
+
+    Args:
+        feeder: Makes the batches that work is counted on.
+        train: Seeds of an epoch.
+        num_val: Seeds that are predicted after each.
+        config: With the budget; 0 is no limit.
+    """
+    if config.budget_s <= 0:
+        return config.epochs
+    size = min(config.batch_size, len(train))
+    order = np.random.Generator(np.random.Philox([7, len(train)])).permutation(len(train))
+    parts = [order[i * size : (i + 1) * size] for i in range(_PROBES) if (i + 1) * size <= len(train)]
+    batches = [feeder.make(train, part, 0) for part in parts]
+    per_seed = sum(step_seconds(b, config.channels) for b in batches) / sum(len(b.seeds) for b in batches)
+    epoch_s = per_seed * (len(train) + _EVALUATION * num_val)
+    return min(config.epochs, int(config.budget_s / epoch_s))
+
+
+def step_seconds(batch: NetworkBatch, channels: int) -> float:
+    """Estimate the CPU seconds of a training step on a batch."""
+    cells = sum((len(r.dense) * 3 + len(r.place)) * channels * channels for r in batch.rows.values())
+    edges = sum(len(e.source) * channels for e in batch.edges)
+    return _S_PER_STEP + cells * _S_PER_CELL + edges * _S_PER_EDGE / 4

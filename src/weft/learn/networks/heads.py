@@ -1,0 +1,188 @@
+"""From the state of the seeds to predictions, and the loss that teaches them; one head per kind of task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from weft.core import Task, TaskType, UserError
+from weft.learn.encoders.column import Array
+from weft.learn.networks.layers import Dropout
+from weft.learn.targets import MULTILABEL, Targets
+
+NUMBERS = frozenset({TaskType.REGRESSION, TaskType.FORECASTING})
+LOSSES = {
+    TaskType.BINARY: ("cross_entropy", "focal"),
+    TaskType.MULTICLASS: ("cross_entropy", "focal"),
+    TaskType.REGRESSION: ("mae", "huber", "mse", "quantiles"),
+    TaskType.FORECASTING: ("mae", "huber", "mse", "quantiles"),
+    TaskType.MULTILABEL: ("cross_entropy", "focal"),
+    TaskType.MULTILABEL_RANKING: ("cross_entropy", "softmax", "bpr"),
+}
+_LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
+_FOCUS = 2.0
+_BEND = 0.2
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is learned, as plain data.
+
+    Attributes:
+        task: Kind of task.
+        num_classes: Classes or items; 0 for a number or yes or no.
+        loss: One of `LOSSES` of the task.
+        center: Middle of the train labels, for numbers.
+        spread: Their spread.
+        positive_weight: How much more a yes counts than a no.
+    """
+
+    task: TaskType
+    num_classes: int
+    loss: str
+    center: float = 0.0
+    spread: float = 1.0
+    positive_weight: float = 1.0
+
+    @property
+    def width(self) -> int:
+        """Outputs of the head."""
+        if self.num_classes:
+            return self.num_classes
+        return len(_LEVELS) if self.loss == "quantiles" else 1
+
+    def encode(self, values: Array) -> Array:
+        """Turn labels into what the loss takes."""
+        if self.task is TaskType.MULTICLASS:
+            return values.astype(np.int64)
+        if self.task in NUMBERS:
+            values = (values - self.center) / self.spread
+        return values.astype(np.float32)
+
+
+def choose_goal(task: Task, targets: Targets, num_classes: int, metric: str, config: dict[str, Any]) -> Goal:
+    """Choose the loss that fits task and metric, and learn the scale of the labels.
+
+    Args:
+        task: The task.
+        targets: Labels of the train rows.
+        num_classes: Classes or items.
+        metric: What candidates are chosen by.
+        config: ``loss`` and ``positive_weight`` (``"balanced"`` or a number) where the user says so.
+
+    Raises:
+        UserError: ``LEARN043`` for a loss that the task cannot have.
+    """
+    losses = LOSSES[task.type]
+    usual = "mse" if metric in ("rmse", "r2") else losses[0]
+    loss = str(config.get("loss", usual))
+    if loss not in losses:
+        raise UserError(
+            "LEARN043",
+            f"a {task.type.value} task has no loss '{loss}'.",
+            f"choose among {', '.join(losses)}.",
+        )
+    if task.type in NUMBERS:
+        values = targets.values
+        center = float(values.mean() if loss == "mse" else np.median(values))
+        return Goal(task.type, 0, loss, center, float(values.std()) or 1.0)
+    weight = config.get("positive_weight", 1.0)
+    if weight == "balanced":
+        share = float(np.clip((targets.values > 0).mean(), 1e-3, 1 - 1e-3))
+        weight = (1 - share) / share
+    return Goal(task.type, num_classes, loss, positive_weight=float(weight))
+
+
+class Head(nn.Module):
+    """Two layers from the state of the seeds, beside which the features of the seeds are read.
+
+    Args:
+        goal: What is learned.
+        channels: Width of the state.
+        num_terms: Features of the seeds.
+        dropout: Share left out while training.
+    """
+
+    def __init__(self, goal: Goal, *, channels: int, num_terms: int, dropout: float) -> None:
+        super().__init__()
+        self.goal = goal
+        self.terms = (
+            nn.Sequential(nn.Linear(num_terms, channels), nn.LayerNorm(channels), nn.ReLU())
+            if num_terms
+            else None
+        )
+        width = channels * (2 if num_terms else 1)
+        self.out = nn.Sequential(
+            nn.Linear(width, channels), nn.ReLU(), Dropout(dropout), nn.Linear(channels, goal.width)
+        )
+
+    def forward(self, state: torch.Tensor, seed_terms: torch.Tensor) -> torch.Tensor:
+        """Compute raw outputs, ``(num_seeds, width)``."""
+        if self.terms is not None:
+            state = torch.cat([state, self.terms(seed_terms)], dim=1)
+        out: torch.Tensor = self.out(state)
+        return out
+
+
+def loss_of(goal: Goal, raw: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Return the mean loss of raw outputs."""
+    if goal.task in NUMBERS:
+        return _loss_of_numbers(goal.loss, raw, targets)
+    if goal.task is TaskType.MULTICLASS:
+        known = targets >= 0
+        losses = functional.cross_entropy(raw[known], targets[known], reduction="none")
+        if goal.loss == "focal":
+            losses = losses * (1 - torch.exp(-losses)) ** _FOCUS
+        return losses.sum() / max(1, int(known.sum()))
+    if goal.task in MULTILABEL and goal.loss != "cross_entropy" and goal.loss != "focal":
+        return _loss_of_ranking(goal.loss, raw, targets)
+    raw = raw if goal.task in MULTILABEL else raw[:, 0]
+    weight = raw.new_tensor(goal.positive_weight)
+    losses = functional.binary_cross_entropy_with_logits(raw, targets, pos_weight=weight, reduction="none")
+    if goal.loss == "focal":
+        chance = torch.sigmoid(raw)
+        losses = losses * (targets * (1 - chance) + (1 - targets) * chance) ** _FOCUS
+    return losses.mean()
+
+
+def predict_of(goal: Goal, raw: Array) -> Array:
+    """Turn raw outputs into predictions, shaped as `weft.learn.rung` lists them; float64."""
+    raw = raw.astype(np.float64)
+    if goal.task in NUMBERS:
+        middle = _LEVELS.index(0.5) if goal.loss == "quantiles" else 0
+        return np.asarray(raw[:, middle] * goal.spread + goal.center)
+    if goal.task is TaskType.MULTICLASS:
+        shifted = np.exp(raw - raw.max(axis=1, keepdims=True))
+        return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+    # A weighted loss learns odds that are too high by the weight.
+    chance = 1 / (1 + np.exp(-np.clip(raw - np.log(goal.positive_weight), -30, 30)))
+    return chance if goal.task in MULTILABEL else np.asarray(chance[:, 0])
+
+
+def _loss_of_numbers(loss: str, raw: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    if loss == "quantiles":
+        levels = raw.new_tensor(_LEVELS)
+        off = targets[:, None] - raw
+        return torch.maximum(levels * off, (levels - 1) * off).mean()
+    predicted = raw[:, 0]
+    if loss == "mse":
+        return functional.mse_loss(predicted, targets)
+    if loss == "huber":
+        return functional.huber_loss(predicted, targets, delta=_BEND) / _BEND
+    return functional.l1_loss(predicted, targets)
+
+
+def _loss_of_ranking(loss: str, raw: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Softmax over all items, or Bayesian personalized ranking (Rendle, 2009) against the worst false one."""
+    if loss == "softmax":
+        share = targets / targets.sum(dim=1, keepdim=True).clamp(min=1)
+        return -(share * functional.log_softmax(raw, dim=1)).sum(dim=1).mean()
+    seed, item = torch.nonzero(targets, as_tuple=True)
+    # The false item of a pair is the one that is most in the way: hard, and the same in every run.
+    worst = (raw - 1e9 * targets).max(dim=1).values
+    return functional.softplus(worst[seed] - raw[seed, item]).sum() / max(1, len(seed))

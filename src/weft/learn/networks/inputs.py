@@ -1,0 +1,153 @@
+"""What a network reads: the tables of a graph, its links, and what is known of the seed itself."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from weft.core import GraphSource, UserError
+from weft.learn.data import Rows, TrainingData
+from weft.learn.encoders import EncoderOptions, TableEncoder, fit_table
+from weft.learn.encoders.column import Array
+from weft.learn.rungs.linear_terms import Term, design, list_terms
+
+NO_ROW = 0xFFFFFFFF
+PAST = "past"
+ALL_FEATURES = "all"
+_MOST_TERMS = 400
+
+
+@dataclass(frozen=True)
+class LinkEnds:
+    """A link: its name and the two tables it joins."""
+
+    name: str
+    child: str
+    parent: str
+
+
+@dataclass(frozen=True)
+class SeedTerms:
+    """Features of the seed, evenly spread, as the linear rung reads them.
+
+    Attributes:
+        terms: Columns of the design.
+        means: Of each on train.
+    """
+
+    terms: tuple[Term, ...] = ()
+    means: tuple[float, ...] = ()
+
+    def compute(self, matrix: Array) -> Array:
+        """Compute the terms of rows of the encoded features, float32 ``(n, terms)``."""
+        if not self.terms:
+            return np.zeros((len(matrix), 0), np.float32)
+        return np.ascontiguousarray(design(self.terms, matrix, np.asarray(self.means)))
+
+
+@dataclass(frozen=True)
+class NetworkInputs:
+    """What is read, fitted on the train period only; plain data.
+
+    Attributes:
+        entity_table: Table of the seeds.
+        tables: Encoders of all tables, in the order of the graph.
+        links: The links, in the order of the graph.
+        seed: Features of the seed.
+    """
+
+    entity_table: str
+    tables: tuple[TableEncoder, ...]
+    links: tuple[LinkEnds, ...]
+    seed: SeedTerms
+
+    def check(self, source: GraphSource) -> None:
+        """Refuse a graph with other links than those that the network was fitted on.
+
+        Raises:
+            UserError: ``LEARN041``.
+        """
+        present = {LinkEnds(k.name, k.child, k.parent) for k in source.links}
+        missing = [k.name for k in self.links if k not in present]
+        if missing:
+            raise UserError(
+                "LEARN041",
+                f"the graph does not fit the model: it lacks the link {', '.join(missing)}.",
+                "use tables of the schema that the model was fitted on, or fit it again.",
+            )
+
+
+def fit_inputs(
+    data: TrainingData,
+    source: GraphSource,
+    *,
+    options: EncoderOptions,
+    excluded: Collection[tuple[str, str]],
+    separators: Mapping[tuple[str, str], str],
+    features: str,
+) -> NetworkInputs:
+    """Choose and fit the encoders of all tables, on what was there by the last train anchor.
+
+    Args:
+        data: Labels and features of the task.
+        source: The graph.
+        options: How columns are encoded.
+        excluded: ``(table, column)`` pairs that the audit refuses.
+        separators: ``(table, column)`` → what is between its several values.
+        features: Which features of the seed to read besides the graph: ``past`` labels of the same entity,
+            ``all``, or ``none``.
+    """
+    until = int(cutoffs_us(data.train).max())
+    tables = [
+        fit_table(
+            source,
+            table,
+            until_us=until,
+            options=options,
+            excluded={column for name, column in excluded if name == table.name},
+            separators={column: s for (name, column), s in separators.items() if name == table.name},
+        )
+        for table in source.tables
+    ]
+    links = tuple(LinkEnds(k.name, k.child, k.parent) for k in source.links)
+    return NetworkInputs(data.task.entity_table, tuple(tables), links, _seed_terms(data, features))
+
+
+def cutoffs_us(rows: Rows) -> Array:
+    """Return up to when each row may see, microseconds UTC, int64 ``(n,)``."""
+    name = "cutoff" if "cutoff" in rows.seeds.column_names else "anchor_time"
+    return np.asarray(rows.seeds[name].cast("timestamp[us]").cast("int64").to_numpy())
+
+
+def find_seeds(source: GraphSource, table: str, rows: Rows, *, threads: int) -> Array:
+    """Return the row of the graph of each seed, uint32 ``(n,)``.
+
+    Raises:
+        UserError: ``LEARN042`` when the graph lacks one.
+    """
+    found = source.rows(table, rows.seeds["entity"], threads=threads)
+    unknown = np.flatnonzero(found == NO_ROW)
+    if len(unknown):
+        raise UserError(
+            "LEARN042",
+            f"table '{table}' of the graph has no row of the key {rows.seeds['entity'][int(unknown[0])]}, "
+            f"nor of {len(unknown) - 1:,} others.",
+            "predict from the tables that hold these entities.",
+        )
+    return found
+
+
+def _seed_terms(data: TrainingData, features: str) -> SeedTerms:
+    if features == "none":
+        return SeedTerms()
+    matrix = data.train.matrix
+    terms: list[Term] = []
+    for position, feature in enumerate(data.features):
+        is_past = feature.aggregate.startswith(("past_label", "past_target", "frame"))
+        if features == ALL_FEATURES or is_past:
+            terms += list_terms(position, feature, np.asarray(matrix[:, position]))
+    terms = terms[:_MOST_TERMS]
+    means = [float(term.apply(np.asarray(matrix[:, term.feature])).mean()) for term in terms]
+    return SeedTerms(tuple(terms), tuple(means))

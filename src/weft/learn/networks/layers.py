@@ -1,0 +1,103 @@
+"""Layers that all networks share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from weft.learn.encoders import TableEncoder
+from weft.learn.encoders.times import AGE_WIDTH
+from weft.learn.networks.batch import RowTensors
+
+
+class RowEncoder(nn.Module):
+    """Brings the rows of one table to the width of the network.
+
+    What a row is, whichever seed asks, goes through a small residual network once; how old it is at the
+    anchor is added for each seed.
+
+    Args:
+        encoder: Of the table's columns.
+        channels: Width of the network.
+    """
+
+    def __init__(self, encoder: TableEncoder, channels: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(max(1, encoder.width), channels)
+        self.codes = nn.ModuleList(nn.Embedding(size, channels) for size in encoder.sizes)
+        for table in self.codes:
+            nn.init.normal_(table.weight, std=channels**-0.5)
+        self.norm = nn.LayerNorm(channels)
+        self.mix = nn.Linear(channels, channels)
+        self.ages = nn.Linear(AGE_WIDTH * (1 + encoder.num_instants), channels)
+
+    def forward(self, rows: RowTensors) -> torch.Tensor:
+        """Encode rows, float32 ``(n, channels)``."""
+        return self.distinct(rows)[rows.place] + self.ages(rows.ages)
+
+    def distinct(self, rows: RowTensors) -> torch.Tensor:
+        """Encode the distinct rows, float32 ``(u, channels)``, without their ages."""
+        dense = rows.dense if rows.dense.shape[1] else rows.dense.new_zeros((len(rows.dense), 1))
+        hidden = self.dense(dense)
+        for column, table in enumerate(self.codes):
+            hidden = hidden + table(rows.codes[:, column])
+        return hidden + self.mix(functional.relu(self.norm(hidden)))
+
+
+class Dropout(nn.Module):
+    """Leaves out a share of the state while training, by draws of its own.
+
+    Draws come from a generator that `seed_dropout` sets, not from the one that the whole process shares, so
+    that networks that are trained side by side do not change each other.
+
+    Args:
+        share: Between 0 and 1.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+        self.generator: torch.Generator | None = None
+
+    def forward(self, state: torch.Tensor) -> torch.Tensor:
+        """Leave out and scale up the rest; nothing happens when predicting."""
+        if not self.training or self.share == 0:
+            return state
+        drawn = torch.rand(state.shape, generator=self.generator, device=state.device)
+        return state * (drawn >= self.share) / (1 - self.share)
+
+
+def seed_dropout(network: nn.Module, seed: int, device: torch.device) -> None:
+    """Give all `Dropout` of a network one generator, seeded."""
+    generator = torch.Generator(device)
+    generator.manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, Dropout):
+            module.generator = generator
+
+
+def mean_of_neighbors(values: torch.Tensor, source: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+    """Average the neighbors of each target, zero where there are none.
+
+    Args:
+        values: Of the source rows, ``(n, channels)``.
+        source: Sources of the edges, ordered by target, int64 ``(m,)``.
+        offsets: First edge of each target and the end, int64 ``(targets + 1,)``.
+
+    Returns:
+        ``(targets, channels)``. No message is kept per edge.
+    """
+    return functional.embedding_bag(source, values, offsets, mode="mean", include_last_offset=True)
+
+
+def log_counts(offsets: torch.Tensor) -> torch.Tensor:
+    """Return the logarithm of one plus the number of neighbors of each target, ``(targets, 1)``."""
+    return torch.log1p(torch.diff(offsets).to(torch.float32))[:, None]
+
+
+def module_names(names: Sequence[str]) -> dict[str, str]:
+    """Give tables names that a `torch.nn.ModuleDict` takes, whatever they are called."""
+    return {name: f"table-{i}" for i, name in enumerate(names)}

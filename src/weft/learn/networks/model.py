@@ -1,0 +1,124 @@
+"""A trained network as a model of the ladder: JSON, encoders and weights in one folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+
+from weft.core import InvariantError, from_plain, to_plain
+from weft.learn.encoders.column import Array
+from weft.learn.networks.batch import BatchMaker
+from weft.learn.networks.configuration import NetworkConfig
+from weft.learn.networks.feeding import Feeder, SeedRows
+from weft.learn.networks.heads import Goal
+from weft.learn.networks.inputs import NetworkInputs, cutoffs_us, find_seeds
+from weft.learn.networks.predictor import Network, embed, find_device, predict
+from weft.learn.rung import Header, Model
+from weft.learn.view import Asked, GraphView
+
+WEIGHTS = "weights.safetensors"
+_BATCH = 1_024
+
+
+class NetworkModel(Model):
+    """A network that reads the neighborhoods of the rows it predicts for."""
+
+    rung: ClassVar[str] = "network"
+    reads_graph: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        header: Header,
+        inputs: NetworkInputs,
+        config: NetworkConfig,
+        goal: Goal,
+        network: Network,
+        *,
+        seed: int,
+        curve: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(header)
+        self.inputs, self.config, self.goal, self.network, self.seed = inputs, config, goal, network, seed
+        self.curve = curve or {}
+
+    @property
+    def words(self) -> str:
+        """Say what is read."""
+        fanouts = ", ".join(str(n) for n in self.config.fanouts)
+        beside = {"past": ", beside the past labels of the same entity", "all": ", beside all features"}
+        told = f"a graph network over {len(self.config.fanouts)} hops of {fanouts} rows per link"
+        return told + beside.get(self.config.features, "")
+
+    def score(self, matrix: np.ndarray) -> np.ndarray:
+        """Refuse: features alone do not do.
+
+        Raises:
+            InvariantError: ``LEARN044``.
+        """
+        raise InvariantError(
+            "LEARN044",
+            f"the model '{self.rung}' reads a graph and was given {len(matrix):,} rows of features alone.",
+            "call score_rows with the graph.",
+        )
+
+    def score_rows(self, rows: Asked) -> np.ndarray:
+        """Predict for seeds of a graph."""
+        return predict(self.network, *self._fed(rows))
+
+    def embed_rows(self, rows: Asked) -> np.ndarray:
+        """Return the states of seeds of a graph, float32 ``(n, channels)``."""
+        return embed(self.network, *self._fed(rows))
+
+    def save_files(self, directory: Path) -> None:
+        """Write the weights."""
+        from safetensors.torch import save_file
+
+        weights = {name: t.detach().cpu().contiguous() for name, t in self.network.state_dict().items()}
+        save_file(weights, directory / WEIGHTS)
+
+    def state(self) -> dict[str, Any]:
+        """Return everything but the weights."""
+        return {
+            "inputs": to_plain(self.inputs),
+            "config": to_plain(self.config),
+            "goal": to_plain(self.goal),
+            "seed": self.seed,
+            "curve": self.curve,
+        }
+
+    @classmethod
+    def from_state(cls, header: Header, state: dict[str, Any], directory: Path) -> Self:
+        """Rebuild the network and read the weights back."""
+        from safetensors.torch import load_file
+
+        inputs = from_plain(NetworkInputs, state["inputs"])
+        config = from_plain(NetworkConfig, state["config"])
+        goal = from_plain(Goal, state["goal"])
+        network = Network(cls.rung, inputs, config, goal)
+        network.load_state_dict(load_file(directory / WEIGHTS))
+        return cls(header, inputs, config, goal, network, seed=state["seed"], curve=state["curve"])
+
+    def _fed(self, rows: Asked) -> tuple[Feeder, SeedRows, torch.device]:
+        assert rows.graph is not None and rows.seeds is not None
+        seeds = seed_rows(self.inputs, rows.graph, rows)
+        device = find_device()
+        self.network.to(device)
+        return make_feeder(self.inputs, self.config, rows.graph, self.seed, batch_size=_BATCH), seeds, device
+
+
+def seed_rows(inputs: NetworkInputs, graph: GraphView, rows: Any, targets: Array | None = None) -> SeedRows:
+    """Find the seeds of some rows in a graph."""
+    found = find_seeds(graph.source, inputs.entity_table, rows, threads=1)
+    return SeedRows(found, cutoffs_us(rows), inputs.seed.compute(rows.matrix), targets)
+
+
+def make_feeder(
+    inputs: NetworkInputs, config: NetworkConfig, graph: GraphView, seed: int, *, batch_size: int
+) -> Feeder:
+    """Make what draws and encodes batches."""
+    neighborhoods = graph.source.neighborhoods(config.sampling(seed), threads=1)
+    maker = BatchMaker(inputs, graph.source)
+    return Feeder(neighborhoods, maker, inputs.entity_table, batch_size=batch_size, workers=1)

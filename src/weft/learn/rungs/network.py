@@ -1,0 +1,74 @@
+"""Networks on the ladder: one rung per kind, all trained alike."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any, ClassVar
+
+from weft.core import Progress, Resources, Task, TaskType, missing_extra
+from weft.learn.data import Outline, TrainingData
+from weft.learn.rung import Budget, Config, Model, not_applicable
+
+
+class NetworkRung:
+    """A network over sampled neighborhoods, trained on train, its epoch chosen on val."""
+
+    name: ClassVar[str] = "network"
+    cost: ClassVar[int] = 60
+    reads_graph: ClassVar[bool] = True
+
+    @property
+    def model(self) -> type[Model]:
+        """The class that reads a saved model back."""
+        return _model_class(self.name)
+
+    def supports(self, task: Task) -> bool:
+        """Do every task but link prediction, where the extra ``gnn`` is installed."""
+        return task.type is not TaskType.LINK_PREDICTION and has_torch()
+
+    def variants(self, outline: Outline, budget: Budget) -> list[dict[str, Any]]:
+        """There is one."""
+        return [{"budget_s": budget.cpu_s}]
+
+    def fit(
+        self,
+        data: TrainingData,
+        config: Config,
+        seed: int,
+        *,
+        resources: Resources,
+        deadline: float | None,
+        progress: Progress,
+    ) -> Model:
+        """Train one network.
+
+        Config: see `weft.learn.networks.configuration.NetworkConfig`.
+
+        Raises:
+            UserError: ``LEARN010`` when there is no graph, ``EXT001`` when torch is not installed.
+        """
+        if not has_torch():
+            raise missing_extra(f"the rung '{self.name}'", "torch", "gnn")
+        if data.graph is None:
+            raise not_applicable(self.name, "these data have no graph")
+        from weft.learn.networks.fitting import Fit
+
+        fit = Fit(self.name, _model_class(self.name), data, config, seed, resources)
+        return fit.run(deadline, progress)
+
+
+class SageRung(NetworkRung):
+    """GraphSAGE: every row takes the mean of its neighbors, link by link."""
+
+    name = "sage"
+
+
+def has_torch() -> bool:
+    """Whether the extra ``gnn`` is installed."""
+    return all(importlib.util.find_spec(name) for name in ("torch", "safetensors"))
+
+
+def _model_class(name: str) -> type[Model]:
+    from weft.learn.networks.model import NetworkModel
+
+    return type(f"{name.title()}Model", (NetworkModel,), {"rung": name})

@@ -1,0 +1,69 @@
+"""The graph beside the features: what networks read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from weft.core import GraphSource
+
+
+@dataclass(frozen=True)
+class GraphView:
+    """A graph, and what of it may be read.
+
+    Attributes:
+        source: The graph.
+        excluded: ``(table, column)`` pairs that the audit refuses.
+        separators: ``(table, column)`` → what is between the several values of a text.
+    """
+
+    source: GraphSource
+    excluded: frozenset[tuple[str, str]] = frozenset()
+    separators: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Rows to predict for.
+
+    Attributes:
+        seeds: ``entity``, ``anchor_time``, ``cutoff`` and, when forecasting, ``frame``.
+        matrix: Encoded features, float32 ``(n, features)``.
+        graph: The graph, for models that read one.
+    """
+
+    seeds: pa.Table | None
+    matrix: np.ndarray
+    graph: GraphView | None = None
+
+    def __len__(self) -> int:
+        return len(self.matrix)
+
+    def take(self, rows: np.ndarray) -> Asked:
+        """Copy the given rows."""
+        seeds = self.seeds
+        if seeds is not None and seeds.num_rows == len(self.matrix):
+            seeds = seeds.take(pa.array(rows))
+        return Asked(seeds, np.asarray(self.matrix[rows]), self.graph)
+
+    def first(self, num: int) -> Asked:
+        """Copy the first rows."""
+        return self.take(np.arange(min(num, len(self.matrix))))
+
+    def with_matrix(self, matrix: np.ndarray) -> Asked:
+        """Return the same rows, some times over, with other features."""
+        times = len(matrix) // max(1, len(self.matrix))
+        seeds = self.seeds
+        if seeds is not None and times > 1 and seeds.num_rows == len(self.matrix):
+            seeds = pa.concat_tables([seeds] * times)
+        return Asked(seeds, matrix, self.graph)
+
+
+def asked(data: Any, rows: Any) -> Asked:
+    """Return rows of a split of `TrainingData` or `RankingData` as what models are asked."""
+    return Asked(rows.seeds, rows.matrix, getattr(data, "graph", None))

@@ -1,0 +1,127 @@
+"""The rung `sage`: learns what lies in the neighbors, and keeps the promises of every rung."""
+
+import dataclasses
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from weft.core import Silent, Split, TaskType, UserError
+from weft.learn import Asked, Predictor, fit_candidate, get_metric, get_rung, load_model, read_predictions
+from weft.learn.view import asked
+
+from ..synthetic import make_data as make_plain_data
+from .planted import DAY, RESOURCES, make_data, make_tables, open_graph
+
+CONFIG = {"channels": 16, "fanouts": [16, 4], "epochs": 10, "batch_size": 128, "learning_rate": 0.02}
+
+
+def fit(data, seed=0, **config):
+    limits = {"resources": RESOURCES, "deadline": None, "progress": Silent()}
+    return get_rung("sage").fit(data, {**CONFIG, **config}, seed, **limits)
+
+
+@pytest.fixture(scope="module")
+def data(shop):
+    return make_data(*shop)
+
+
+@pytest.fixture(scope="module")
+def model(data):
+    return fit(data)
+
+
+def test_it_learns_what_only_the_neighbors_tell(data, model):
+    score = data.test.score(get_metric("auroc"), model.score_rows(asked(data, data.test)))
+    assert score > 0.9
+    assert model.curve["best"] >= 0 and len(model.curve["loss"]) == len(model.curve["gain"])
+
+
+@pytest.mark.parametrize("kind", [TaskType.REGRESSION, TaskType.MULTICLASS, TaskType.MULTILABEL])
+def test_it_does_every_kind_of_task(shop, kind, tmp_path):
+    data = make_data(*shop, kind=kind)
+    candidate = fit_candidate(data, "sage", CONFIG, 0, tmp_path, resources=RESOURCES)
+    least = fit_candidate(data, "constant", {}, 0, tmp_path / "constant", resources=RESOURCES)
+    metric = get_metric(candidate.metric)
+    assert not candidate.left_out
+    assert metric.gain(candidate.test, least.test) > 0
+
+
+def test_a_saved_model_predicts_the_same_and_is_one_folder_of_plain_files(data, model, tmp_path):
+    model.save(tmp_path / "model")
+    assert {p.name for p in (tmp_path / "model").iterdir()} == {"model.json", "weights.safetensors"}
+    again = load_model(tmp_path / "model")
+    rows = asked(data, data.test)
+    assert np.array_equal(again.score_rows(rows), model.score_rows(rows))
+    assert again.words == model.words
+
+
+def test_the_same_data_and_seed_give_the_same_model(data, model):
+    rows = asked(data, data.test)
+    assert np.array_equal(fit(data).score_rows(rows), model.score_rows(rows))
+    assert not np.array_equal(fit(data, seed=1).score_rows(rows), model.score_rows(rows))
+
+
+def test_what_comes_after_an_anchor_changes_no_prediction(data, model, shop, tmp_path):
+    anchor = 220
+    changed = open_graph(make_tables(after=anchor)[0], tmp_path)
+    usual = asked(data, data.test)
+    first = np.flatnonzero(data.test.seeds["anchor_time"].cast("int64").to_numpy() == anchor * DAY)
+    before = model.score_rows(usual.take(first))
+    other = dataclasses.replace(usual, graph=dataclasses.replace(usual.graph, source=changed))
+    assert np.array_equal(model.score_rows(other.take(first)), before)
+    assert not np.array_equal(model.score_rows(other), model.score_rows(usual))
+
+
+def test_candidate_and_predictor_carry_the_graph(data, tmp_path):
+    fit_candidate(data, "sage", {**CONFIG, "epochs": 2}, 0, tmp_path, resources=RESOURCES)
+    predictor = Predictor.open(tmp_path)
+    features = pa.table({"noise": np.asarray(data.test.matrix[:, 0], np.float64)})
+    predicted = predictor.predict(features, data.test.seeds, data.graph)
+    stored = predictor.candidate.calibration.apply(read_predictions(tmp_path, Split.TEST))
+    assert predicted == pytest.approx(stored, abs=1e-6)
+
+
+def test_features_alone_are_refused_by_the_model(data, model):
+    with pytest.raises(Exception, match="reads a graph") as refused:
+        model.score(data.test.matrix)
+    assert refused.value.code == "LEARN044"
+
+
+def test_data_without_a_graph_leave_the_rung_out(tmp_path):
+    plain = make_plain_data(TaskType.BINARY)
+    candidate = fit_candidate(plain, "sage", CONFIG, 0, tmp_path, resources=RESOURCES)
+    assert "no graph" in candidate.left_out
+
+
+def test_a_budget_below_one_epoch_leaves_the_rung_out_and_says_so(data, tmp_path):
+    config = {**CONFIG, "budget_s": 1e-6}
+    candidate = fit_candidate(data, "sage", config, 0, tmp_path, resources=RESOURCES)
+    assert "too few for one pass" in candidate.left_out
+
+
+def test_a_loss_that_is_not_finite_leaves_the_best_weights_or_says_why(data, tmp_path):
+    config = {**CONFIG, "learning_rate": 1e30}
+    candidate = fit_candidate(data, "sage", config, 0, tmp_path, resources=RESOURCES)
+    assert "not finite" in candidate.left_out or np.isfinite(candidate.test)
+
+
+def test_an_unknown_setting_or_loss_is_refused_by_name(data):
+    with pytest.raises(UserError, match="no setting 'chanels'") as refused:
+        fit(data, chanels=3)
+    assert refused.value.code == "LEARN043"
+    with pytest.raises(UserError, match="no loss 'mae'") as refused:
+        fit(data, loss="mae")
+    assert refused.value.code == "LEARN043"
+
+
+def test_an_entity_that_the_graph_lacks_is_refused_by_its_key(data, model):
+    seeds = pa.table({"entity": [10**6], "anchor_time": data.test.seeds["anchor_time"][:1]})
+    with pytest.raises(UserError, match="1000000") as refused:
+        model.score_rows(Asked(seeds, np.zeros((1, 1), np.float32), data.graph))
+    assert refused.value.code == "LEARN042"
+
+
+def test_embeddings_are_a_vector_per_seed(data, model):
+    rows = asked(data, data.test).first(5)
+    assert model.embed_rows(rows).shape == (5, CONFIG["channels"])
