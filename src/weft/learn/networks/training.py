@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -89,11 +90,7 @@ class Trainer:
             progress: Told how far it is.
         """
         seed_dropout(self.network, self.seed, self.device)
-        steps = epochs * math.ceil(len(train) / self.config.batch_size)
-        optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay
-        )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
+        optimizer, schedule = self._optimizer(epochs * math.ceil(len(train) / self.config.batch_size))
         curve = Curve()
         best = copy.deepcopy(self.network.state_dict())
         while len(curve.loss) < epochs and not curve.note:
@@ -111,15 +108,19 @@ class Trainer:
         self.network.load_state_dict(best)
         return curve
 
+    def _optimizer(self, steps: int) -> tuple[torch.optim.Optimizer, Any]:
+        """Make the optimizer, and the schedule of its learning rate over some steps."""
+        rate, decay = self.config.learning_rate, self.config.weight_decay
+        optimizer = torch.optim.AdamW(self.network.parameters(), lr=rate, weight_decay=decay)
+        return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
+
     def _ending(self, curve: Curve, deadline: float | None) -> str:
         """Say why to end here; empty to go on."""
         if len(curve.gain) - 1 - curve.best >= self.config.patience:
             return f"val did not get better for {self.config.patience} epochs"
         return "the deadline came" if deadline is not None and time.monotonic() > deadline else ""
 
-    def _epoch(
-        self, train: SeedRows, epoch: int, optimizer: torch.optim.Optimizer, schedule: object
-    ) -> float:
+    def _epoch(self, train: SeedRows, epoch: int, optimizer: torch.optim.Optimizer, schedule: Any) -> float:
         """Make one pass over the train seeds in an order of its own; return the mean loss."""
         self.network.train()
         order = np.random.Generator(np.random.Philox([self.seed, epoch])).permutation(len(train))
@@ -136,7 +137,7 @@ class Trainer:
             loss.backward()
             nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
             optimizer.step()
-            schedule.step()  # type: ignore[attr-defined]
+            schedule.step()
             total += loss.detach().cpu().double() * len(moved.seeds)
         return float(total) / max(1, len(train))
 
