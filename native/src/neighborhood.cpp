@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <stdexcept>
 
 #include "random.hpp"
 
@@ -11,9 +12,18 @@ namespace {
 // A table that fits the first cache is worth growing now and then.
 constexpr std::size_t kFirstEntries = std::size_t{1} << 11;
 
+// A key is scope, table and row, from high bits to low: what start() admits fits.
+constexpr unsigned kTableShift = 32;
+constexpr unsigned kScopeShift = 50;
+constexpr std::size_t kMostTables = std::size_t{1} << (kScopeShift - kTableShift);
+constexpr std::size_t kMostScopes = std::size_t{1} << (64 - kScopeShift);
+
 }  // namespace
 
 void Neighborhood::start(ChunkResult& result, std::size_t num_scopes) {
+  if (result.tables.size() > kMostTables || num_scopes > kMostScopes) {
+    throw std::length_error("more tables or scopes than the keys of a neighborhood tell apart");
+  }
   result_ = &result;
   slots_.assign(num_scopes, 0);
   if (entries_.empty()) entries_.resize(kFirstEntries);
@@ -28,8 +38,7 @@ void Neighborhood::start(ChunkResult& result, std::size_t num_scopes) {
 }
 
 std::uint64_t Neighborhood::key_of(std::uint32_t table, std::uint32_t scope, std::uint32_t row) noexcept {
-  // Scopes of a chunk and tables of a schema are few: 2^14 and 2^18 at most, which Sampler checks.
-  return std::uint64_t{row} | std::uint64_t{table} << 32 | std::uint64_t{scope} << 50;
+  return std::uint64_t{row} | std::uint64_t{table} << kTableShift | std::uint64_t{scope} << kScopeShift;
 }
 
 std::size_t Neighborhood::home(std::uint64_t key) const noexcept {

@@ -36,7 +36,8 @@ struct ChunkResult {
 // Fills the result of one chunk after another; what it needs to find rows again is reused.
 class Neighborhood {
  public:
-  // Starts on a chunk of `num_scopes` scopes; `result` is sized and empty.
+  // Starts on a chunk of `num_scopes` scopes; `result` is sized and empty. Throws std::length_error beyond 2^14
+  // scopes, of which division makes 64 at most, or 2^18 tables.
   void start(ChunkResult& result, std::size_t num_scopes);
 
   // Adds a row to a scope unless it is there; returns its position among the rows of its table.
