@@ -225,3 +225,14 @@ def test_what_is_no_row_number_is_refused_with_its_type_and_place(store, rows, s
     for read in (store.values, store.times_us, store.source_rows, store.keys):
         with pytest.raises(UserError, match=f"GRAPH040: row numbers of {said}" if "'" in said[:8] else said):
             read("event", rows)
+
+
+def test_a_batch_does_not_share_its_anchors_with_the_caller(store):
+    anchors = np.array([AFTER])
+    anchors.flags.writeable = False
+    batch = Sampler(store, SampleOptions((5,))).sample("user", [0], anchors)
+    assert not np.shares_memory(batch.anchors_us, anchors)
+    arrays = [batch.seeds, batch.anchors_us, batch.scope_anchors_us]
+    for rows in batch.tables.values():
+        arrays += [rows.rows, rows.scope, rows.age_us, *rows.blocks.values()]
+    assert all(a.flags.writeable for a in arrays)

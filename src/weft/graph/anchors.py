@@ -51,7 +51,8 @@ def checked_anchors(anchors: Any) -> Array:
         anchors = _converted(anchors)
     if anchors.ndim != 1:
         _refuse(f"anchor times have the shape {anchors.shape}", "give one anchor time per seed.")
-    checked: Array = np.ascontiguousarray(anchors, np.int64)
+    # A copy: it becomes part of the batch, whose arrays are its own and may be written to.
+    checked: Array = np.array(anchors, np.int64, order="C")
     _check_none_missing(checked == _NONE, "int64")
     return checked
 
