@@ -67,6 +67,7 @@ OPTIONS = [
     ({"strategy": "window"}, "window_us"),
     ({"strategies": {"a": "nope"}}, "'nope'"),
     ({"strategies": "uniform"}, "mapping"),
+    ({"strategies": {("a", "parent"): "last"}}, "name links"),
     ({"scope": "nope"}, "'disjoint', 'shared'"),
     ({"columns": "orders"}, "('orders',)"),
     ({"crossed": "orders"}, "('orders',)"),
@@ -160,6 +161,7 @@ def test_shapes_and_places_of_seeds_and_exclusions(store):
     for seeds, said in wrong:
         refused("GRAPH042", said, sampler.sample, "user", [0], [5], exclude=[Exclusion(link, [0, 1], seeds)])
     refused("GRAPH040", "'event'", sampler.sample, "user", [0], [5], exclude=[Exclusion(link, [0.5])])
+    refused("GRAPH042", "sequence", sampler.sample, "user", [0], [5], exclude=Exclusion(link, [0]))
 
 
 def test_lists_of_negatives(store):

@@ -154,6 +154,11 @@ def _checked_strategies(given: Any) -> Mapping[str, Strategy]:
             f"the strategies are {given!r}.",
             "give a mapping of links, or strategy=… for all links.",
         )
+    for link in given:
+        if not isinstance(link, str):
+            raise UserError(
+                "GRAPH042", f"strategies name {link!r}.", "name links; both directions share a strategy."
+            )
     return {link: Strategy.of(one) for link, one in given.items()}
 
 

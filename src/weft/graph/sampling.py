@@ -186,6 +186,10 @@ def _steps(layout: Layout, options: SampleOptions, hop: int) -> Iterator[Step]:
 def _excluded(layout: Layout, exclude: Sequence[Exclusion], num_seeds: int) -> tuple[Array, Array, Array]:
     if not exclude:
         return _NONE_EXCLUDED
+    if isinstance(exclude, Exclusion):
+        raise UserError(
+            "GRAPH042", "exclude is one Exclusion.", "give a sequence of them, such as (exclusion,)."
+        )
     links, rows, seeds = [], [], []
     names = [k.name for k in layout.links]
     for one in exclude:
