@@ -27,11 +27,12 @@ from weft.learn import (
 )
 from weft.learn.bootstrap import Interval
 from weft.learn.importance import measure_importance
-from weft.learn.output import explain_matrix
+from weft.learn.output import explain_row
 from weft.learn.rung import sigmoid
 from weft.learn.rungs import entity
 from weft.learn.rungs.blend import blend
 from weft.learn.verdict import compare, judge
+from weft.learn.view import asked
 
 
 def climb(data, directory, rungs, budget=1.0):
@@ -280,7 +281,7 @@ def test_changes_of_a_prediction_are_those_of_the_calibrated_one(tmp_path):
     hot = replace(
         predictor, candidate=replace(predictor.candidate, calibration=Calibration("temperature", (4.0,)))
     )
-    plain, told = (explain_matrix(p, data.test.matrix[:1]) for p in (predictor, hot))
+    plain, told = (explain_row(p, asked(data, data.test).first(1)) for p in (predictor, hot))
     assert told.unit == plain.unit == "change of prediction"
     assert told.base == pytest.approx(told.prediction)
     assert told.prediction < plain.prediction
