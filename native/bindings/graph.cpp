@@ -37,7 +37,7 @@ weft::MappedFile open(const MaybeNamed& named, weft::Kind kind, std::uint64_t it
     throw weft::Error(weft::Fault::user, "GRAPH006",
                       "'" + named->first + "' holds " + std::to_string(file.num_items()) +
                           " items where the manifest promises " + std::to_string(num_items) + ".",
-                      "materialize the graph again; its tables are still in the store.");
+                      "materialize the graph again from its tables.");
   }
   return file;
 }

@@ -5,12 +5,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstring>
 
 #include "checksum.hpp"
 #include "error.hpp"
+#include "writefault.hpp"
 
 static_assert(std::endian::native == std::endian::little, "files are little-endian and mapped as they are");
 
@@ -34,19 +36,17 @@ static_assert(sizeof(Header) == 56);
 
 std::uint64_t align8(std::uint64_t value) { return (value + 7) & ~std::uint64_t{7}; }
 
+bool is_zero(const std::byte* bytes, std::size_t count) {
+  return std::all_of(bytes, bytes + count, [](std::byte byte) { return byte == std::byte{0}; });
+}
+
 std::uint32_t root_of(const Header& header) {
   return crc32c(&header, sizeof(Header) - sizeof(header.root));
 }
 
-[[noreturn]] void fail_write(const std::string& path) {
-  throw Error(Fault::unavailable, "GRAPH010",
-              "'" + path + "' could not be written: " + std::strerror(errno) + ".",
-              "free some space or choose another folder, and run it again.");
-}
-
 [[noreturn]] void refuse(const std::string& code, const std::string& path, const std::string& what) {
   throw Error(Fault::user, code, "'" + path + "' " + what + ".",
-              "materialize the graph again; its tables are still in the store.");
+              "materialize the graph again from its tables.");
 }
 
 }  // namespace
@@ -54,12 +54,12 @@ std::uint32_t root_of(const Header& header) {
 FileWriter::FileWriter(std::string path, Kind kind, std::uint64_t item_bytes)
     : path_(std::move(path)), kind_(kind), item_bytes_(item_bytes) {
   file_ = std::fopen(path_.c_str(), "wb");
-  if (file_ == nullptr) fail_write(path_);
+  if (file_ == nullptr) fail_to_write(path_);
   const std::vector<std::byte> empty(kHeaderBytes);
   if (std::fwrite(empty.data(), 1, kHeaderBytes, file_) != kHeaderBytes) {
     std::fclose(file_);
     file_ = nullptr;
-    fail_write(path_);
+    fail_to_write(path_);
   }
 }
 
@@ -69,7 +69,7 @@ FileWriter::~FileWriter() {
 }
 
 void FileWriter::write(const void* data, std::size_t size) {
-  if (size > 0 && std::fwrite(data, 1, size, file_) != size) fail_write(path_);
+  if (size > 0 && std::fwrite(data, 1, size, file_) != size) fail_to_write(path_);
 }
 
 void FileWriter::seal_block() {
@@ -108,13 +108,13 @@ std::uint32_t FileWriter::finish(bool through) {
   header.checksums_crc = crc32c(checksums_.data(), checksums_.size() * sizeof(std::uint32_t));
   header.root = root_of(header);
   // What the header vouches for is on the device before the header is.
-  if (std::fflush(file_) != 0 || (through && ::fdatasync(::fileno(file_)) != 0)) fail_write(path_);
-  if (std::fseek(file_, 0, SEEK_SET) != 0) fail_write(path_);
+  if (std::fflush(file_) != 0 || (through && ::fdatasync(::fileno(file_)) != 0)) fail_to_write(path_);
+  if (std::fseek(file_, 0, SEEK_SET) != 0) fail_to_write(path_);
   write(&header, sizeof(header));
-  if (std::fflush(file_) != 0) fail_write(path_);
+  if (std::fflush(file_) != 0) fail_to_write(path_);
   std::FILE* closing = file_;
   file_ = nullptr;
-  if (std::fclose(closing) != 0) fail_write(path_);
+  if (std::fclose(closing) != 0) fail_to_write(path_);
   finished_ = true;
   return header.root;
 }
@@ -151,14 +151,17 @@ MappedFile::MappedFile(const std::string& path, Kind kind, std::uint64_t item_by
                       std::to_string(kFormatVersion) + ".",
                   "read it with the version of Weft that wrote it, or materialize the graph again.");
     }
-    if (header.root != root_of(header)) refuse("GRAPH004", path, "has a damaged header");
+    const auto* head = static_cast<const std::byte*>(mapping);
+    if (header.root != root_of(header) || !is_zero(head + sizeof(Header), kHeaderBytes - sizeof(Header))) {
+      refuse("GRAPH004", path, "has a damaged header");
+    }
     if (header.kind != static_cast<std::uint32_t>(kind) || header.item_bytes != item_bytes ||
         header.block_bytes != kBlockBytes || header.root != root) {
       refuse("GRAPH005", path, "is a file of another graph or of another part of this one");
     }
     const std::uint64_t num_blocks = (header.payload_bytes + kBlockBytes - 1) / kBlockBytes;
     const std::uint64_t wanted = kHeaderBytes + align8(header.payload_bytes) + num_blocks * sizeof(std::uint32_t);
-    if (size < wanted) {
+    if (size != wanted) {
       refuse("GRAPH003", path,
              "has " + std::to_string(size) + " bytes where " + std::to_string(wanted) + " were written");
     }
@@ -209,7 +212,10 @@ void MappedFile::release() noexcept {
 void MappedFile::check_block(std::uint64_t block) const {
   const std::uint64_t first = block * kBlockBytes;
   const std::uint64_t size = std::min<std::uint64_t>(kBlockBytes, payload_bytes_ - first);
-  if (crc32c(data_ + first, size) != checksums_[block]) {
+  // What fills up the last block has no checksum.
+  const bool is_last = first + size == payload_bytes_;
+  const std::size_t filling = is_last ? align8(payload_bytes_) - payload_bytes_ : 0;
+  if (crc32c(data_ + first, size) != checksums_[block] || !is_zero(data_ + first + size, filling)) {
     refuse("GRAPH004", path_, "is damaged in block " + std::to_string(block) + ", bytes " +
                                   std::to_string(kHeaderBytes + first) + " to " +
                                   std::to_string(kHeaderBytes + first + size));

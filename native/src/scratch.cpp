@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "error.hpp"
+#include "writefault.hpp"
 
 namespace weft {
 namespace {
@@ -19,8 +20,7 @@ constexpr std::size_t kBufferBytes = 1 << 18;
 }  // namespace
 
 void fail_scratch_write(const std::string& path) {
-  throw Error(Fault::unavailable, "GRAPH010", "'" + path + "' could not be written: " + std::strerror(errno) + ".",
-              "free some space or choose another folder, and run it again.");
+  fail_to_write(path);
 }
 
 bool exchange_paths(const std::string& left, const std::string& right) noexcept {

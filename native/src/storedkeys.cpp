@@ -12,7 +12,7 @@ constexpr std::int64_t kTile = 64;
 
 [[noreturn]] void refuse(const MappedFile& file, const std::string& what) {
   throw Error(Fault::user, "GRAPH006", "'" + file.path() + "' " + what + ".",
-              "materialize the graph again; its tables are still in the store.");
+              "materialize the graph again from its tables.");
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ std::uint32_t number_of(const Table& table, const TableSegment& segment, std::ui
   throw Error(Fault::user, "GRAPH006",
               "'" + segment.source.path() + "' names row " + std::to_string(number) + " of '" + table.name +
                   "', which has " + std::to_string(table.num_rows) + ".",
-              "materialize the graph again; its tables are still in the store.");
+              "materialize the graph again from its tables.");
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ from weft.core import UserError, digest_bytes, from_plain, to_json
 from weft.graph.layout import FORMAT_VERSION, MANIFEST, Layout
 
 _FORMAT = "weft graph"
-_AGAIN = "materialize the graph again; its tables are still in the store."
+_AGAIN = "materialize the graph again from its tables."
 
 
 def write_manifest(directory: Path, layout: Layout) -> None:
@@ -57,6 +57,22 @@ def read_manifest(directory: Path) -> Layout:
     if described.get("digest") != digest_bytes(text.encode()):
         raise _damaged(path)
     return from_plain(Layout, json.loads(text))
+
+
+def check_whole(layout: Layout, directory: Path, use: str) -> Layout:
+    """Return the layout of a whole graph.
+
+    Raises:
+        UserError: ``GRAPH090`` for that of a shard, which has some rows and answers for no other.
+    """
+    shard = layout.shard
+    if shard is not None:
+        raise UserError(
+            "GRAPH090",
+            f"'{directory}' is shard {shard.index + 1} of {shard.count}, which is not {use}.",
+            "serve every shard with GraphServer and ask them through RemoteStore, or take the whole graph.",
+        )
+    return layout
 
 
 def graph_digest(directory: Path) -> str:

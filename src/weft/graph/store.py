@@ -18,7 +18,7 @@ from weft.graph.drawing import Draw, Seeds, Walk
 from weft.graph.files import files_of
 from weft.graph.layout import File, Layout, LinkLayout, Storage, TableLayout, TableSegment
 from weft.graph.lookup import KeyLookup
-from weft.graph.manifest import graph_digest, read_manifest
+from weft.graph.manifest import check_whole, graph_digest, read_manifest
 from weft.graph.orders import TimeOrders
 from weft.graph.seeds import checked_rows, checked_threads
 from weft.graph.words import read_dictionary
@@ -118,7 +118,12 @@ class Store:
         return find_table(self.layout, table)
 
     def drawing(self, walk: Walk, threads: int) -> Draw:
-        """Return what draws neighborhoods, for `Sampler`."""
+        """Return what draws neighborhoods, for `Sampler`.
+
+        Raises:
+            UserError: ``GRAPH090`` when this is a shard, beyond which neighborhoods reach.
+        """
+        check_whole(self.layout, self.directory, "enough to sample from")
         hops = [list(hop) for hop in walk.hops]
         plan = _native.make_plan(self.native, hops, list(walk.crossed), list(walk.gathered), walk.is_shared)
 
@@ -169,7 +174,8 @@ class Store:
         return self._open().lookup.keys(self.table(table), checked_rows(rows, table))
 
     def orders(self, table: str, link: str | None = None) -> TimeOrders:
-        """Return rows in the order of their times, for `NegativeSampler`."""
+        """Return rows in the order of their times, for `NegativeSampler`; ``GRAPH090`` as in `drawing`."""
+        check_whole(self.layout, self.directory, "enough to draw from")
         return self._open().orders
 
     def values(self, table: str, rows: Sequence[int] | Array, *, threads: int = 1) -> dict[str, Array]:

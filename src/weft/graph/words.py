@@ -52,7 +52,7 @@ def _misfit(folder: Path, words: KeySegment, error: pa.ArrowInvalid) -> UserErro
     return UserError(
         "GRAPH006",
         f"'{folder / file.path}' does not hold the values that the manifest promises ({error}).",
-        "materialize the graph again; its tables are still in the store.",
+        "materialize the graph again from its tables.",
     )
 
 

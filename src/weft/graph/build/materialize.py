@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from weft.graph.layout import (
     TableLayout,
     TableSegment,
 )
-from weft.graph.manifest import read_manifest, write_manifest
+from weft.graph.manifest import check_whole, read_manifest, write_manifest
 from weft.version import __version__
 
 _SCRATCH = "scratch"
@@ -63,9 +64,9 @@ def materialize(
             not a graph's, and what reading ``base`` raises.
         UnavailableError: ``GRAPH010`` and ``GRAPH026`` when files cannot be written or read.
     """
-    directory = Path(directory).absolute()
+    directory = Path(os.path.realpath(directory))  # what a link points to is replaced, not the link
     base_folder = Path(base).absolute() if base else None
-    earlier = read_manifest(base_folder) if base_folder else None
+    earlier = check_whole(read_manifest(base_folder), base_folder, "a base") if base_folder else None
     with staging(directory) as folder:
         scratch = folder.parent / _SCRATCH
         scratch.mkdir()

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from weft.core import UnavailableError, UserError
+from weft.core import UserError
 from weft.graph import _native
 from weft.graph.layout import MANIFEST
+from weft.graph.writing import refused_write
 
 _LOCK = "lock"
 _GRAPH = "graph"
@@ -29,14 +30,14 @@ def staging(directory: Path) -> Iterator[Path]:
         UserError: ``GRAPH024`` when ``directory`` is something other than a graph.
         UnavailableError: ``GRAPH010`` when the folder cannot be made.
     """
-    check_target(directory)
     try:
+        check_target(directory)
         directory.parent.mkdir(parents=True, exist_ok=True)
         remove_stale(directory)
         place, lock = _make_place(directory)
         (place / _GRAPH).mkdir()
     except OSError as error:
-        raise _not_written(directory, error) from error
+        raise refused_write(directory, error) from error
     try:
         yield place / _GRAPH
     finally:
@@ -86,7 +87,7 @@ def publish(graph: Path, directory: Path) -> None:
             _exchange(graph, directory)
         _sync(directory.parent)
     except OSError as error:
-        raise _not_written(directory, error) from error
+        raise refused_write(directory, error) from error
 
 
 def _exchange(graph: Path, directory: Path) -> None:
@@ -129,11 +130,3 @@ def _prefix(directory: Path) -> str:
 
 def _glob_escaped(text: str) -> str:
     return "".join(f"[{c}]" if c in "*?[" else c for c in text)
-
-
-def _not_written(directory: Path, error: OSError) -> UnavailableError:
-    return UnavailableError(
-        "GRAPH010",
-        f"'{directory}' could not be written: {error.strerror}.",
-        "free some space or choose another folder, and run it again.",
-    )

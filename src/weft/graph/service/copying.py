@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from weft.core import UnavailableError
 from weft.graph.layout import File, Layout, LinkLayout, LinkSegment, TableLayout, TableSegment
 from weft.graph.orders import TimeOrders
 from weft.graph.service.message import Message
 from weft.graph.service.shard import ShardClient
 from weft.graph.store import open_native
+from weft.graph.writing import refused_write
 
 _PIECE_BYTES = 8 << 20
 _Call = Callable[[ShardClient], Message]
@@ -53,11 +53,7 @@ def copy_orders(call: _CallAll, shards: Sequence[Layout], table: str, link: str 
                 stop.set()
             return TimeOrders(open_native(folder, layout, copied.first_parents(link)), layout)
     except OSError as error:
-        raise UnavailableError(
-            "GRAPH010",
-            f"the times of '{table}' could not be written to '{tempfile.gettempdir()}': {error.strerror}.",
-            "free some space there, or name another folder by TMPDIR.",
-        ) from error
+        raise refused_write(tempfile.gettempdir(), error) from error
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ import numpy as np
 
 from weft.core import UserError
 from weft.graph import _native
+from weft.graph.build.staging import publish, staging
 from weft.graph.files import files_of
 from weft.graph.keyfiles import key_files
 from weft.graph.layout import File, Layout, LinkLayout, LinkSegment, Shard, TableLayout, TableSegment
 from weft.graph.manifest import graph_digest, read_manifest, write_manifest
+from weft.graph.writing import refused_write
 
 Array = np.ndarray[Any, Any]
 _HEADER_BYTES = 4096
@@ -45,18 +48,40 @@ def split_graph(directory: Path | str, folders: Sequence[Path | str]) -> tuple[L
         _native.check_file(str(source / file.path), kind, item_bytes, file.root)
     cuts = _cuts(source, layout, len(folders))
     digest = graph_digest(source)
-    return tuple(
-        _Writer(source, layout, Path(folder), index, cuts, digest).write()
-        for index, folder in enumerate(folders)
-    )
+    writers = [_Writer(source, layout, index, cuts, digest) for index in range(len(folders))]
+    return _write_all(writers, [Path(os.path.realpath(f)) for f in folders])
+
+
+def _write_all(writers: Sequence[_Writer], folders: Sequence[Path]) -> tuple[Layout, ...]:
+    """Write all shards beside their places, then put them there; none stays where one cannot be."""
+    done: list[Path] = []
+    with ExitStack() as stack:
+        staged = [stack.enter_context(staging(folder)) for folder in folders]
+        layouts = []
+        for writer, folder, place in zip(writers, folders, staged, strict=True):
+            try:
+                layouts.append(writer.write(place))
+            except OSError as error:
+                raise refused_write(folder, error) from error
+        try:
+            for folder, place in zip(folders, staged, strict=True):
+                publish(place, folder)
+                done.append(folder)
+        except BaseException:
+            for folder in done:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+    return tuple(layouts)
 
 
 def _check(source: Path, layout: Layout, folders: Sequence[Path]) -> None:
     if not folders:
         raise UserError("GRAPH085", "a graph cannot be split into no shards.", "name a folder per shard.")
     for folder in folders:
-        if folder.exists():
+        if os.path.lexists(folder):
             raise UserError("GRAPH085", f"'{folder}' exists.", "name folders that do not.")
+    if len({os.path.realpath(folder) for folder in folders}) < len(folders):
+        raise UserError("GRAPH085", "two shards have the same folder.", "name a folder per shard.")
     if layout.shard is not None or any(len(t.segments) > 1 for t in layout.tables):
         what = "a shard" if layout.shard is not None else "a graph that rows were appended to"
         raise UserError(
@@ -103,24 +128,12 @@ class _Writer:
 
     source: Path
     layout: Layout
-    folder: Path
     index: int
     cuts: dict[str, list[int]]
     digest: str
 
-    def write(self) -> Layout:
-        staged = self.folder.with_name(f".{self.folder.name}.{os.getpid()}")
-        shutil.rmtree(staged, ignore_errors=True)
-        staged.mkdir(parents=True)
-        try:
-            layout = self._write(staged)
-            staged.rename(self.folder)
-        except BaseException:
-            shutil.rmtree(staged, ignore_errors=True)
-            raise
-        return layout
-
-    def _write(self, staged: Path) -> Layout:
+    def write(self, staged: Path) -> Layout:
+        """Write the shard into a folder."""
         names = tuple(t.name for t in self.layout.tables)
         shard = Shard(
             index=self.index,

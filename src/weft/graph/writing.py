@@ -1,0 +1,33 @@
+"""What to say when the system refuses a write."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping
+from pathlib import Path
+
+from weft.core import UnavailableError
+
+_IN_THE_WAY = "choose another folder; something that is no folder is in the way."
+_SPACE = "free some space or choose another folder, and run it again."
+_FORBIDDEN = "allow this user to write there, or choose another folder."
+_FILES = "allow more open files, and run it again."
+# native/src/writefault.hpp says the same.
+_HINTS: Mapping[int, str] = {
+    errno.EROFS: "choose a folder on a file system that can be written, and run it again.",
+    errno.EACCES: _FORBIDDEN,
+    errno.EPERM: _FORBIDDEN,
+    errno.ENAMETOOLONG: "choose a folder with a shorter name.",
+    errno.EEXIST: _IN_THE_WAY,
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.EISDIR: _IN_THE_WAY,
+    errno.ELOOP: _IN_THE_WAY,
+    errno.EMFILE: _FILES,
+    errno.ENFILE: _FILES,
+}
+
+
+def refused_write(path: Path | str, error: OSError) -> UnavailableError:
+    """Return ``GRAPH010`` for a file or folder, with a hint that fits what the system said."""
+    hint = _HINTS.get(error.errno or 0, _SPACE)
+    return UnavailableError("GRAPH010", f"'{path}' could not be written: {error.strerror or error}.", hint)
