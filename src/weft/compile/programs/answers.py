@@ -94,11 +94,11 @@ def explain_entity(context: Context) -> dict[str, Any]:
         query = compile_query(context.parameters["query"], tables.schema)
         rows: list[dict[str, Any]] = []
         ranked = query.task.type is TaskType.LINK_PREDICTION
-        asked = None if ranked else _with_frames(query, seeds)
-        told = learn.explain_rows(predictor, values, asked, _graph(context))
+        asked, graph = None if ranked else _with_frames(query, seeds), _graph(context)
+        told = learn.explain_rows(predictor, values, asked, graph)
         if not ranked:
             labels = read_labels(context.inputs["labels"]).table
-            rows = _rows_that_matter(tables, query, seeds, features, labels, predictor, _graph(context))
+            rows = _rows_that_matter(tables, query, seeds, features, labels, predictor, graph)
     anchor_us = seeds["anchor_time"].cast("int64")[0].as_py()
     return {"anchor_us": anchor_us, "contributions": to_plain(told), "rows": rows}
 

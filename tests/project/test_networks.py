@@ -1,0 +1,66 @@
+"""A network on the ladder of a whole job: fitted, blended, asked about newer rows, explained."""
+
+import numpy as np
+import pytest
+
+import weft
+from weft.data import generate_shop
+
+CHURN = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH users.user_id"
+MODELS = ("constant", "lightgbm", "sage", "blend")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("networks")
+    generate_shop(folder / "shop", num_users=250, seed=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def graph(place):
+    return weft.connect(str(place / "shop"), project=place).graph()
+
+
+@pytest.fixture(scope="module")
+def run(graph):
+    times = {"val_start": "2025-01-01", "test_start": "2025-02-01"}
+    return graph.query(CHURN).fit(budget="4s", models=("constant", "sage"), **times)
+
+
+def test_a_network_is_tried_only_when_it_is_named(graph):
+    assert "sage" not in graph.query(CHURN).explain().models
+    assert "sage" in graph.query(CHURN).explain(models=MODELS).models
+
+
+def test_it_is_better_than_a_constant_and_says_what_it_reads(run):
+    assert run.winner == "sage"
+    told = {row["model"]: row for row in run.leaderboard}
+    assert told["sage"]["test"] > 0.6
+    assert "graph network over 2 hops" in told["sage"]["words"]
+
+
+def test_the_graph_is_made_once_for_all_queries(run, graph):
+    stages = {s["name"]: s for s in run.record.results["stages"]}
+    assert "graph" in stages
+    other = graph.query("PREDICT COUNT(orders.*, 0, 60, days) = 0 FOR EACH users.user_id")
+    again = other.fit(budget="1s", models=("constant", "sage"))
+    made = next(e for e in again.record.results["stages"] if e["name"] == "graph")
+    assert made["why"] != stages["graph"]["why"] or "store" in made["why"]
+
+
+def test_predictions_come_in_any_process_and_from_newer_rows(run, place):
+    predicted = run.predict()
+    assert predicted.num_rows > 100
+    assert run.predict(source=str(place / "shop")).equals(predicted)
+    few = run.predict(entities=predicted["user_id"][:3].to_pylist())
+    assert np.allclose(few["probability"].to_numpy(), predicted["probability"][:3].to_numpy())
+    earlier = run.predict(at="2024-10-01")
+    assert earlier.num_rows and not earlier["probability"].equals(predicted["probability"])
+
+
+def test_a_report_and_an_explanation_are_written(run, tmp_path):
+    assert "sage" in run.report(tmp_path / "report.html").read_text()
+    user = run.predict()["user_id"][0].as_py()
+    told = run.explain(user)
+    assert 0 <= told.to_json()["prediction"] <= 1
