@@ -17,7 +17,6 @@ from weft.graph import _native
 from weft.graph.keycolumns import columns_given
 from weft.graph.keyfiles import open_stored_keys
 from weft.graph.layout import NO_ROW, Layout, TableLayout
-from weft.graph.once import Once
 
 Array = np.ndarray[Any, Any]
 _PIECE = 1 << 20
@@ -45,7 +44,9 @@ _ACCEPTED: Mapping[Dtype, _Accepts] = {
 
 
 class KeyLookup:
-    """Finds rows by keys and keys by rows; the files of a table are opened when it is first asked for.
+    """Finds rows by keys and keys by rows.
+
+    Key files are mapped at once, so that they stay readable when the folder is replaced or removed.
 
     May be used from several threads at once. See `Store.rows` and `Store.keys` for what goes in and out.
 
@@ -55,7 +56,11 @@ class KeyLookup:
     """
 
     def __init__(self, directory: Path, layout: Layout) -> None:
-        self._indexes = Once(lambda name: open_stored_keys(directory, layout.table(name).keys.segments))
+        self._indexes = {
+            table.name: open_stored_keys(directory, table.keys.segments)
+            for table in layout.tables
+            if table.keys.segments
+        }
 
     def rows(self, table: TableLayout, keys: Any, threads: int) -> Array:
         """Return the rows of keys."""
@@ -82,7 +87,7 @@ class KeyLookup:
 
     def _index(self, table: TableLayout) -> _native.StoredIndex:
         _check_has_key(table)
-        return self._indexes.get(table.name)
+        return self._indexes[table.name]
 
 
 def key_batches(table: TableLayout, keys: Any) -> Iterator[pa.RecordBatch]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,7 +21,7 @@ from weft.graph.lookup import KeyLookup
 from weft.graph.manifest import check_whole, graph_digest, read_manifest
 from weft.graph.orders import TimeOrders
 from weft.graph.seeds import checked_rows, checked_threads
-from weft.graph.words import read_dictionary
+from weft.graph.words import Dictionaries
 
 Array = np.ndarray[Any, Any]
 NULLS: Mapping[Storage, Any] = {
@@ -47,8 +47,9 @@ class Residency(enum.StrEnum):
 class Store:
     """A materialized graph, open for reading by any number of threads.
 
-    Opening maps files and reads their headers; nothing else is read. Blocks are checked when they are first
-    needed, so damage may show up in a later call as ``GRAPH004``. A store that is pickled, for the workers of
+    Opening maps all files and reads their headers; nothing else is read, and what is open stays readable when
+    the folder is replaced or removed. Blocks are checked when they are first needed, so damage may show up in
+    a later call as ``GRAPH004``. A store that is pickled, for the workers of
     a loader, say, is opened again by its path where it arrives: ``GRAPH048`` if another graph is there.
 
     Args:
@@ -74,7 +75,10 @@ class Store:
         if self.residency is Residency.RESIDENT:
             native.make_resident()
         self._opened: _Opened | None = _Opened(
-            native, KeyLookup(self.directory, self.layout), TimeOrders(native, self.layout)
+            native,
+            KeyLookup(self.directory, self.layout),
+            TimeOrders(native, self.layout),
+            Dictionaries(self.directory, self.layout),
         )
 
     @property
@@ -137,7 +141,7 @@ class Store:
     def rows(self, table: str, keys: Any, *, threads: int = 1) -> Array:
         """Find the rows of keys.
 
-        The key files are opened at the first call for a table; they stay mapped in a resident store too.
+        Key files stay mapped in a resident store too.
 
         Args:
             table: Name of a table with a primary key.
@@ -206,10 +210,7 @@ class Store:
                 f"column '{column}' of '{table}' is not stored as codes.",
                 "ask for its values instead.",
             )
-        words = self._open().dictionaries
-        if (table, column) not in words:
-            words[table, column] = read_dictionary(self.directory, packed)
-        return words[table, column]
+        return self._open().dictionaries.get(table, column)
 
     def verify(self, progress: Progress | None = None) -> int:
         """Read every file and check every block; return the number of bytes checked.
@@ -241,7 +242,7 @@ class _Opened:
     native: _native.Graph
     lookup: KeyLookup
     orders: TimeOrders
-    dictionaries: dict[tuple[str, str], pa.Array] = field(default_factory=dict)
+    dictionaries: Dictionaries
 
 
 def _reopened(directory: str, residency: str, digest: str) -> Store:

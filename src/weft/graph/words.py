@@ -5,28 +5,75 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from weft.core import Dtype, UserError
 from weft.graph import _native
-from weft.graph.keyfiles import key_files
-from weft.graph.layout import File, KeyKind, KeySegment, PackedColumn
+from weft.graph.keyfiles import key_files, open_stored_keys
+from weft.graph.layout import File, KeyKind, KeySegment, Layout, PackedColumn
+from weft.graph.once import Once
 
 _PAYLOAD = 4096
 _NUMBERS = {Dtype.INT: pa.int64(), Dtype.FLOAT: pa.float64()}
 
 
-def read_dictionary(folder: Path, column: PackedColumn) -> pa.Array:
-    """Check and map the dictionary of a column; its values, by code.
+class Dictionaries:
+    """The dictionaries of a graph: their files are mapped at once, values are read when first asked for.
+
+    What is mapped stays readable when the graph's folder is replaced or removed.
+
+    Args:
+        folder: Of the graph.
+        layout: Its layout.
 
     Raises:
         UserError: ``GRAPH001`` … ``GRAPH006`` for a file that is damaged or not the graph's.
     """
-    return read_words(folder, [w.values for w in column.dictionary or ()], column.dtype)
+
+    def __init__(self, folder: Path, layout: Layout) -> None:
+        self._mapped = {
+            f"{table.name}\0{column.name}": _Mapped(folder, column)
+            for table in layout.tables
+            for column in table.columns
+            if column.dictionary is not None
+        }
+        self._read = Once(lambda name: self._mapped[name].read())
+
+    def get(self, table: str, column: str) -> pa.Array:
+        """Return the values of a column of codes, by code."""
+        return self._read.get(f"{table}\0{column}")
+
+
+class _Mapped:
+    """The mapped files of one dictionary."""
+
+    def __init__(self, folder: Path, column: PackedColumn) -> None:
+        parts = [w.values for w in column.dictionary or ()]
+        self.folder, self.parts, self.dtype = folder, parts, column.dtype
+        self.num_values = sum(part.num_rows for part in parts)
+        self.index = open_stored_keys(folder, parts) if parts else None
+
+    def read(self) -> pa.Array:
+        kind = _NUMBERS.get(self.dtype, pa.string())
+        if self.index is None:
+            return pa.array([], kind)
+        codes = np.arange(self.num_values, dtype=np.uint32)
+        if kind != pa.string():
+            numbers = self.index.integers(codes)
+            return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(numbers)])
+        starts, text = self.index.texts(codes)
+        buffers = [None, pa.py_buffer(starts), pa.py_buffer(text)]
+        try:
+            values = pa.Array.from_buffers(pa.large_string(), len(codes), buffers)
+            values.validate(full=True)
+        except pa.ArrowInvalid as error:
+            raise _misfit(self.folder, self.parts[0], error) from error
+        return values.cast(pa.string())
 
 
 def read_words(folder: Path, words: Sequence[KeySegment], dtype: Dtype) -> pa.Array:
-    """Check and map the values of successive parts of a dictionary; see `read_dictionary`."""
+    """Check and map the values of successive parts of a dictionary; for a build that goes on from them."""
     kind = _NUMBERS.get(dtype, pa.string())
     parts = [_read_words(folder, w, kind) for w in words]
     return parts[0] if len(parts) == 1 else pa.concat_arrays(parts)

@@ -85,13 +85,10 @@ def test_every_damaged_file_is_found_at_first_use_or_by_verify(folder, tmp_path,
                 flipped = bytearray(raw)
                 flipped[at] ^= 1
                 target.write_bytes({"flip": flipped, "cut": raw[:4100], "empty": b""}[spoil])
-            is_padding = spoil == "flip" and at == 60
-            if is_padding:
-                assert words(copy) == words(folder)
-            else:
-                with pytest.raises(UserError, match=rf"GRAPH00[1345].*{file.name}"):
-                    Store(copy).verify()
-            if not is_padding and file.suffix != ".slots":
+            with pytest.raises(UserError, match=rf"GRAPH00[1345].*{file.name}"):
+                Store(copy).verify()
+            # Slots are read by builds alone; their size and header are checked at opening all the same.
+            if file.suffix != ".slots" or spoil != "flip" or 0 <= at < 4096:
                 with pytest.raises(UserError, match=rf"GRAPH00[1345].*{file.name}"):
                     words(copy)
             shutil.rmtree(copy)

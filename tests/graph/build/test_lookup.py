@@ -243,8 +243,8 @@ def test_damaged_key_files_are_refused_by_name(tmp_path, kind):
             damaged = bytearray(file.read_bytes())
             damaged[place] ^= 4
             (copy / file.relative_to(store.directory)).write_bytes(damaged)
-            opened = Store(copy)
             with pytest.raises(UserError, match="GRAPH00") as caught:
+                opened = Store(copy)
                 assert opened.rows("t", as_columns(dtypes, keys)).tolist() == list(range(len(keys)))
                 assert len(opened.keys("t", np.arange(len(keys)))) == len(keys)
             assert file.name in str(caught.value)

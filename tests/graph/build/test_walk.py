@@ -1,5 +1,6 @@
 """The walk of docs/concepts/graph-layout.md, number by number: one order from its table to a batch."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +50,7 @@ def day(number: int) -> int:
     return NEW_YEAR_US + (number - 1) * DAY_US
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def make_reader():
     rows = {
         "users": [{"id": k, "age": a, TIME: None} for k, a in ((3, 31), (7, 48), (9, 22))],
         "items": [{"id": k, "price": float(k), TIME: None} for k in (4, 5, 6, 8)],
@@ -66,7 +66,12 @@ def store(tmp_path_factory):
             for user, item, at, amount, channel in ORDERS
         ],
     }
-    reader = MemoryReader(SCHEMA, rows)
+    return MemoryReader(SCHEMA, rows)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    reader = make_reader()
     assert reader.data["orders"].column(ROW).to_pylist() == [0, 1, 2, 3, 4]
     folder = tmp_path_factory.mktemp("walk") / "graph"
     materialize(reader, folder, resources=Resources(10**8, 1))
@@ -157,3 +162,17 @@ def test_what_follows_the_payload_is_a_checksum_per_block(store):
 )
 def test_the_page_shows_these_numbers(shown):
     assert shown in PAGE.read_text()
+
+
+def test_a_graph_that_is_replaced_or_removed_stays_readable_for_who_has_it_open(tmp_path):
+    folder = tmp_path / "graph"
+    materialize(make_reader(), folder, resources=Resources(10**8, 1))
+    replaced = Store(folder)
+    materialize(make_reader(), folder, resources=Resources(10**8, 1))
+    removed = Store(folder)
+    shutil.rmtree(folder)
+    for store in (replaced, removed):
+        assert store.keys("users", store.rows("users", [9, 3])) == [9, 3]
+        assert store.keys("items", [0]) == [4]
+        assert "web" in store.dictionary("orders", "channel").to_pylist()
+        assert Sampler(store, SampleOptions((5,))).sample("users", [1], [2**62]).num_edges > 0
