@@ -24,6 +24,8 @@ PROMISED = {
     "build_peak_of_edges",
     "append_1pct_cpu_s",
     "append_1pct_bytes",
+    "change_one_parent_cpu_s",
+    "change_one_parent_bytes",
     "bytes_per_edge",
     "first_batch_ms",
     "open_ms",

@@ -155,6 +155,9 @@ class TableSegment:
 
     Rows are ordered by (row of the parent that ``order_by`` names, time, number in the prepared table), rows
     without a parent last; in order of the prepared table where ``order_by`` is ``None``.
+
+    ``digests`` are of the prepared rows, by column: of keys, foreign keys, columns that links point to, and
+    `weft.core.TIME`. They tell a later build what of an edited table still holds.
     """
 
     num_rows: int
@@ -164,6 +167,7 @@ class TableSegment:
     source: File | None = None
     codes: TimeCodes | None = None
     first_source: int = 0
+    digests: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

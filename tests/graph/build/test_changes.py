@@ -155,13 +155,14 @@ def test_rows_appended_to_more_than_half_become_one_segment(tmp_path):
     assert len(layout.table("events").segments) == 1
 
 
-def test_a_number_that_needs_more_room_builds_its_table_anew(tmp_path):
+def test_a_number_that_needs_more_room_packs_its_table_anew(tmp_path):
     build(tmp_path / "a", SCHEMA, shop())
     rows = shop(num_events=401)
     rows["events"][400]["amount"] = 0.1
     layout = build(tmp_path / "b", SCHEMA, rows, tmp_path / "a")
     assert layout.table("events").column("amount").storage == "float64"
-    check_graph(tmp_path / "b", layout, SCHEMA, rows)
+    assert [s.num_rows for s in layout.table("events").segments] == [400, 1]
+    check_graph(tmp_path / "b", layout, SCHEMA, rows, is_whole=False)
 
 
 def test_a_graph_is_updated_in_its_own_place(tmp_path):

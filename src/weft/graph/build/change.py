@@ -10,7 +10,8 @@ from pathlib import Path
 
 from weft.core import FINGERPRINT_ROWS, TIME, UserError, fingerprint_batches
 from weft.graph import _native
-from weft.graph.build.job import Job, LinkWork, SegmentWork, TableWork
+from weft.graph.build.edit import edit_of_values, find_edit
+from weft.graph.build.job import Edit, Job, LinkWork, SegmentWork, TableWork
 from weft.graph.build.keys import SpilledKeys, check_link, key_dtypes, link_keys, spill_primary_keys
 from weft.graph.build.rows import fits_layout, packed_columns
 from weft.graph.files import files_of
@@ -20,7 +21,7 @@ MOST_SEGMENTS = 8
 
 
 class Change(enum.Enum):
-    """What became of a table since an earlier build."""
+    """What became of the numbers of rows since an earlier build: the same, more after them, others."""
 
     NONE = "none"
     APPENDED = "appended"
@@ -51,7 +52,7 @@ def plan_work(job: Job, earlier: Layout | None) -> dict[str, SpilledKeys]:
     for work in job.tables.values():
         if changes[work.name] is Change.OTHER:
             _forget(job, spilled, work)
-            work.base = None
+            work.base = work.edit = None
     _plan_links(job, changes, before, found)
     for work in job.tables.values():
         _plan_segments(job, work, changes[work.name])
@@ -77,9 +78,15 @@ def _list_work(job: Job) -> None:
 
 
 def _change_of(job: Job, work: TableWork, before: Layout) -> Change:
-    """Compare a table with what an earlier build read, and set its base where that still serves."""
+    """Compare a table with what an earlier build read, and set its base and edit where that still serves."""
     base = next((t for t in before.tables if t.name == work.name), None)
-    if base is None or not _describes(job, work, base, before) or not _is_prefix(job, work, base):
+    if base is None or not _describes(job, work, base, before) or work.num_rows < base.num_rows:
+        return Change.OTHER
+    if not _is_prefix(job, work, base):
+        work.edit = find_edit(job, work, base)
+    elif not _packs(job, work, base):
+        work.edit = edit_of_values(base)
+    if work.edit and _renumbers(job, work.edit, base):
         return Change.OTHER
     work.base = base
     if work.num_rows == base.num_rows:
@@ -87,8 +94,10 @@ def _change_of(job: Job, work: TableWork, before: Layout) -> Change:
     first = base.segments[0].num_rows
     new = SegmentWork(work, len(base.segments), base.num_rows, work.num_rows - base.num_rows)
     kept = _segments_to_keep(job, base, new.count)
-    if 2 * (work.num_rows - first) > first or not kept or not fits_layout(job, new, base):
+    if 2 * (work.num_rows - first) > first or not kept:
         return Change.OTHER
+    if work.edit is None and not fits_layout(job, new, base):
+        work.edit = edit_of_values(base)
     work.base = _first_segments(base, kept)
     return Change.APPENDED
 
@@ -126,13 +135,24 @@ def _first_segments(base: TableLayout, kept: int) -> TableLayout:
 
 
 def _describes(job: Job, work: TableWork, base: TableLayout, before: Layout) -> bool:
-    """Say whether keys, packed columns and order of an earlier build are those of the schema."""
+    """Say whether keys and order of an earlier build are those of the schema."""
     if (base.keys.columns, base.keys.dtypes) != (work.table.primary_key, key_dtypes(work.table)):
         return False
-    wanted = [(c.name, c.dtype, c.stype) for c in packed_columns(job.schema, work.name)]
-    if wanted != [(c.name, c.dtype, c.stype) for c in base.columns]:
-        return False
     return base.order_by is None or _stored_link(job, before, base.order_by) is not None
+
+
+def _packs(job: Job, work: TableWork, base: TableLayout) -> bool:
+    """Say whether the columns that an earlier build packed are those of the schema."""
+    wanted = [(c.name, c.dtype, c.stype) for c in packed_columns(job.schema, work.name)]
+    return wanted == [(c.name, c.dtype, c.stype) for c in base.columns]
+
+
+def _renumbers(job: Job, edit: Edit, base: TableLayout) -> bool:
+    """Say whether an edit gives rows other keys or another order: all that names them is written anew."""
+    fixed = set(base.keys.columns)
+    if base.order_by is not None:
+        fixed |= {TIME, *job.links[base.order_by].link.columns}
+    return not fixed.isdisjoint(edit.columns)
 
 
 def _stored_link(job: Job, before: Layout, name: str) -> LinkLayout | None:
@@ -150,8 +170,6 @@ def _is_prefix(job: Job, work: TableWork, base: TableLayout) -> bool:
 
     Digests of whole blocks are compared; the rows of the last one, which may have grown, are read.
     """
-    if work.num_rows < base.num_rows:
-        return False
     whole, rest = divmod(base.num_rows, FINGERPRINT_ROWS)
     if work.num_rows == base.num_rows:
         return work.fingerprints == base.fingerprints
@@ -183,10 +201,13 @@ def _spread(job: Job, changes: dict[str, Change], before: Layout) -> None:
 def _found_parents(
     job: Job, changes: dict[str, Change], before: Layout, spilled: dict[str, SpilledKeys]
 ) -> set[str]:
-    """Return links of which a key that had no parent may have one among the appended rows."""
+    """Return links of which a key that had no parent may have one now, or has another."""
     found = set()
     for name, link in job.links.items():
         parent = job.tables[link.link.parent]
+        if parent.edit and not parent.edit.columns.isdisjoint(link.link.parent_columns):
+            found.add(name)
+            continue
         dangling = _dangling(job, changes, before, name)
         if changes[parent.name] is not Change.APPENDED or not dangling:
             continue
@@ -222,10 +243,17 @@ def _forget(job: Job, spilled: dict[str, SpilledKeys], work: TableWork) -> None:
 
 
 def _plan_links(job: Job, changes: dict[str, Change], before: Layout, found: set[str]) -> None:
-    """Keep what an earlier build wrote of a link unless a side was built anew or a parent was found."""
+    """Keep what an earlier build wrote of a link.
+
+    It is written anew where a side is, where a parent was found, or where the foreign keys or the times of
+    the children changed.
+    """
     for name, link in job.links.items():
         sides = {changes[link.link.table], changes[link.link.parent]}
         stored, child = _stored_link(job, before, name), job.tables[link.link.table]
+        edited = child.edit.columns if child.edit else frozenset()
+        if not edited.isdisjoint([*link.link.columns, TIME]):
+            continue
         if Change.OTHER not in sides and name not in found and stored and child.base:
             link.base = replace(stored, segments=stored.segments[: len(child.base.segments)])
 
@@ -238,7 +266,7 @@ def _plan_segments(job: Job, work: TableWork, change: Change) -> None:
         return
     again = [k for k in links if k.base is None]
     for number, stored in enumerate(work.base.segments):
-        if again:
+        if again or work.edit:
             first = stored.first_source
             work.segments.append(SegmentWork(work, number, first, stored.num_rows, again, stored))
     if change is Change.APPENDED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +25,8 @@ class Dictionaries:
         job: The build.
         segment: The rows that are packed.
         columns: Columns of codes, by name.
-        stored: Words of an earlier build, by column, which keep their codes.
+        stored: Words of segments before this one, by column, which keep their codes.
+        folder: Where those lie: of an earlier build, or of this one where all is packed anew.
 
     Attributes:
         held: Dictionaries in memory.
@@ -37,18 +39,20 @@ class Dictionaries:
         segment: SegmentWork,
         columns: dict[str, Column],
         stored: dict[str, tuple[KeySegment, ...]],
+        folder: Path,
     ) -> None:
         self.job = job
         self.segment = segment
         self.columns = columns
         self.stored = stored
+        self.folder = folder
         self.held: dict[str, _native.Dictionary] = {}
         self.codes: dict[str, str] = {}
         self.firsts: dict[str, str] = {}
         self.restart()
 
     def restart(self) -> None:
-        """Begin again with what an earlier build stored."""
+        """Begin again with what was stored before."""
         self.held = {n: self._new(n) for n in self.columns if n not in self.codes}
 
     def fit(self) -> bool:
@@ -60,7 +64,7 @@ class Dictionaries:
         return max(self.job.lookup_bytes, 4096 * max(1, len(self.held)))
 
     def _new(self, name: str) -> _native.Dictionary:
-        known = self.job.stored(self.stored[name]) if self.stored[name] else None
+        known = self.job.stored(self.stored[name], self.folder) if self.stored[name] else None
         return _native.Dictionary(self.columns[name].dtype is Dtype.STRING, known)
 
     def move_largest_to_disk(self) -> None:
@@ -109,15 +113,14 @@ class Dictionaries:
 
     def _batches(self, name: str) -> Iterator[pa.RecordBatch]:
         if self.stored[name]:
-            assert self.job.base_folder is not None
-            known = read_words(self.job.base_folder, self.stored[name], self.columns[name].dtype)
+            known = read_words(self.folder, self.stored[name], self.columns[name].dtype)
             yield from pa.table({name: known}).to_batches(_CHUNK_VALUES)
         yield from self.job.rows(self.segment.table.name, [name], self.segment.first, self.segment.count)
 
     def write(self, name: str) -> tuple[Words, ...]:
-        """Write the values of a column that no earlier build stored.
+        """Write the values of a column that were not stored before.
 
-        A column of which it stored none has a part, even where all its rows are null.
+        A column of which none were has a part, even where all its rows are null.
         """
         is_text = self.columns[name].dtype is Dtype.STRING
         kind = pa.string() if is_text else pa.int64()

@@ -63,17 +63,17 @@ def restore_segment(job: Job, segment: SegmentWork) -> None:
     """Restore what links of a segment need that an earlier build wrote: rows and time codes by number."""
     stored = segment.stored
     assert stored is not None
-    assert job.base_folder is not None
     if stored.source:
         segment.inverse = job.temporary("inverse")
         write_stored_inverse(job, stored, segment.inverse)
-    for name, file in (("codes", stored.time), ("lows", stored.low)):
+    if not segment.links:
+        return
+    source = _checked(job, stored.source, _native.Kind.source) if stored.source else ""
+    files = (("codes", stored.time, _native.Kind.time), ("lows", stored.low, _native.Kind.low))
+    for name, file, kind in files:
         if file:
-            path = job.temporary(name)
-            source = str(job.base_folder / stored.source.path) if stored.source else ""
-            _native.restore_order(
-                str(job.base_folder / file.path), source, segment.count, segment.first, path, job.stage_bytes
-            )
+            path, values = job.temporary(name), _checked(job, file, kind)
+            _native.restore_order(values, source, segment.count, segment.first, path, job.stage_bytes)
             setattr(segment, name, path)
 
 
@@ -83,9 +83,20 @@ def write_stored_inverse(job: Job, stored: TableSegment, path: str) -> None:
     if stored.source is None:
         _native.write_identity(first, count, path)
         return
-    assert job.base_folder is not None
-    source = str(job.base_folder / stored.source.path)
+    source = _checked(job, stored.source, _native.Kind.source)
     _native.write_inverse(source, count, first, first, path, job.stage_bytes)
+
+
+def _checked(job: Job, file: File, kind: _native.Kind) -> str:
+    """Return the path of a file that an earlier build wrote, each block of which is what was written.
+
+    Raises:
+        UserError: ``GRAPH001`` … ``GRAPH006`` for a file that is damaged or not the graph's.
+    """
+    assert job.base_folder is not None
+    path = str(job.base_folder / file.path)
+    _native.check_file(path, kind, 4, file.root)
+    return path
 
 
 def write_link_segment(

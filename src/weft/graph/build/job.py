@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from weft.core import InvariantError, Link, Progress, Resources, Schema, Table, TableReader
+from weft.core import TIME, InvariantError, Link, Progress, Resources, Schema, Table, TableReader
 from weft.graph import _native
 from weft.graph.keyfiles import open_stored_keys
 from weft.graph.layout import File, KeySegment, LinkLayout, PackedColumn, Section, TableLayout, TableSegment
@@ -42,6 +42,19 @@ class LinkCounts:
     dangling: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Edit:
+    """What changed in a table whose rows keep their numbers: its values are packed anew.
+
+    Attributes:
+        columns: Those among keys, foreign keys, columns that links point to, and times that changed.
+        digests: Of all of those, for each segment of the earlier build.
+    """
+
+    columns: frozenset[str]
+    digests: tuple[dict[str, str], ...]
+
+
 @dataclass(eq=False)
 class LinkWork:
     """A link, and what of it an earlier build wrote.
@@ -69,7 +82,7 @@ class SegmentWork:
     Attributes:
         number: Position among the table's segments.
         links: Links whose edges are written for this segment.
-        stored: The segment of an earlier build, whose rows stay as they are; ``None`` for new rows.
+        stored: The segment of an earlier build, whose rows keep their numbers; ``None`` for new rows.
         times: Time of each prepared row.
         codes: Its code.
         lows: What the code leaves.
@@ -77,7 +90,8 @@ class SegmentWork:
         parents: Link → parent of each prepared row: its prepared number, and its row once that is known.
         counts: Link → what became of its foreign keys.
         plan: How its times become codes.
-        written: What the manifest says of new rows once they are written.
+        digests: Of the columns that edges rest on, of new and edited rows.
+        written: What the manifest says of new and edited rows once they are written.
     """
 
     table: TableWork
@@ -93,7 +107,13 @@ class SegmentWork:
     parents: dict[str, str] = field(default_factory=dict)
     counts: dict[str, LinkCounts] = field(default_factory=dict)
     plan: _native.TimePlan = field(default_factory=_native.TimePlan)
+    digests: dict[str, str] = field(default_factory=dict)
     written: TableSegment | None = None
+
+    @property
+    def has_new_times(self) -> bool:
+        """Say whether its times are written."""
+        return self.stored is None or self.table.has_new_times
 
 
 @dataclass(eq=False)
@@ -101,7 +121,9 @@ class TableWork:
     """A table: what an earlier build holds of it, and what is written.
 
     Attributes:
-        base: What of an earlier build stays: its first segments, with their keys and words.
+        base: What of an earlier build stays: the numbers of rows in its first segments, their keys, and all
+            else that is not edited.
+        edit: What of ``base`` changed, ``None`` where nothing did.
         keys: Of its new rows.
     """
 
@@ -109,6 +131,7 @@ class TableWork:
     num_rows: int
     fingerprints: tuple[str, ...]
     base: TableLayout | None = None
+    edit: Edit | None = None
     order_by: str | None = None
     segments: list[SegmentWork] = field(default_factory=list)
     rows: RowLayout | None = None
@@ -123,6 +146,11 @@ class TableWork:
     def num_kept(self) -> int:
         """Return the number of rows that an earlier build holds."""
         return self.base.num_rows if self.base else 0
+
+    @property
+    def has_new_times(self) -> bool:
+        """Say whether times of rows that an earlier build holds changed."""
+        return self.edit is not None and TIME in self.edit.columns
 
     @property
     def fresh(self) -> SegmentWork | None:
@@ -162,12 +190,16 @@ class Job:
         """Return what indexes of keys, or dictionaries, may take at once."""
         return max(1, self.resources.memory_bytes // 4)
 
-    def stored(self, segments: Sequence[KeySegment]) -> _native.StoredIndex:
-        """Return keys, or words, that an earlier build wrote: mapped, and read where they are looked up."""
-        assert self.base_folder is not None
-        name = str(segments)
+    def stored(self, segments: Sequence[KeySegment], folder: Path | None = None) -> _native.StoredIndex:
+        """Return keys, or words, that lie in the folder of the earlier build, or in another one.
+
+        They are mapped, and read where they are looked up.
+        """
+        folder = folder or self.base_folder
+        assert folder is not None
+        name = f"{folder} {segments}"
         if name not in self.stored_keys:
-            self.stored_keys[name] = open_stored_keys(self.base_folder, segments)
+            self.stored_keys[name] = open_stored_keys(folder, segments)
         return self.stored_keys[name]
 
     def temporary(self, what: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from weft.core import TIME
 from weft.graph import _native
+from weft.graph.build.edit import ColumnDigests, fixed_columns
 from weft.graph.build.job import Job, LinkCounts, LinkWork, SegmentWork
 from weft.graph.build.keys import SpilledKeys
 from weft.graph.layout import KeySegment
@@ -60,12 +61,12 @@ class Indexes:
 
 
 def resolve_segment(job: Job, segment: SegmentWork, indexes: Indexes) -> None:
-    """Write the times of a segment's new rows and the parents of all its rows to scratch files."""
+    """Write new times and the parents of a segment's rows to scratch files; digest new rows."""
     rounds = list(_rounds(segment.links, indexes))
-    wants_times = segment.stored is None
+    is_first = True
     for links in rounds or [[]]:
-        _resolve_together(job, segment, links, indexes, wants_times)
-        wants_times = False
+        _resolve_together(job, segment, links, indexes, is_first)
+        is_first = False
     for link in segment.links:
         if indexes.num_passes(link.keys) > 1:
             _resolve_in_parts(job, segment, link, indexes)
@@ -87,9 +88,12 @@ def _rounds(links: list[LinkWork], indexes: Indexes) -> Iterator[list[LinkWork]]
 
 
 def _resolve_together(
-    job: Job, segment: SegmentWork, links: list[LinkWork], indexes: Indexes, wants_times: bool
+    job: Job, segment: SegmentWork, links: list[LinkWork], indexes: Indexes, is_first: bool
 ) -> None:
-    columns = list(dict.fromkeys([*(c for k in links for c in k.columns), *([TIME] if wants_times else [])]))
+    wants_times = is_first and segment.has_new_times
+    fixed = fixed_columns(job.schema, segment.table.name) if is_first and segment.stored is None else []
+    wanted_columns = [*(c for k in links for c in k.columns), *fixed, *([TIME] if wants_times else [])]
+    columns = list(dict.fromkeys(wanted_columns))
     if not columns:
         return
     wanted = {k.keys for k in links}
@@ -98,13 +102,17 @@ def _resolve_together(
     if wants_times:
         segment.times = job.temporary("times")
         times = _native.TimeSpill(segment.times)
+    digests = ColumnDigests(fixed)
     for batch in job.rows(segment.table.name, columns, segment.first, segment.count):
         for link, resolver in zip(links, resolvers, strict=True):
             resolver.add(batch, [columns.index(c) for c in link.columns], job.threads)
+        digests.add(batch)
         if times:
-            times.add(batch, len(columns) - 1)
+            times.add(batch, columns.index(TIME))
     for link, resolver in zip(links, resolvers, strict=True):
         _count(segment, link, resolver.finish())
+    if fixed:
+        segment.digests = digests.digests()
     if times:
         _encode(job, segment, times.finish())
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from weft.core import Progress, Resources, Silent, TableReader
+from weft.core import Column, Progress, Resources, Silent, TableReader
 from weft.graph.build.change import carry_over, plan_work
 from weft.graph.build.dictionaries import Dictionaries
 from weft.graph.build.edges import link_layout, restore_segment, translate_parents, write_link_segment
@@ -20,7 +21,7 @@ from weft.graph.build.keys import (
 )
 from weft.graph.build.links import Indexes, resolve_segment
 from weft.graph.build.order import choose_orders, newest_time, number_rows, parents_first
-from weft.graph.build.rows import is_coded, packed_columns, plan_rows, write_rows
+from weft.graph.build.rows import is_coded, packed_columns, plan_table, write_rows
 from weft.graph.build.staging import publish, staging
 from weft.graph.layout import (
     File,
@@ -29,7 +30,6 @@ from weft.graph.layout import (
     LinkLayout,
     LinkSegment,
     TableLayout,
-    TableSegment,
 )
 from weft.graph.manifest import check_whole, read_manifest, write_manifest
 from weft.version import __version__
@@ -56,7 +56,8 @@ def materialize(
             reading it.
         resources: Memory limit and threads.
         base: Folder of a graph of earlier tables. What was appended since becomes new segments, what did
-            not change is linked, not copied, and only what changed otherwise is built anew.
+            not change is linked, not copied. Of a table that changed otherwise, values are written anew;
+            other tables only where its rows have other keys or another order.
         progress: Told steps done of all.
 
     Raises:
@@ -95,9 +96,9 @@ def _build(job: Job, earlier: Layout | None) -> Layout:
         _number(job, work, spilled, ordered, steps)
     links = tuple(_write_link(job, job.links[k.name], spilled, ordered, steps) for k in job.schema.links)
     for work in job.tables.values():
-        if work.fresh:
+        if any(s.written for s in work.segments):
             steps.next(f"rows of {work.name}")
-            _write_rows(job, work, work.fresh)
+            _write_rows(job, work)
     tables = tuple(_table_layout(t) for t in job.tables.values())
     return Layout(tables, links, written_by=f"weft {__version__}")
 
@@ -138,8 +139,10 @@ def _number(
     """Put the new rows of a table in order and write its keys; restore what stored segments need."""
     for segment in work.segments:
         steps.next(f"order of {work.name}")
-        if segment.stored is not None:
+        if not segment.has_new_times:
             restore_segment(job, segment)
+            if work.edit:
+                segment.written = segment.stored
             continue
         if work.order_by:
             link = job.links[work.order_by]
@@ -172,28 +175,47 @@ def _write_link(
     return link_layout(link, tuple(written))
 
 
-def _write_rows(job: Job, work: TableWork, segment: SegmentWork) -> None:
+def _write_rows(job: Job, work: TableWork) -> None:
+    """Pack the new rows of a table, and the others where it was edited."""
     columns = packed_columns(job.schema, work.name)
-    if work.base:
-        plan, layout = work.base.columns, RowLayout(work.base.stride, work.base.sections, work.base.columns)
+    written = [s for s in work.segments if s.written is not None]
+    goes_on = work.base if work.edit is None else None
+    if goes_on:
+        work.rows = RowLayout(goes_on.stride, goes_on.sections, goes_on.columns)
     else:
-        plan = plan_rows(job, segment, columns) if columns else ()
-        layout = RowLayout(0, (), ())
-    if not columns:
-        work.rows = layout
-        return
-    stored = {c.name: tuple(w.values for w in c.dictionary or ()) for c in plan}
-    dictionaries = Dictionaries(job, segment, {c.name: c for c in columns if is_coded(c)}, stored)
-    work.rows, file = write_rows(job, segment, plan, dictionaries)
-    assert work.base is None or work.rows == layout
-    assert segment.written is not None
-    segment.written = replace(segment.written, rows=file)
-    written = tuple(
+        work.rows = RowLayout(0, (), plan_table(job, written, columns) if columns else ())
+    for segment in written:
+        assert segment.written is not None
+        if columns:
+            segment.written = replace(segment.written, rows=_write_segment(job, work, segment, columns))
+        segment.written = replace(segment.written, digests=_digests(work, segment))
+        job.forget(segment.codes, segment.lows, segment.inverse)
+
+
+def _write_segment(job: Job, work: TableWork, segment: SegmentWork, columns: Sequence[Column]) -> File:
+    """Pack the rows of a segment and write the words that occur in it and not before."""
+    assert work.rows is not None
+    before, goes_on = work.rows, work.base is not None and work.edit is None
+    folder = job.base_folder if goes_on else job.folder
+    assert folder is not None
+    stored = {c.name: tuple(w.values for w in c.dictionary or ()) for c in before.columns}
+    coded = {c.name: c for c in columns if is_coded(c)}
+    dictionaries = Dictionaries(job, segment, coded, stored, folder)
+    rows, file = write_rows(job, segment, before.columns, dictionaries)
+    assert not goes_on or rows == before
+    parts = tuple(
         c if c.dictionary is None else replace(c, dictionary=(*c.dictionary, *dictionaries.write(c.name)))
-        for c in work.rows.columns
+        for c in rows.columns
     )
-    work.rows = replace(work.rows, columns=written)
-    job.forget(segment.codes, segment.lows, segment.inverse)
+    work.rows = replace(rows, columns=parts)
+    return file
+
+
+def _digests(work: TableWork, segment: SegmentWork) -> dict[str, str]:
+    if segment.stored is None:
+        return segment.digests
+    assert work.edit is not None
+    return work.edit.digests[segment.number]
 
 
 def _table_layout(work: TableWork) -> TableLayout:
@@ -201,18 +223,19 @@ def _table_layout(work: TableWork) -> TableLayout:
     rows = work.rows
     if rows is None:
         rows = RowLayout(base.stride, base.sections, base.columns) if base else RowLayout(0, (), ())
-    fresh = [s.written for s in work.segments if s.written is not None]
-    segments: tuple[TableSegment, ...] = (*(base.segments if base else ()), *fresh)
+    segments = dict(enumerate(base.segments if base else ()))
+    segments |= {s.number: s.written for s in work.segments if s.written is not None}
     keys = (*(base.keys.segments if base else ()), *([work.keys] if work.keys else []))
+    newest = base.newest_us if base and not work.has_new_times else None
     return TableLayout(
         work.name,
         work.num_rows,
         rows.stride,
         rows.sections,
         rows.columns,
-        segments,
+        tuple(segments[number] for number in sorted(segments)),
         Keys(work.table.primary_key, key_dtypes(work.table), keys),
         work.order_by,
         work.fingerprints,
-        newest_time((s for s in work.segments if s.stored is None), base.newest_us if base else None),
+        newest_time((s for s in work.segments if s.has_new_times), newest),
     )

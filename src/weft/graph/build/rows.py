@@ -90,6 +90,17 @@ def plan_rows(job: Job, segment: SegmentWork, columns: Sequence[Column]) -> tupl
     return tuple(plan)
 
 
+def plan_table(
+    job: Job, segments: Sequence[SegmentWork], columns: Sequence[Column]
+) -> tuple[PackedColumn, ...]:
+    """Return how columns are stored in all segments: a guess for one, what keeps all for several."""
+    if len(segments) == 1:
+        return plan_rows(job, segments[0], columns)
+    work = segments[0].table
+    whole = SegmentWork(work, 0, 0, work.num_rows)
+    return survey_numbers(job, whole, plan_rows(job, whole, columns))
+
+
 def _vector_width(job: Job, segment: SegmentWork, column: Column, otherwise: int = 1) -> int:
     for batch in job.rows(segment.table.name, [column.name], segment.first, segment.count):
         length = _native.first_vector_length(batch, 0)
