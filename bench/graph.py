@@ -26,10 +26,10 @@ from typing import Any
 HERE = Path(__file__).parent
 Row = dict[str, Any]
 POINTS = (0.01, 0.03, 0.1, 0.3, 1.0)
-FRESH_ROUNDS = {"build": 5, "append": 5, "first": 5}
+FRESH_ROUNDS = {"build": 5, "append": 5, "change": 5, "first": 5}
 CURVE_ROUNDS = 3
 PARTS = {
-    "build": ("read", "build", "append"),
+    "build": ("read", "build", "append", "change"),
     "draw": ("reads", "seeds", "first", "draw", "threads", "batches"),
     "gather": ("reads", "gather"),
     "service": ("service",),

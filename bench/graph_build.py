@@ -107,6 +107,19 @@ def append_rows(data: Path, target: Path, share: float) -> None:
         reader.fingerprints(table.name)
 
 
+def change_column(data: Path, target: Path, table: str, column: str) -> None:
+    """Copy tables, with one more in each value of a column of numbers."""
+    target.mkdir(parents=True)
+    for path in data.iterdir():
+        shutil.copy(path, target)
+    rows = pq.read_table(data / f"{table}.parquet")
+    at = rows.column_names.index(column)
+    changed = rows.set_column(at, column, pc.add(rows.column(column), 1))
+    pq.write_table(changed, target / f"{table}.parquet", ROW_GROUP)
+    (target / f"{table}.fingerprints.json").unlink()
+    ParquetReader(target).fingerprints(table)
+
+
 def report(name: str, row: dict[str, Any]) -> None:
     """Print a measurement."""
     peak = f"{row['peak_bytes'] / 1e6:.0f} MB" if "peak_bytes" in row else ""

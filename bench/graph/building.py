@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from graph_build import append_rows
+from graph_build import append_rows, change_column
 from graph_data import ParquetReader, generate
 from setting import Setting, row
 
@@ -57,19 +57,32 @@ def build(setting: Setting) -> list[dict[str, Any]]:
 
 def append(setting: Setting) -> list[dict[str, Any]]:
     """Build on the graph what comes to one in a hundred rows more of each table."""
-    later, folder = setting.work / "later", setting.work / "appended"
+    later = setting.work / "later"
     if not later.exists():
         append_rows(setting.work / "tables", later, 0.01)
+    return _build_on(setting, later, "append_1pct")
+
+
+def change(setting: Setting) -> list[dict[str, Any]]:
+    """Build on the graph what comes of other values in one column of the users."""
+    changed = setting.work / "changed"
+    if not changed.exists():
+        change_column(setting.work / "tables", changed, "users", "age")
+    return _build_on(setting, changed, "change_one_parent")
+
+
+def _build_on(setting: Setting, tables: Path, name: str) -> list[dict[str, Any]]:
+    folder = setting.work / "next"
     shutil.rmtree(folder, ignore_errors=True)
-    reader, resources = ParquetReader(later), Resources(setting.memory_limit, setting.threads)
+    reader, resources = ParquetReader(tables), Resources(setting.memory_limit, setting.threads)
     began = time.process_time()
     materialize(reader, folder, resources=resources, base=setting.work / "graph")
     cpu = time.process_time() - began
     files = [p.stat() for p in folder.rglob("*") if p.is_file()]
     written = sum(f.st_size for f in files if f.st_nlink == 1)
     return [
-        row("append_1pct_cpu_s", cpu, "CPU-s", note="imports included"),
-        row("append_1pct_bytes", written, "bytes", note="of new files; the others are linked"),
+        row(f"{name}_cpu_s", cpu, "CPU-s", note="imports included"),
+        row(f"{name}_bytes", written, "bytes", note="of new files; the others are linked"),
     ]
 
 

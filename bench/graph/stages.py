@@ -31,6 +31,7 @@ STAGES: dict[str, Callable[[Setting], list[dict[str, Any]]]] = {
     "read": building.read_tables,
     "build": building.build,
     "append": building.append,
+    "change": building.change,
     "seeds": drawing.keep_first_seeds,
     "first": drawing.first_batch,
     "reads": reading.reads,
