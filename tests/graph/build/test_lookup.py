@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import re
 import shutil
 import tempfile
 import threading
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -47,14 +50,14 @@ ARROW = {
 }
 
 
-def built(folder: Path, dtypes, keys) -> Store:
+def built(folder: Path, dtypes, keys, base: Path | None = None) -> Store:
     """Build a graph of one table 't' with these keys; a key of several columns is a tuple."""
     names = tuple(f"k{i}" for i in range(len(dtypes)))
     columns = tuple(Column(n, d, Stype.ID) for n, d in zip(names, dtypes, strict=True))
     tuples = [k if isinstance(k, tuple) else (k,) for k in keys]
     rows = [{**dict(zip(names, k, strict=True)), TIME: None} for k in tuples]
     reader = MemoryReader(Schema((Table("t", columns, names),), ()), {"t": rows})
-    materialize(reader, folder / "g", resources=RESOURCES)
+    materialize(reader, folder / "g", resources=RESOURCES, base=base)
     return Store(folder / "g")
 
 
@@ -223,31 +226,59 @@ def test_rows_that_do_not_exist_have_no_keys(tmp_path):
         store.keys("u", [0])
 
 
-@pytest.mark.parametrize("kind", ["dense", "sparse", "uuid", "text", "pair"])
-def test_damaged_key_files_are_refused_by_name(tmp_path, kind):
-    make = {
-        "dense": lambda i: i,
-        "sparse": lambda i: i * 10**12,
-        "uuid": lambda i: str(uuid.UUID(int=i)),
-        "text": lambda i: f"käse {i}",
-        "pair": lambda i: (i, f"{i}"),
-    }[kind]
-    dtypes, keys = KINDS[kind][0], [make(i) for i in range(3000)]
-    store = built(tmp_path, dtypes, keys)
+KEY_OF = {
+    "dense": lambda i: i,
+    "sparse": lambda i: i * 10**12,
+    "uuid": lambda i: str(uuid.UUID(int=i)),
+    "text": lambda i: f"käse {i}",
+    "pair": lambda i: (i, f"{i}"),
+}
+
+
+LAST_FLIP = 3
+
+
+def damaged(raw: bytes) -> Iterator[bytes]:
+    """A file with one bit flipped, in its head and all over its items, or cut."""
+    for place in (10, 4096 + 20, len(raw) // 2, len(raw) - 9):
+        flipped = bytearray(raw)
+        flipped[place] ^= 4
+        yield bytes(flipped)
+    for length in (0, 100, 4096, 4096 + 8, len(raw) - 1):
+        yield raw[:length]
+
+
+@pytest.mark.parametrize("counts", [(3000,), (3000, 3700, 4000)], ids=["at once", "appended"])
+@pytest.mark.parametrize("kind", KEY_OF)
+def test_damaged_key_files_are_refused_by_name(tmp_path, kind, counts):
+    dtypes, keys = KINDS[kind][0], [KEY_OF[kind](i) for i in range(counts[-1])]
+    base = None
+    for count in counts:
+        store = built(tmp_path / str(count), dtypes, keys[:count], base)
+        base = store.directory
     files = sorted(store.directory.glob("nodes/*/*/keys.*"))
-    assert len(files) >= 2
-    for file in files:
-        for place in (10, 4096 + 20, file.stat().st_size // 2, file.stat().st_size - 9):
-            copy = tmp_path / "copy"
-            shutil.copytree(store.directory, copy)
-            damaged = bytearray(file.read_bytes())
-            damaged[place] ^= 4
-            (copy / file.relative_to(store.directory)).write_bytes(damaged)
-            with pytest.raises(UserError, match="GRAPH00") as caught:
+    assert len({f.parent for f in files}) == len(store.table("t").segments) == len(counts)
+    assert len(files) >= 2 * len(counts)
+    everyone = as_columns(dtypes, keys)
+    for number, file in enumerate(files):
+        for other, spoiled in enumerate(damaged(file.read_bytes())):
+            copy = tmp_path / f"{number} {other}"
+            shutil.copytree(store.directory, copy, copy_function=os.link)
+            path = copy / file.relative_to(store.directory)
+            path.unlink()
+            path.write_bytes(spoiled)
+            named = rf"GRAPH00[1-6].*{file.relative_to(store.directory)}"
+            with pytest.raises(UserError, match=named):
+                Store(copy).verify()
+            try:
                 opened = Store(copy)
-                assert opened.rows("t", as_columns(dtypes, keys)).tolist() == list(range(len(keys)))
+                assert opened.rows("t", everyone).tolist() == list(range(len(keys)))
                 assert len(opened.keys("t", np.arange(len(keys)))) == len(keys)
-            assert file.name in str(caught.value)
+            except UserError as error:
+                assert re.search(named, str(error))
+            else:
+                # The last block of slots may hold no key: then no lookup reads it.
+                assert (file.suffix, other) == (".slots", LAST_FLIP)
             shutil.rmtree(copy)
 
 
