@@ -14,6 +14,8 @@ inline const char* write_hint(int problem) noexcept {
   switch (problem) {
     case EROFS:
       return "choose a folder on a file system that can be written, and run it again.";
+    case ENOENT:
+      return "choose a folder that exists.";
     case EACCES:
     case EPERM:
       return "allow this user to write there, or choose another folder.";

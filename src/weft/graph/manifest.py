@@ -59,14 +59,20 @@ def read_manifest(directory: Path) -> Layout:
     return from_plain(Layout, json.loads(text))
 
 
-def check_whole(layout: Layout, directory: Path, use: str) -> Layout:
+def check_whole(layout: Layout, directory: Path, use: str, *, takes_only_shard: bool = False) -> Layout:
     """Return the layout of a whole graph.
+
+    Args:
+        layout: Of a graph or a shard.
+        directory: Its folder.
+        use: What it is not enough for, in words.
+        takes_only_shard: The only shard of a graph will do: it has every row.
 
     Raises:
         UserError: ``GRAPH090`` for that of a shard, which has some rows and answers for no other.
     """
     shard = layout.shard
-    if shard is not None:
+    if shard is not None and not (takes_only_shard and shard.count == 1):
         raise UserError(
             "GRAPH090",
             f"'{directory}' is shard {shard.index + 1} of {shard.count}, which is not {use}.",

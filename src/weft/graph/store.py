@@ -127,7 +127,7 @@ class Store:
         Raises:
             UserError: ``GRAPH090`` when this is a shard, beyond which neighborhoods reach.
         """
-        check_whole(self.layout, self.directory, "enough to sample from")
+        check_whole(self.layout, self.directory, "enough to sample from", takes_only_shard=True)
         hops = [list(hop) for hop in walk.hops]
         plan = _native.make_plan(self.native, hops, list(walk.crossed), list(walk.gathered), walk.is_shared)
 
@@ -179,7 +179,7 @@ class Store:
 
     def orders(self, table: str, link: str | None = None) -> TimeOrders:
         """Return rows in the order of their times, for `NegativeSampler`; ``GRAPH090`` as in `drawing`."""
-        check_whole(self.layout, self.directory, "enough to draw from")
+        check_whole(self.layout, self.directory, "enough to draw from", takes_only_shard=True)
         return self._open().orders
 
     def values(self, table: str, rows: Sequence[int] | Array, *, threads: int = 1) -> dict[str, Array]:

@@ -53,7 +53,7 @@ def copy_orders(call: _CallAll, shards: Sequence[Layout], table: str, link: str 
                 stop.set()
             return TimeOrders(open_native(folder, layout, copied.first_parents(link)), layout)
     except OSError as error:
-        raise refused_write(tempfile.gettempdir(), error) from error
+        raise refused_write(tempfile.gettempdir(), error, setting="TMPDIR") from error
 
 
 @dataclass
