@@ -1,6 +1,6 @@
 """Builds that are killed: one process forks a build for every step it can die at, and reports.
 
-python crash_child.py FOLDER fresh|update
+python crash_child.py FOLDER fresh|update|edit
 """
 
 import json
@@ -21,6 +21,11 @@ from weft.graph.manifest import read_manifest
 
 RESOURCES = Resources(50_000, 1)
 OLD, NEW = shop(num_events=100), shop(num_events=120)
+EDITED = {
+    **NEW,
+    "users": [{**r, "age": 1} for r in NEW["users"]],
+    "events": [{**r, "note": f"{r['note']}!"} for r in NEW["events"]],
+}
 KILLED = -signal.SIGKILL
 
 
@@ -88,7 +93,7 @@ def check(target: Path, lengths: set[int]) -> None:
     assert layout.table("events").num_rows in lengths
 
 
-def die_at_every_step(folder: Path, is_update: bool) -> dict[str, int]:
+def die_at_every_step(folder: Path, new: Any, is_update: bool) -> dict[str, int]:
     counts = {"killed": 0, "absent": 0, "old": 0, "new": 0}
     target = folder / "graph"
     if is_update:
@@ -101,7 +106,7 @@ def die_at_every_step(folder: Path, is_update: bool) -> dict[str, int]:
 
         def dying(step: int = step) -> None:
             arm(step)
-            build(target, NEW, target if is_update else None)
+            build(target, new, target if is_update else None)
 
         ended = in_fork(dying)
         assert ended in (0, KILLED), ended
@@ -121,4 +126,6 @@ def die_at_every_step(folder: Path, is_update: bool) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(die_at_every_step(Path(sys.argv[1]), sys.argv[2] == "update")))
+    kind = sys.argv[2]
+    counts = die_at_every_step(Path(sys.argv[1]), EDITED if kind == "edit" else NEW, kind != "fresh")
+    sys.stdout.write(json.dumps(counts))
