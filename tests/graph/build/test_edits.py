@@ -170,6 +170,19 @@ def test_an_edit_writes_what_it_touches_and_holds_what_one_build_holds(quick_pat
         )
 
 
+def test_times_of_children_that_follow_no_link_sort_them_anew(quick_path):
+    columns = (Column("id", INT, Stype.ID), Column("guide", INT, Stype.ID))
+    schema = Schema((Table("people", columns, ("id",)),), (Link("people", ("guide",), "people", ("id",)),))
+    people = [{"id": i, "guide": i // 5, TIME: i * SECOND} for i in range(60)]
+    build(quick_path / "first", schema, {"people": people[:50]})
+    build(quick_path / "a", schema, {"people": people}, quick_path / "first")
+    rows = edited({"people": people}, "people", TIME, lambda v, i: (100 - i) * SECOND)
+    layout = build(quick_path / "b", schema, rows, quick_path / "a")
+    assert layout.table("people").order_by is None
+    assert places(quick_path / "b") == {"nodes/people", "edges/people.guide -> people"}
+    check_graph(quick_path / "b", layout, schema, rows, is_whole=False)
+
+
 @pytest.mark.parametrize("more", ["users", "items"])
 def test_rows_that_are_appended_to_an_edited_table_leave_the_others_in_place(quick_path, more):
     build(quick_path / "a", SCHEMA, tables())
