@@ -18,6 +18,8 @@ _BUILT_IN = {
     "heuristic": "weft.learn.rungs.heuristic:HeuristicRung",
     "linear": "weft.learn.rungs.linear:LinearRung",
     "sage": "weft.learn.rungs.network:SageRung",
+    "relgnn": "weft.learn.rungs.network:RelGNNRung",
+    "graph_transformer": "weft.learn.rungs.network:GraphTransformerRung",
     "lightgbm": "weft.learn.rungs.boosting:LightGBMRung",
     "blend": "weft.learn.rungs.blend:BlendRung",
     "popularity": "weft.learn.rungs.ranking:PopularityRung",

@@ -12,9 +12,11 @@ from weft.core import SampleOptions, TaskType, Toward
 from weft.learn.encoders import EncoderOptions
 from weft.learn.models.sage.network import SageNetwork
 from weft.learn.networks.batch import BatchMaker
+from weft.learn.networks.configuration import NetworkConfig
 from weft.learn.networks.heads import LOSSES, Goal, loss_of, predict_of
 from weft.learn.networks.inputs import fit_inputs
-from weft.learn.networks.layers import Dropout, mean_of_neighbors, seed_dropout
+from weft.learn.networks.layers import Attention, Dropout, mean_of_neighbors, seed_dropout
+from weft.learn.networks.registry import build_network, crossed_tables
 
 from .planted import DAY, make_data
 
@@ -113,6 +115,51 @@ def test_a_network_reads_ages_links_and_columns(shop, inputs):
         assert not torch.allclose(before[:3], after[:3])
         assert torch.allclose(before[3], after[3])  # has no order yet
     assert {e.toward for e in made.edges} == set(Toward)
+
+
+@given(st.data())
+def test_attention_weighs_neighbors_by_how_well_they_fit(data):
+    counts = data.draw(st.lists(st.integers(0, 4), min_size=1, max_size=5))
+    source = data.draw(st.lists(st.integers(0, 4), min_size=sum(counts), max_size=sum(counts)))
+    torch.manual_seed(data.draw(st.integers(0, 99)))
+    layer, targets, sources = Attention(4, 2), torch.randn(len(counts), 4), torch.randn(5, 4)
+    offsets = torch.tensor([0, *np.cumsum(counts)], dtype=torch.int64)
+    with torch.no_grad():
+        found = layer(targets, sources, torch.tensor(source, dtype=torch.int64), offsets)
+        for i, told in enumerate(found):
+            of = source[offsets[i] : offsets[i + 1]]
+            expected = torch.zeros(4)
+            for head in (slice(0, 2), slice(2, 4)) if of else ():
+                query, key = layer.query(targets[i])[head], layer.key(sources[of])[:, head]
+                share = torch.softmax(key @ query / 2**0.5, dim=0)
+                expected[head] = share @ layer.value(sources[of])[:, head]
+            assert torch.allclose(told, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["sage", "relgnn", "graph_transformer"])
+def test_the_state_of_a_seed_does_not_depend_on_the_seeds_beside_it(shop, inputs, name):
+    source, _ = shop
+    config = NetworkConfig(channels=8, fanouts=(4, 3))
+    torch.manual_seed(0)
+    network = build_network(name, inputs, config).eval()
+    drawn = source.neighborhoods(config.sampling(0, crossed_tables(name, inputs)))
+    maker = BatchMaker(inputs, source)
+    seeds, anchors = np.array([3, 7, 7, 20], np.uint32), np.array([120, 130, 250, 1]) * DAY
+
+    def states(chosen):
+        batch = drawn.sample("users", seeds[chosen], anchors[chosen])
+        return network(maker.make(batch, np.zeros((len(chosen), 0), np.float32)))
+
+    with torch.no_grad():
+        together = states(np.arange(4))
+        alone = torch.cat([states(np.array([i])) for i in range(4)])
+    assert torch.allclose(together, alone, atol=1e-5)
+    assert not torch.allclose(together[1], together[2])  # one user at two anchors
+
+
+def test_bridges_are_tables_that_point_to_two_or_more(inputs):
+    assert crossed_tables("relgnn", inputs) == ("orders",)
+    assert crossed_tables("sage", inputs) == ()
 
 
 def test_dropout_draws_from_its_own_generator():

@@ -29,6 +29,7 @@ class RowTensors:
         codes: Places in vocabularies of the distinct rows, int64 ``(u, columns)``.
         place: Which distinct row each row is, int64 ``(n,)``.
         ages: Ages at the anchor, of the row and of its instants, float32 ``(n, (1 + instants) * AGE_WIDTH)``.
+        scope: Which seed each row belongs to, int64 ``(n,)``.
         per_hop: Number of rows first reached at each hop; seeds are hop 0.
     """
 
@@ -36,6 +37,7 @@ class RowTensors:
     codes: torch.Tensor
     place: torch.Tensor
     ages: torch.Tensor
+    scope: torch.Tensor
     per_hop: tuple[int, ...]
 
     def num_rows(self, hops: int) -> int:
@@ -102,7 +104,7 @@ class NetworkBatch:
     @property
     def num_bytes(self) -> int:
         """Return the bytes of all tensors."""
-        rows = [t for r in self.rows.values() for t in (r.dense, r.codes, r.place, r.ages)]
+        rows = [t for r in self.rows.values() for t in (r.dense, r.codes, r.place, r.ages, r.scope)]
         edges = [t for e in self.edges for t in (e.source, e.offsets)]
         own = [self.seeds, self.seed_terms, *([] if self.targets is None else [self.targets])]
         return sum(t.element_size() * t.nelement() for t in (*rows, *edges, *own))
@@ -116,7 +118,9 @@ class NetworkBatch:
             return tensor.pin_memory().to(device, non_blocking=True)
 
         rows = {
-            name: replace(r, dense=move(r.dense), codes=move(r.codes), place=move(r.place), ages=move(r.ages))
+            name: RowTensors(
+                move(r.dense), move(r.codes), move(r.place), move(r.ages), move(r.scope), r.per_hop
+            )
             for name, r in self.rows.items()
         }
         edges = tuple(replace(e, source=move(e.source), offsets=move(e.offsets)) for e in self.edges)
@@ -173,6 +177,7 @@ class BatchMaker:
             codes=torch.from_numpy(encoded.codes),
             place=torch.from_numpy(place),
             ages=torch.from_numpy(ages),
+            scope=torch.from_numpy(rows.scope.astype(np.int64)),
             per_hop=rows.per_hop,
         )
 

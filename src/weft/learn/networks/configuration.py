@@ -75,9 +75,10 @@ class NetworkConfig:
             given["fanouts"] = tuple(int(n) for n in given["fanouts"])
         return NetworkConfig(**given)
 
-    def sampling(self, seed: int) -> SampleOptions:
+    def sampling(self, seed: int, crossed: tuple[str, ...] = ()) -> SampleOptions:
         """Say what is sampled; values are read apart, once per distinct row."""
-        return SampleOptions(self.fanouts, Strategy(Choice(self.strategy)), columns=(), seed=seed)
+        strategy = Strategy(Choice(self.strategy))
+        return SampleOptions(self.fanouts, strategy, crossed=crossed, columns=(), seed=seed)
 
     def encoding(self) -> EncoderOptions:
         """Say how columns are encoded."""

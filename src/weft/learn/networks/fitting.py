@@ -71,7 +71,8 @@ class Fit:
         train = seed_rows(inputs, self.graph, rows, goal.encode(rows.targets.values))
         looked = self.data.val.take(_some(len(self.data.val), self.seed))
         val = seed_rows(inputs, self.graph, looked)
-        feeder = make_feeder(inputs, config, self.graph, self.seed, batch_size=config.batch_size)
+        size = config.batch_size
+        feeder = make_feeder(self.name, inputs, config, self.graph, self.seed, batch_size=size)
         epochs = plan_epochs(feeder, train, len(val), config)
         if not epochs:
             raise not_applicable(

@@ -93,6 +93,56 @@ def mean_of_neighbors(values: torch.Tensor, source: torch.Tensor, offsets: torch
     return functional.embedding_bag(source, values, offsets, mode="mean", include_last_offset=True)
 
 
+def targets_of(offsets: torch.Tensor) -> torch.Tensor:
+    """Return the target of each edge, int64 ``(m,)``."""
+    counts = torch.diff(offsets)
+    return torch.repeat_interleave(torch.arange(len(counts), device=offsets.device), counts)
+
+
+class Attention(nn.Module):
+    """Each target attends to its neighbors; zero where there are none.
+
+    Args:
+        channels: Width, a multiple of ``heads``.
+        heads: Parts that attend apart.
+    """
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(channels, channels, bias=False)
+        self.key = nn.Linear(channels, channels, bias=False)
+        self.value = nn.Linear(channels, channels, bias=False)
+
+    def forward(
+        self, targets: torch.Tensor, sources: torch.Tensor, source: torch.Tensor, offsets: torch.Tensor
+    ) -> torch.Tensor:
+        """Compute what targets are told, ``(targets, channels)``.
+
+        Args:
+            targets: States, ``(targets, channels)``.
+            sources: States, ``(n, channels)``.
+            source: Sources of the edges, ordered by target, int64 ``(m,)``.
+            offsets: First edge of each target and the end, int64 ``(targets + 1,)``.
+        """
+        width = targets.shape[1] // self.heads
+        target = torch.repeat_interleave(
+            torch.arange(len(targets), device=source.device), torch.diff(offsets)
+        )
+        query = self.query(targets).view(-1, self.heads, width)
+        key = self.key(sources).view(-1, self.heads, width)
+        value = self.value(sources).view(-1, self.heads, width)
+        score = (query[target] * key[source]).sum(dim=2) * width**-0.5
+        most = score.new_full((len(targets), self.heads), -torch.inf)
+        most = most.scatter_reduce(0, target[:, None].expand_as(score), score.detach(), "amax")
+        share = torch.exp(score - most[target])
+        total = share.new_zeros((len(targets), self.heads)).index_add(0, target, share)
+        share = share / total[target]
+        told = value.new_zeros((len(targets), self.heads, width))
+        told = told.index_add(0, target, share[:, :, None] * value[source])
+        return told.reshape(len(targets), -1)
+
+
 def log_counts(offsets: torch.Tensor) -> torch.Tensor:
     """Return the logarithm of one plus the number of neighbors of each target, ``(targets, 1)``."""
     return torch.log1p(torch.diff(offsets).to(torch.float32))[:, None]

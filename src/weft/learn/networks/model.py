@@ -16,6 +16,7 @@ from weft.learn.networks.feeding import Feeder, SeedRows
 from weft.learn.networks.heads import Goal
 from weft.learn.networks.inputs import NetworkInputs, cutoffs_us, find_seeds
 from weft.learn.networks.predictor import Network, embed, find_device, predict
+from weft.learn.networks.registry import crossed_tables
 from weft.learn.rung import Header, Model
 from weft.learn.view import Asked, GraphView
 
@@ -106,7 +107,8 @@ class NetworkModel(Model):
         seeds = seed_rows(self.inputs, rows.graph, rows)
         device = find_device()
         self.network.to(device)
-        return make_feeder(self.inputs, self.config, rows.graph, self.seed, batch_size=_BATCH), seeds, device
+        feeder = make_feeder(self.rung, self.inputs, self.config, rows.graph, self.seed, batch_size=_BATCH)
+        return feeder, seeds, device
 
 
 def seed_rows(inputs: NetworkInputs, graph: GraphView, rows: Any, targets: Array | None = None) -> SeedRows:
@@ -116,9 +118,10 @@ def seed_rows(inputs: NetworkInputs, graph: GraphView, rows: Any, targets: Array
 
 
 def make_feeder(
-    inputs: NetworkInputs, config: NetworkConfig, graph: GraphView, seed: int, *, batch_size: int
+    name: str, inputs: NetworkInputs, config: NetworkConfig, graph: GraphView, seed: int, *, batch_size: int
 ) -> Feeder:
-    """Make what draws and encodes batches."""
-    neighborhoods = graph.source.neighborhoods(config.sampling(seed), threads=1)
+    """Make what draws and encodes batches for a network."""
+    options = config.sampling(seed, crossed_tables(name, inputs))
+    neighborhoods = graph.source.neighborhoods(options, threads=1)
     maker = BatchMaker(inputs, graph.source)
     return Feeder(neighborhoods, maker, inputs.entity_table, batch_size=batch_size, workers=1)

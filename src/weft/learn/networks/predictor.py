@@ -12,7 +12,7 @@ from weft.learn.networks.configuration import NetworkConfig
 from weft.learn.networks.feeding import Feeder, SeedRows
 from weft.learn.networks.heads import Goal, Head, predict_of
 from weft.learn.networks.inputs import NetworkInputs
-from weft.learn.networks.registry import get_network
+from weft.learn.networks.registry import build_network
 
 
 class Network(nn.Module):
@@ -28,7 +28,7 @@ class Network(nn.Module):
     def __init__(self, name: str, inputs: NetworkInputs, config: NetworkConfig, goal: Goal) -> None:
         super().__init__()
         self.goal = goal
-        self.body = get_network(name)(inputs, config)
+        self.body = build_network(name, inputs, config)
         self.head = Head(
             goal, channels=config.channels, num_terms=len(inputs.seed.terms), dropout=config.dropout
         )

@@ -63,6 +63,20 @@ class SageRung(NetworkRung):
     name = "sage"
 
 
+class RelGNNRung(NetworkRung):
+    """RelGNN: messages cross bridge tables in one step."""
+
+    name = "relgnn"
+    cost = 65
+
+
+class GraphTransformerRung(NetworkRung):
+    """A graph transformer: the neighborhood as tokens that attend to each other."""
+
+    name = "graph_transformer"
+    cost = 70
+
+
 def has_torch() -> bool:
     """Whether the extra ``gnn`` is installed."""
     return all(importlib.util.find_spec(name) for name in ("torch", "safetensors"))

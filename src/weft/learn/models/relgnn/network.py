@@ -1,0 +1,119 @@
+"""RelGNN: messages cross bridge tables in one step."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from weft.core import Toward
+from weft.learn.networks.batch import EdgeTensors, NetworkBatch
+from weft.learn.networks.configuration import NetworkConfig
+from weft.learn.networks.inputs import NetworkInputs
+from weft.learn.networks.layers import Attention, Dropout, RowEncoder, module_names, targets_of
+
+_HEADS = 4
+
+
+class RelGNNLayer(nn.Module):
+    """One round: rows attend to their children, each of which speaks for its other parents as well.
+
+    Args:
+        inputs: Tables and links.
+        channels: Width of the network.
+    """
+
+    def __init__(self, inputs: NetworkInputs, channels: int) -> None:
+        super().__init__()
+        self.names = module_names([t.table for t in inputs.tables])
+        self.bridges = set(crossed(inputs))
+        self.own = nn.ModuleDict({n: nn.Linear(channels, channels) for n in self.names.values()})
+        self.norm = nn.ModuleDict({n: nn.LayerNorm(channels) for n in self.names.values()})
+        links = [str(i) for i in range(len(inputs.links))]
+        self.of_parent = nn.ModuleDict({i: nn.Linear(channels, channels, bias=False) for i in links})
+        self.through = nn.ModuleDict({i: nn.Linear(channels, channels, bias=False) for i in links})
+        self.of_children = nn.ModuleDict({i: Attention(channels, _HEADS) for i in links})
+
+    def forward(
+        self,
+        state: dict[str, torch.Tensor],
+        edges: tuple[EdgeTensors, ...],
+        num_rows: dict[str, int],
+    ) -> dict[str, torch.Tensor]:
+        """Compute the next state of the first rows of each table; see `SageLayer`."""
+        spoken = self._speak(state, edges)
+        new = {t: self.own[self.names[t]](state[t][:n]) for t, n in num_rows.items() if n}
+        for edge in edges:
+            table = edge.target_table
+            if table not in new:
+                continue
+            source, offsets = edge.of_first(num_rows[table])
+            if not len(source):
+                continue
+            if edge.toward is Toward.CHILDREN:
+                attend = self.of_children[str(edge.link)]
+                told = attend(state[table][: num_rows[table]], spoken[edge.source_table], source, offsets)
+            else:
+                has_parent = torch.diff(offsets) > 0
+                told = torch.zeros_like(new[table])
+                told[has_parent] = self.of_parent[str(edge.link)](state[edge.source_table][source])
+            new[table] = new[table] + told
+        return {t: functional.relu(self.norm[self.names[t]](v)) for t, v in new.items()}
+
+    def _speak(
+        self, state: dict[str, torch.Tensor], edges: tuple[EdgeTensors, ...]
+    ) -> dict[str, torch.Tensor]:
+        """Let rows of bridge tables take their parents' states in."""
+        spoken = dict(state)
+        for edge in edges:
+            table = edge.target_table
+            if edge.toward is Toward.PARENT and table in self.bridges and table in state:
+                source, offsets = edge.of_first(len(state[table]))
+                known = source < len(state[edge.source_table])
+                target = targets_of(offsets)[known]
+                told = self.through[str(edge.link)](state[edge.source_table][source[known]])
+                spoken[table] = spoken[table].index_add(0, target, told)
+        return spoken
+
+
+class RelGNNNetwork(nn.Module):
+    """RelGNN (Chen, 2025): a layer per hop, where a hop crosses a bridge table.
+
+    A table with two foreign keys or more is a bridge: what a row of it joins is reached together with it, and
+    its message to one parent is made of itself and of its other parents.
+
+    Args:
+        inputs: What is read.
+        channels: Width, a multiple of 4.
+        num_hops: Hops that are sampled.
+        dropout: Share of the state that is left out while training.
+    """
+
+    def __init__(self, inputs: NetworkInputs, *, channels: int, num_hops: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.names = module_names([t.table for t in inputs.tables])
+        self.encode = nn.ModuleDict({self.names[t.table]: RowEncoder(t, channels) for t in inputs.tables})
+        self.layers = nn.ModuleList(RelGNNLayer(inputs, channels) for _ in range(num_hops))
+        self.dropout = Dropout(dropout)
+
+    def forward(self, batch: NetworkBatch) -> torch.Tensor:
+        """Compute the state of the seeds, ``(num_seeds, channels)``."""
+        state = {t: self.encode[self.names[t]](rows) for t, rows in batch.rows.items()}
+        for done, layer in enumerate(self.layers, 1):
+            num_rows = {t: rows.num_rows(batch.num_hops - done) for t, rows in batch.rows.items()}
+            state = layer(state, batch.edges, num_rows)
+            state = {t: self.dropout(v) for t, v in state.items()}
+        return state[batch.seed_table][batch.seeds]
+
+
+def crossed(inputs: NetworkInputs) -> tuple[str, ...]:
+    """Return the bridge tables: those with two foreign keys or more."""
+    children = [link.child for link in inputs.links]
+    return tuple(t.table for t in inputs.tables if children.count(t.table) >= 2)
+
+
+def build(inputs: NetworkInputs, config: NetworkConfig) -> nn.Module:
+    """Build the network of a configuration."""
+    return RelGNNNetwork(
+        inputs, channels=config.channels, num_hops=len(config.fanouts), dropout=config.dropout
+    )
