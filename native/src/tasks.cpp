@@ -13,9 +13,26 @@ namespace {
 // One call of run_together.
 struct Job {
   const std::function<void()>* work;
-  std::size_t wanted;       // threads that may still begin
-  std::size_t running = 0;  // threads that have begun and not left
+  std::size_t wanted;                    // threads that may still begin
+  std::atomic<std::size_t> running = 0;  // threads that have begun and not left; changed under the guard
 };
+
+// How often to look before sleeping, some tens of microseconds: waking a thread that sleeps takes longer, and
+// the calls of a loader follow each other closely.
+constexpr int kLooks = 600;
+
+inline void pause_thread() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+template <class Done>
+void look(const Done& done) noexcept {
+  for (int i = 0; i < kLooks && !done(); ++i) pause_thread();
+}
 
 class Crew {
  public:
@@ -24,20 +41,20 @@ class Crew {
     {
       const std::lock_guard lock(guard_);
       waiting_.push_back(&job);
+      num_waiting_.store(waiting_.size(), std::memory_order_relaxed);
       while (idle_ + starting_ < wanted() && num_threads_ < kMost && hire()) {
       }
     }
     for (std::size_t i = 0; i < others; ++i) wake_.notify_one();
     work();
     std::unique_lock lock(guard_);
-    // Threads that have not begun are not needed any more.
-    for (auto at = waiting_.begin(); at != waiting_.end(); ++at) {
-      if (*at == &job) {
-        waiting_.erase(at);
-        break;
-      }
+    withdraw(&job);
+    if (job.running != 0) {
+      lock.unlock();
+      look([&] { return job.running.load(std::memory_order_acquire) == 0; });
+      lock.lock();
+      left_.wait(lock, [&] { return job.running == 0; });
     }
-    left_.wait(lock, [&] { return job.running == 0; });
   }
 
  private:
@@ -47,6 +64,17 @@ class Crew {
     std::size_t total = 0;
     for (const Job* job : waiting_) total += job->wanted;
     return total;
+  }
+
+  // Threads that have not begun are not needed any more.
+  void withdraw(const Job* job) {
+    for (auto at = waiting_.begin(); at != waiting_.end(); ++at) {
+      if (*at == job) {
+        waiting_.erase(at);
+        break;
+      }
+    }
+    num_waiting_.store(waiting_.size(), std::memory_order_relaxed);
   }
 
   // Returns false where the system refuses a thread.
@@ -66,11 +94,17 @@ class Crew {
     --starting_;
     while (true) {
       ++idle_;
+      if (waiting_.empty()) {
+        lock.unlock();
+        look([&] { return num_waiting_.load(std::memory_order_relaxed) > 0; });
+        lock.lock();
+      }
       wake_.wait(lock, [&] { return !waiting_.empty(); });
       --idle_;
       Job* job = waiting_.front();
       ++job->running;
       if (--job->wanted == 0) waiting_.pop_front();
+      num_waiting_.store(waiting_.size(), std::memory_order_relaxed);
       lock.unlock();
       (*job->work)();
       lock.lock();
@@ -82,6 +116,7 @@ class Crew {
   std::condition_variable wake_;
   std::condition_variable left_;
   std::deque<Job*> waiting_;
+  std::atomic<std::size_t> num_waiting_ = 0;  // what may be looked at without the guard
   std::size_t num_threads_ = 0;
   std::size_t starting_ = 0;
   std::size_t idle_ = 0;
