@@ -64,7 +64,7 @@ def children_by_sql(tables: Tables, store: Store, name: str, rows, anchors) -> s
         SELECT i, c.__row FROM seed
         JOIN '{tables.paths[link.parent]}' p ON p.__row = r
         JOIN '{tables.paths[link.table]}' c ON {on}
-        WHERE c.__time IS NULL OR epoch_us(c.__time) <= a
+        WHERE (c.__time IS NULL OR epoch_us(c.__time) <= a) AND (p.__time IS NULL OR epoch_us(p.__time) <= a)
     """
     with duckdb.connect() as engine:
         return {(i, row) for i, row in engine.execute(sql).fetchall()}
