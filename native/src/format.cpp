@@ -34,6 +34,9 @@ struct Header {
 };
 static_assert(sizeof(Header) == 56);
 
+// Files are written in pieces that lie as huge pages do, so that the system's cache can hold them in such.
+constexpr std::size_t kPieceBytes = std::size_t{2} << 20;
+
 std::uint64_t align8(std::uint64_t value) { return (value + 7) & ~std::uint64_t{7}; }
 
 bool is_zero(const std::byte* bytes, std::size_t count) {
@@ -53,23 +56,41 @@ std::uint32_t root_of(const Header& header) {
 
 FileWriter::FileWriter(std::string path, Kind kind, std::uint64_t item_bytes)
     : path_(std::move(path)), kind_(kind), item_bytes_(item_bytes) {
-  file_ = std::fopen(path_.c_str(), "wb");
-  if (file_ == nullptr) fail_to_write(path_);
-  const std::vector<std::byte> empty(kHeaderBytes);
-  if (std::fwrite(empty.data(), 1, kHeaderBytes, file_) != kHeaderBytes) {
-    std::fclose(file_);
-    file_ = nullptr;
-    fail_to_write(path_);
-  }
+  file_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (file_ < 0) fail_to_write(path_);
+  pending_.assign(kHeaderBytes, std::byte{0});
 }
 
 FileWriter::~FileWriter() {
-  if (file_ != nullptr) std::fclose(file_);
+  if (file_ >= 0) ::close(file_);
   if (!finished_) ::unlink(path_.c_str());
 }
 
 void FileWriter::write(const void* data, std::size_t size) {
-  if (size > 0 && std::fwrite(data, 1, size, file_) != size) fail_to_write(path_);
+  const auto* bytes = static_cast<const std::byte*>(data);
+  while (size > 0) {
+    const std::size_t taken = std::min(size, kPieceBytes - pending_.size());
+    pending_.insert(pending_.end(), bytes, bytes + taken);
+    bytes += taken;
+    size -= taken;
+    if (pending_.size() == kPieceBytes) flush();
+  }
+}
+
+void FileWriter::flush() {
+  write_all(pending_.data(), pending_.size());
+  pending_.clear();
+}
+
+void FileWriter::write_all(const void* data, std::size_t size) {
+  const auto* bytes = static_cast<const std::byte*>(data);
+  while (size > 0) {
+    const ssize_t written = ::write(file_, bytes, size);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail_to_write(path_);
+    bytes += written;
+    size -= static_cast<std::size_t>(written);
+  }
 }
 
 void FileWriter::seal_block() {
@@ -108,13 +129,13 @@ std::uint32_t FileWriter::finish(bool through) {
   header.checksums_crc = crc32c(checksums_.data(), checksums_.size() * sizeof(std::uint32_t));
   header.root = root_of(header);
   // What the header vouches for is on the device before the header is.
-  if (std::fflush(file_) != 0 || (through && ::fdatasync(::fileno(file_)) != 0)) fail_to_write(path_);
-  if (std::fseek(file_, 0, SEEK_SET) != 0) fail_to_write(path_);
-  write(&header, sizeof(header));
-  if (std::fflush(file_) != 0) fail_to_write(path_);
-  std::FILE* closing = file_;
-  file_ = nullptr;
-  if (std::fclose(closing) != 0) fail_to_write(path_);
+  flush();
+  if (through && ::fdatasync(file_) != 0) fail_to_write(path_);
+  if (::lseek(file_, 0, SEEK_SET) != 0) fail_to_write(path_);
+  write_all(&header, sizeof(header));
+  const int closing = file_;
+  file_ = -1;
+  if (::close(closing) != 0) fail_to_write(path_);
   finished_ = true;
   return header.root;
 }

@@ -11,7 +11,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <memory>
 #include <span>
 #include <string>
@@ -63,13 +62,16 @@ class FileWriter {
 
  private:
   void write(const void* data, std::size_t size);
+  void flush();
+  void write_all(const void* data, std::size_t size);
   void seal_block();
 
   std::string path_;
   Kind kind_;
   std::uint64_t item_bytes_;
   std::uint64_t payload_bytes_ = 0;
-  std::FILE* file_ = nullptr;
+  int file_ = -1;
+  std::vector<std::byte> pending_;
   std::uint32_t block_crc_ = 0;
   std::size_t block_filled_ = 0;
   std::vector<std::uint32_t> checksums_;
