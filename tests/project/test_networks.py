@@ -1,6 +1,7 @@
 """A network on the ladder of a whole job: fitted, blended, asked about newer rows, explained."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import weft
@@ -64,3 +65,14 @@ def test_a_report_and_an_explanation_are_written(run, tmp_path):
     user = run.predict()["user_id"][0].as_py()
     told = run.explain(user)
     assert 0 <= told.to_json()["prediction"] <= 1
+
+
+def test_what_a_query_predicts_of_the_entity_itself_is_not_read(tmp_path):
+    """Cities are drawn by chance: whoever names them better than chance has read them."""
+    rng = np.random.default_rng(0)
+    users = pa.table({"user_id": np.arange(600), "city": rng.choice(["x", "y"], 600)})
+    days = pa.array(rng.integers(0, 300, 3000) * 86_400_000_000, pa.int64()).cast(pa.timestamp("us"))
+    orders = pa.table({"order_id": np.arange(3000), "user_id": rng.integers(0, 600, 3000), "at": days})
+    graph = weft.Graph.from_data({"users": users, "orders": orders}, project=tmp_path)
+    run = graph.query("PREDICT users.city FOR EACH users.user_id").fit(budget="4s", models=("sage",))
+    assert run.record.results["winner"]["test"] < 0.75

@@ -77,6 +77,11 @@ class GraphLink(Protocol):
         ...
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """The foreign key."""
+        ...
+
+    @property
     def parent(self) -> str:
         """Table that it points to."""
         ...

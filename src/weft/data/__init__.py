@@ -6,7 +6,7 @@ from weft.data.declared import Declared
 from weft.data.engine import engine_errors
 from weft.data.evidence import EntityRows, entity_rows
 from weft.data.export import Exported, export_frame
-from weft.data.features import FeatureOptions, compute_features, plan_features, stale_cutoffs
+from weft.data.features import FeatureOptions, compute_features, own_target, plan_features, stale_cutoffs
 from weft.data.frames import like_input, to_arrow
 from weft.data.labels import Labels, Layout, build_labels, build_seeds, plan_layout, use_label_table
 from weft.data.pace import Pace, measure_pace
@@ -63,6 +63,7 @@ __all__ = [
     "is_table_file",
     "like_input",
     "measure_pace",
+    "own_target",
     "parse_overrides",
     "plan_features",
     "plan_layout",

@@ -24,7 +24,7 @@ from weft.learn.encoders import (
     choose_encoder,
 )
 from weft.learn.encoders.column import NO_TIME
-from weft.learn.encoders.times import encode_ages
+from weft.learn.encoders.times import AGE_WIDTH, INSTANT_WIDTH, encode_ages, encode_instants
 
 NUMBERS = st.lists(st.floats(width=32) | st.none(), min_size=1, max_size=40)
 
@@ -120,22 +120,30 @@ def test_several_categories_are_marked_each():
     assert dense[0, 2] == pytest.approx(np.log(4))
 
 
-def test_times_of_one_hour_on_one_day_of_two_years_lie_together():
-    fitted = Timestamps.fit(np.array([DAY // 2]))
+def test_times_of_one_weekday_or_season_lie_together():
     year = round(365.2425 * DAY)
-    encoded = fitted.encode(np.array([100 * DAY, 100 * DAY + 4 * 7 * DAY, 100 * DAY + year, NO_TIME]))
-    week, of_year = encoded.dense[:, :2], encoded.dense[:, 2:4]
+    instants = np.array([100 * DAY, 100 * DAY + 4 * 7 * DAY, 100 * DAY + year, NO_TIME])
+    told = encode_instants(instants, np.full(4, 2000 * DAY))
+    assert told.shape == (4, INSTANT_WIDTH)
+    week, of_year = told[:, AGE_WIDTH + 2 : AGE_WIDTH + 4], told[:, AGE_WIDTH + 4 :]
     assert week[0] == pytest.approx(week[1], abs=1e-5) and of_year[0] == pytest.approx(of_year[2], abs=1e-5)
-    assert encoded.dense[3].tolist() == [0] * (fitted.width - 1) + [1]
-    assert encoded.instants[3, 0] == NO_TIME
+    assert told[3].tolist() == [1.0] + [0.0] * (INSTANT_WIDTH - 1)
+    assert Timestamps().encode(instants).instants[:, 0].tolist() == instants.tolist()
+
+
+def test_an_instant_after_the_anchor_is_told_like_one_that_is_missing():
+    anchor = 100 * DAY
+    told = encode_instants(np.array([anchor, anchor + 1, anchor + 50 * DAY, NO_TIME]), np.full(4, anchor))
+    assert told[0, 0] == 0
+    assert np.array_equal(told[1], told[3]) and np.array_equal(told[2], told[3])
 
 
 def test_ages_are_told_on_all_scales_and_missing_ones_are_marked():
-    ages = encode_ages(np.array([0, DAY, 400 * DAY, -DAY, NO_TIME]))
-    assert np.isfinite(ages).all()
-    assert ages[:, 0].tolist() == [0, 0, 0, 0, 1] and ages[:, 1].tolist() == [0, 0, 0, 1, 0]
-    assert ages[0, 2] < ages[1, 2] < ages[2, 2] and ages[3, 2] == -ages[1, 2]
-    assert (ages[4, 1:] == 0).all()
+    ages = encode_ages(np.array([0, DAY, 400 * DAY, NO_TIME]))
+    assert np.isfinite(ages).all() and ages.shape == (4, AGE_WIDTH)
+    assert ages[:, 0].tolist() == [0, 0, 0, 1]
+    assert ages[0, 1] < ages[1, 1] < ages[2, 1]
+    assert (ages[3, 1:] == 0).all()
 
 
 def test_vectors_keep_their_directions():

@@ -16,8 +16,11 @@ RESOURCES = Resources(memory_bytes=10**9, threads=2)
 USERS, ITEMS, DAYS = 150, 12, 300
 
 
-def make_tables(seed=0, *, after=None):
-    """Users with orders of items; ``after`` changes every order from that day on."""
+def make_tables(seed=0, *, after=None, delivered_after=None):
+    """Users with orders of items.
+
+    ``after`` changes every order from that day on, ``delivered_after`` every delivery, of older orders too.
+    """
     rng = np.random.default_rng(seed)
     dear = rng.random(ITEMS) < 0.4
     habit = rng.random(USERS)
@@ -29,6 +32,11 @@ def make_tables(seed=0, *, after=None):
     )
     if after is not None:
         item = np.where(day >= after, (item + 5) % ITEMS, item)
+    days = np.random.default_rng(seed + 1)
+    delivered = day + days.integers(1, 60, len(day))
+    if delivered_after is not None:
+        later = delivered + days.integers(1, 99, len(day))
+        delivered = np.where(delivered >= delivered_after, later, delivered)
     times = pa.array(day.astype(np.int64) * DAY + 1, pa.int64()).cast(pa.timestamp("us"))
     tables = {
         "users": pa.table({"user_id": np.arange(USERS), "city": rng.choice(["x", "y", "z"], USERS)}),
@@ -42,6 +50,7 @@ def make_tables(seed=0, *, after=None):
                 "item_id": item,
                 "amount": rng.integers(1, 5, len(day)).astype(float),
                 "ordered_at": times,
+                "delivered_at": pa.array(delivered * DAY, pa.int64()).cast(pa.timestamp("us")),
             }
         ),
     }

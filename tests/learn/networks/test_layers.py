@@ -142,7 +142,9 @@ def test_the_state_of_a_seed_does_not_depend_on_the_seeds_beside_it(shop, inputs
     config = NetworkConfig(channels=8, fanouts=(4, 3))
     torch.manual_seed(0)
     network = build_network(name, inputs, config).eval()
-    drawn = source.neighborhoods(config.sampling(0, crossed_tables(name, inputs)))
+    drawn = source.neighborhoods(
+        config.sampling(0, [k.name for k in inputs.links], crossed_tables(name, inputs))
+    )
     maker = BatchMaker(inputs, source)
     seeds, anchors = np.array([3, 7, 7, 20], np.uint32), np.array([120, 130, 250, 1]) * DAY
 

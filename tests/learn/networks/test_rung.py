@@ -77,6 +77,32 @@ def test_what_comes_after_an_anchor_changes_no_prediction(data, model, shop, tmp
     assert not np.array_equal(model.score_rows(other), model.score_rows(usual))
 
 
+def test_a_date_that_lies_after_the_anchor_is_not_read(data, model, shop, tmp_path):
+    anchor = 220
+    changed = open_graph(make_tables(delivered_after=anchor + 1)[0], tmp_path)
+    usual = asked(data, data.test)
+    first = np.flatnonzero(data.test.seeds["anchor_time"].cast("int64").to_numpy() == anchor * DAY)
+    other = dataclasses.replace(usual, graph=dataclasses.replace(usual.graph, source=changed))
+    assert np.array_equal(model.score_rows(other.take(first)), model.score_rows(usual.take(first)))
+    assert not np.array_equal(model.score_rows(other), model.score_rows(usual))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_link_over_a_refused_column_is_not_walked(data, name):
+    refused = frozenset({("orders", "item_id")})
+    limited = dataclasses.replace(data, graph=dataclasses.replace(data.graph, excluded=refused))
+    model = fit(limited, name=name, epochs=1)
+    assert [link.parent for link in model.inputs.links] == ["users"]
+    rows = asked(limited, limited.test).first(8)
+    model.network.eval()
+    feeder, seeds, _ = model._fed(rows)
+    made = feeder.make(seeds, np.arange(8), 0)
+    assert "items" not in made.rows or all(
+        "items" not in (e.source_table, e.target_table) for e in made.edges
+    )
+    assert name != "graph_transformer" or "items" not in made.rows
+
+
 def test_candidate_and_predictor_carry_the_graph(data, tmp_path):
     fit_candidate(data, "sage", {**CONFIG, "epochs": 2}, 0, tmp_path, resources=RESOURCES)
     predictor = Predictor.open(tmp_path)

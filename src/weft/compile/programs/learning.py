@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import weft.data as data
 import weft.graph as graph
 import weft.learn as learn
 from weft.compile.opening import (
@@ -92,10 +93,10 @@ def materialize_graph(context: Context) -> dict[str, Any]:
 
 def read_training_data(context: Context) -> learn.TrainingData | learn.RankingData:
     """Open the encoded features, whose matrices are mapped, and the graph where the node has one."""
-    data = learn.load_training_data(lay_out(context.inputs["encoded"], context.scratch / "encoded"))
-    if "graph" in context.inputs and isinstance(data, learn.TrainingData):
-        return replace(data, graph=read_graph(context))
-    return data
+    training = learn.load_training_data(lay_out(context.inputs["encoded"], context.scratch / "encoded"))
+    if "graph" in context.inputs and isinstance(training, learn.TrainingData):
+        return replace(training, graph=read_graph(context))
+    return training
 
 
 def read_graph(context: Context) -> learn.GraphView:
@@ -104,6 +105,7 @@ def read_graph(context: Context) -> learn.GraphView:
     schema = from_plain(Schema, context.inputs["tables"].value["schema"])
     decided = context.inputs["audit"].value
     refused = {(table, column) for table, column in decided["excluded"]}
+    refused |= data.own_target(compile_query(context.parameters["query"], schema))
     # A value that is known from some time on only has no place in a row that is read at any anchor.
     refused |= {(table, column) for table, column, _ in decided["as_of"]}
     separators = {(t.name, c.name): c.separator for t in schema.tables for c in t.columns if c.separator}

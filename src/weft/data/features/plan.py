@@ -75,7 +75,7 @@ class _Planner:
     ) -> None:
         self.tables, self.query, self.options, self.as_of = tables, query, options, as_of
         self.parts = target_parts(query)
-        self.excluded = excluded | _own_target(query)
+        self.excluded = excluded | own_target(query)
         self.train = None if labels is None else labels.filter(pc.equal(labels["split"], "train"))
         horizon = query.task.horizon.nominal_us if query.task.horizon else 30 * 86_400_000_000
         windows = tuple(dict.fromkeys(int(horizon * f) for f in options.window_factors))
@@ -329,7 +329,7 @@ def _sample(train: pa.Table, most: int) -> pa.Table:
     return train.take(pa.array(rows))
 
 
-def _own_target(query: Query) -> frozenset[tuple[str, str]]:
+def own_target(query: Query) -> frozenset[tuple[str, str]]:
     """Return the columns that a target without a window reads; they never reach their own features."""
     if not query.task.is_static:
         return frozenset()

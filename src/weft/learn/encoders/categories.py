@@ -9,33 +9,33 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from weft.learn.encoders.column import FIRST, MISSING, UNSEEN, Array, BoundColumn, Encoded, Looked, RawColumn
+from weft.learn.encoders.column import (
+    FIRST,
+    MISSING,
+    UNSEEN,
+    Array,
+    BoundColumn,
+    Encoded,
+    Looked,
+    Plain,
+    RawColumn,
+)
 
 
 @dataclass(frozen=True)
-class IndexedCategories:
+class IndexedCategories(Plain):
     """Each frequent value has a place of its own; values not seen in the train period share one."""
 
     vocabulary: tuple[str, ...]
-
-    @property
-    def width(self) -> int:
-        """There is nothing dense."""
-        return 0
 
     @property
     def sizes(self) -> tuple[int, ...]:
         """Missing, unseen, and the values."""
         return (FIRST + len(self.vocabulary),)
 
-    @property
-    def num_instants(self) -> int:
-        """There are no instants."""
-        return 0
-
     @classmethod
     def fit(cls, raw: RawColumn, most: int) -> IndexedCategories:
-        """Keep the most frequent values, at least two rows each where there are too many."""
+        """Keep the most frequent values."""
         counted = pc.value_counts(raw.texts())
         pairs = [
             (v, c)
@@ -58,25 +58,15 @@ class IndexedCategories:
 
 
 @dataclass(frozen=True)
-class HashedCategories:
+class HashedCategories(Plain):
     """Values by a hash, two of which seldom meet: for more values than places, seen or not."""
 
     num_buckets: int
 
     @property
-    def width(self) -> int:
-        """There is nothing dense."""
-        return 0
-
-    @property
     def sizes(self) -> tuple[int, ...]:
         """Two hashes, each with a place for missing ones."""
         return (FIRST + self.num_buckets,) * 2
-
-    @property
-    def num_instants(self) -> int:
-        """There are no instants."""
-        return 0
 
     def bind(self, dictionary: pa.Array | None) -> BoundColumn:
         """Hash every value of the dictionary."""
@@ -92,7 +82,7 @@ class HashedCategories:
 
 
 @dataclass(frozen=True)
-class SeveralCategories:
+class SeveralCategories(Plain):
     """Several values in one text: which of the frequent ones are there, and how many there are."""
 
     vocabulary: tuple[str, ...]
@@ -102,16 +92,6 @@ class SeveralCategories:
     def width(self) -> int:
         """A mark per value, the number of values, and the mark of a missing text."""
         return len(self.vocabulary) + 2
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """There are no codes."""
-        return ()
-
-    @property
-    def num_instants(self) -> int:
-        """There are no instants."""
-        return 0
 
     @classmethod
     def fit(cls, raw: RawColumn, separator: str, most: int) -> SeveralCategories:

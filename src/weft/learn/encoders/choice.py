@@ -146,7 +146,7 @@ def _fits(raw: RawColumn, options: EncoderOptions, separator: str) -> dict[str, 
         "hash": lambda: HashedCategories(options.num_buckets),
         "several": lambda: SeveralCategories.fit(raw, separator, options.most_several),
         "text": lambda: HashedText.fit(raw, options.text_dimension),
-        "time": lambda: Timestamps.fit(raw.values),
+        "time": Timestamps,
         "vector": lambda: Vectors.fit(raw),
     }
 

@@ -138,6 +138,29 @@ class ColumnEncoder(Protocol):
         ...
 
 
+class Plain:
+    """What most encoders of a column are: no codes, no instants, no dictionary."""
+
+    @property
+    def width(self) -> int:
+        """Nothing dense."""
+        return 0
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """No codes."""
+        return ()
+
+    @property
+    def num_instants(self) -> int:
+        """No instants."""
+        return 0
+
+    def bind(self, dictionary: pa.Array | None) -> Any:
+        """Encode values as they are."""
+        return self
+
+
 @dataclass(frozen=True)
 class Looked:
     """Encodes codes by what was computed once for each value of their dictionary; the last row is missing."""

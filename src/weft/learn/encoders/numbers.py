@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import pyarrow as pa
 
-from weft.learn.encoders.column import FIRST, MISSING, Array, Encoded, RawColumn
+from weft.learn.encoders.column import FIRST, MISSING, Array, Encoded, Plain, RawColumn
 
 _FARTHEST = 5.0
 
 
 @dataclass(frozen=True)
-class _Scaled:
+class _Scaled(Plain):
     """Numbers minus a middle, over a scale, within ±5."""
 
     middle: float
@@ -25,20 +24,6 @@ class _Scaled:
     def width(self) -> int:
         """The number, and the mark of a missing one."""
         return 1 + self.has_missing
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """There are no codes."""
-        return ()
-
-    @property
-    def num_instants(self) -> int:
-        """There are no instants."""
-        return 0
-
-    def bind(self, dictionary: pa.Array | None) -> Self:
-        """Numbers have no dictionary."""
-        return self
 
     def encode(self, values: Array) -> Encoded:
         """Scale the numbers."""
@@ -78,20 +63,11 @@ class RobustNumbers(_Scaled):
 
 
 @dataclass(frozen=True)
-class _Cut:
+class _Cut(Plain):
     """Numbers by where they lie among quantiles of train."""
 
     edges: tuple[float, ...]
     has_missing: bool
-
-    @property
-    def num_instants(self) -> int:
-        """There are no instants."""
-        return 0
-
-    def bind(self, dictionary: pa.Array | None) -> Self:
-        """Numbers have no dictionary."""
-        return self
 
     @classmethod
     def fit(cls, raw: RawColumn, num_bins: int = 8) -> Self:
@@ -109,11 +85,6 @@ class _Cut:
 @dataclass(frozen=True)
 class QuantileBins(_Cut):
     """Numbers as the code of their bin."""
-
-    @property
-    def width(self) -> int:
-        """There is nothing dense."""
-        return 0
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -136,11 +107,6 @@ class PiecewiseLinear(_Cut):
         """A number per bin, and the mark of a missing one."""
         return len(self.edges) - 1 + self.has_missing
 
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """There are no codes."""
-        return ()
-
     def encode(self, values: Array) -> Encoded:
         """Fill the bins from below."""
         numbers = RawColumn(values).numbers()
@@ -150,7 +116,7 @@ class PiecewiseLinear(_Cut):
 
 
 @dataclass(frozen=True)
-class Vectors:
+class Vectors(Plain):
     """Stored embeddings, each dimension by its mean and standard deviation."""
 
     middle: tuple[float, ...]
@@ -162,16 +128,6 @@ class Vectors:
         """The dimensions, and the mark of a missing vector."""
         return len(self.middle) + self.has_missing
 
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """There are no codes."""
-        return ()
-
-    @property
-    def num_instants(self) -> int:
-        """There are no instants."""
-        return 0
-
     @classmethod
     def fit(cls, raw: RawColumn) -> Vectors:
         """Learn the mean of each dimension and one scale for all, so that directions stay."""
@@ -181,10 +137,6 @@ class Vectors:
         middle = np.nan_to_num(known).mean(axis=0)
         scale = float(np.nan_to_num(known - middle).std()) or 1.0
         return cls(tuple(middle.tolist()), scale, len(known) < len(raw.values))
-
-    def bind(self, dictionary: pa.Array | None) -> Self:
-        """Vectors have no dictionary."""
-        return self
 
     def encode(self, values: Array) -> Encoded:
         """Scale the vectors; a missing one is the mean."""

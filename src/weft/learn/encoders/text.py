@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from weft.learn.encoders.column import Array, BoundColumn, Encoded, Looked, RawColumn
+from weft.learn.encoders.column import Array, BoundColumn, Encoded, Looked, Plain, RawColumn
 
 _NUM_HASHES = 1 << 12
 _MOST_TEXTS = 20_000
@@ -16,7 +16,7 @@ _PIECE = 8_192
 
 
 @dataclass(frozen=True)
-class HashedText:
+class HashedText(Plain):
     """Words and pieces of three to five letters are hashed, weighted by how rare they are, and projected.
 
     Latent semantic analysis (Deerwester, 1990) over hashed features (Weinberger, 2009): no vocabulary is
@@ -38,16 +38,6 @@ class HashedText:
     def width(self) -> int:
         """The numbers, the length of the text, and the mark of a missing one."""
         return self.dimension + 2
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """There are no codes."""
-        return ()
-
-    @property
-    def num_instants(self) -> int:
-        """There are no instants."""
-        return 0
 
     @classmethod
     def fit(cls, raw: RawColumn, dimension: int, seed: int = 0) -> HashedText:

@@ -15,8 +15,8 @@ import torch
 
 from weft.core import Batch, BatchEdges, BatchRows, GraphSource, Toward
 from weft.learn.encoders import BoundTable
-from weft.learn.encoders.column import NO_TIME, Array
-from weft.learn.encoders.times import encode_ages
+from weft.learn.encoders.column import Array
+from weft.learn.encoders.times import encode_ages, encode_instants
 from weft.learn.networks.inputs import NetworkInputs
 
 
@@ -28,7 +28,8 @@ class RowTensors:
         dense: Numbers of the distinct rows, float32 ``(u, width)``.
         codes: Places in vocabularies of the distinct rows, int64 ``(u, columns)``.
         place: Which distinct row each row is, int64 ``(n,)``.
-        ages: Ages at the anchor, of the row and of its instants, float32 ``(n, (1 + instants) * AGE_WIDTH)``.
+        ages: The age of the row at the anchor and its instants as of the anchor, float32
+            ``(n, AGE_WIDTH + instants * INSTANT_WIDTH)``.
         scope: Which seed each row belongs to, int64 ``(n,)``.
         per_hop: Number of rows first reached at each hop; seeds are hop 0.
     """
@@ -168,10 +169,9 @@ class BatchMaker:
         encoded = self._bound[table].encode(distinct)
         ages = encode_ages(rows.age_us)
         if encoded.instants.shape[1]:
-            instants = encoded.instants[place]
             anchors = batch.scope_anchors_us[rows.scope][:, None]
-            since = np.where(instants == NO_TIME, NO_TIME, anchors - instants)
-            ages = np.concatenate([ages, encode_ages(since).reshape(len(rows), -1)], axis=1)
+            told = encode_instants(encoded.instants[place], anchors)
+            ages = np.concatenate([ages, told.reshape(len(rows), -1)], axis=1)
         return RowTensors(
             dense=torch.from_numpy(np.ascontiguousarray(encoded.dense)),
             codes=torch.from_numpy(encoded.codes),

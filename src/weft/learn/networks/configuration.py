@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from weft.core import Choice, SampleOptions, Strategy, UserError
+from weft.core.sampling import LinkKey
 from weft.learn.encoders import EncoderOptions
 
 
@@ -75,10 +76,11 @@ class NetworkConfig:
             given["fanouts"] = tuple(int(n) for n in given["fanouts"])
         return NetworkConfig(**given)
 
-    def sampling(self, seed: int, crossed: tuple[str, ...] = ()) -> SampleOptions:
-        """Say what is sampled; values are read apart, once per distinct row."""
-        strategy = Strategy(Choice(self.strategy))
-        return SampleOptions(self.fanouts, strategy, crossed=crossed, columns=(), seed=seed)
+    def sampling(self, seed: int, links: Iterable[str], crossed: tuple[str, ...] = ()) -> SampleOptions:
+        """Say what is sampled over some links; values are read apart, once per distinct row."""
+        walked = tuple(links)
+        hops: list[dict[LinkKey, int]] = [dict.fromkeys(walked, kept) for kept in self.fanouts]
+        return SampleOptions(tuple(hops), Strategy(Choice(self.strategy)), crossed=crossed, columns=(), seed=seed)
 
     def encoding(self) -> EncoderOptions:
         """Say how columns are encoded."""

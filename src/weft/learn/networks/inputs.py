@@ -54,7 +54,7 @@ class NetworkInputs:
     Attributes:
         entity_table: Table of the seeds.
         tables: Encoders of all tables, in the order of the graph.
-        links: The links, in the order of the graph.
+        links: The links that are walked, in the order of the graph.
         seed: Features of the seed.
     """
 
@@ -111,7 +111,12 @@ def fit_inputs(
         )
         for table in source.tables
     ]
-    links = tuple(LinkEnds(k.name, k.child, k.parent) for k in source.links)
+    # What must not be read of a row must not lead on from it either.
+    links = tuple(
+        LinkEnds(k.name, k.child, k.parent)
+        for k in source.links
+        if not any((k.child, column) in excluded for column in k.columns)
+    )
     return NetworkInputs(data.task.entity_table, tuple(tables), links, _seed_terms(data, features))
 
 

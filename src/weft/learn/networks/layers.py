@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from weft.learn.encoders import TableEncoder
-from weft.learn.encoders.times import AGE_WIDTH
+from weft.learn.encoders.times import AGE_WIDTH, INSTANT_WIDTH
 from weft.learn.networks.batch import RowTensors
 
 
@@ -32,7 +32,7 @@ class RowEncoder(nn.Module):
             nn.init.normal_(table.weight, std=channels**-0.5)
         self.norm = nn.LayerNorm(channels)
         self.mix = nn.Linear(channels, channels)
-        self.ages = nn.Linear(AGE_WIDTH * (1 + encoder.num_instants), channels)
+        self.ages = nn.Linear(AGE_WIDTH + INSTANT_WIDTH * encoder.num_instants, channels)
 
     def forward(self, rows: RowTensors) -> torch.Tensor:
         """Encode rows, float32 ``(n, channels)``."""

@@ -121,7 +121,7 @@ def make_feeder(
     name: str, inputs: NetworkInputs, config: NetworkConfig, graph: GraphView, seed: int, *, batch_size: int
 ) -> Feeder:
     """Make what draws and encodes batches for a network."""
-    options = config.sampling(seed, crossed_tables(name, inputs))
+    options = config.sampling(seed, (k.name for k in inputs.links), crossed_tables(name, inputs))
     neighborhoods = graph.source.neighborhoods(options, threads=1)
     maker = BatchMaker(inputs, graph.source)
     return Feeder(neighborhoods, maker, inputs.entity_table, batch_size=batch_size, workers=1)
