@@ -12,6 +12,9 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 NO_AGE = np.iinfo(np.int64).min
 
+# What follows is not frozen though nothing changes it: a dozen are made per batch, and a frozen one takes
+# thrice the time, which shows where a batch of 512 seeds takes half a millisecond.
+
 
 class Toward(enum.StrEnum):
     """The side of a link that a step of sampling goes to."""
@@ -27,7 +30,7 @@ class Scope(enum.StrEnum):
     SHARED = "shared"
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class BatchRows:
     """The sampled rows of one table.
 
@@ -59,7 +62,7 @@ class BatchRows:
         return len(self.rows)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class BatchEdges:
     """The sampled edges of one link in one direction of sampling.
 
@@ -86,7 +89,7 @@ class BatchEdges:
         return len(self.source)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Batch:
     """Neighborhoods of some seeds, time-correct: no row is later than the anchor of its scope.
 

@@ -24,7 +24,7 @@ class Walk:
     is_shared: bool
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Seeds:
     """Seeds of one call: rows with anchors, and edges (link, child row, seed or ALL) not to walk."""
 

@@ -29,6 +29,7 @@ from weft.graph.store import blocks_of
 
 Array = np.ndarray[Any, Any]
 _NONE_EXCLUDED = (np.empty(0, np.uint32),) * 3
+_TOWARD = {True: Toward.PARENT, False: Toward.CHILDREN}
 _CHOICES = {Choice.LAST: 0, Choice.UNIFORM: 1, Choice.WINDOW: 2, Choice.RECENT_WEIGHTED: 3}
 
 
@@ -78,7 +79,9 @@ class Sampler:
             is_shared=options.scope is Scope.SHARED,
         )
         self._draw = store.drawing(walk, self.threads)
-        self._gathered = frozenset(walk.gathered)
+        gathered = frozenset(walk.gathered)
+        self._tables = [(t.name, t if i in gathered else None) for i, t in enumerate(layout.tables)]
+        self._index = {t.name: i for i, t in enumerate(layout.tables)}
         self._links = [k.name for k in layout.links]
 
     def __reduce__(self) -> tuple[Callable[..., Sampler], tuple[Drawable, SampleOptions, int]]:
@@ -122,36 +125,39 @@ class Sampler:
         chosen, anchors = checked_seeds(table, rows, anchors_us)
         epoch = check_integer("GRAPH042", "the epoch", epoch, most=MOST_UINT64)
         excluded = _excluded(self.store.layout, exclude, len(chosen))
-        return Seeds(self.store.index(table), chosen, anchors, *excluded, self.options.seed, epoch)
+        index = self._index.get(table)
+        if index is None:
+            index = self.store.index(table)
+        return Seeds(index, chosen, anchors, *excluded, self.options.seed, epoch)
 
     def _batch(self, table: str, anchors: Array, drawn: Any) -> Batch:
         positions, seed_scopes, scope_anchors, tables, edges = drawn
+        links = self._links
         return Batch(
-            seed_table=table,
-            seeds=positions,
-            anchors_us=anchors,
-            seed_scopes=seed_scopes,
-            scope_anchors_us=scope_anchors,
-            scope=self.options.scope,
-            tables=dict(self._rows(tables)),
-            edges=tuple(
-                BatchEdges(
-                    self._links[link],
-                    Toward.PARENT if toward_parent else Toward.CHILDREN,
-                    source,
-                    target,
-                    tuple(per_hop),
+            table,
+            positions,
+            anchors,
+            seed_scopes,
+            scope_anchors,
+            self.options.scope,
+            {
+                name: BatchRows(
+                    drawn[0],
+                    drawn[1],
+                    drawn[2],
+                    blocks_of(layout, drawn[4]) if layout else {},
+                    tuple(drawn[3]),
                 )
-                for link, toward_parent, source, target, per_hop in edges
+                for (name, layout), drawn in zip(self._tables, tables, strict=True)
+                if drawn is not None
+            },
+            tuple(
+                [
+                    BatchEdges(links[link], _TOWARD[toward_parent], source, target, tuple(per_hop))
+                    for link, toward_parent, source, target, per_hop in edges
+                ]
             ),
         )
-
-    def _rows(self, tables: Sequence[Any]) -> Iterator[tuple[str, BatchRows]]:
-        for index, (layout, drawn) in enumerate(zip(self.store.layout.tables, tables, strict=True)):
-            if drawn is not None:
-                rows, scopes, age_us, per_hop, sections = drawn
-                blocks = blocks_of(layout, sections) if index in self._gathered else {}
-                yield layout.name, BatchRows(rows, scopes, age_us, blocks, tuple(per_hop))
 
 
 def _unpickled(store: Drawable, options: SampleOptions, threads: int) -> Sampler:

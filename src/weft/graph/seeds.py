@@ -13,6 +13,7 @@ from weft.graph.anchors import checked_anchors
 
 Array = np.ndarray[Any, Any]
 
+_UINT32 = np.dtype(np.uint32)
 _MOST_ROW = 0xFFFFFFFF
 _MOST_THREADS = 2**16
 
@@ -40,6 +41,8 @@ def checked_rows(rows: Sequence[int] | Array, table: str) -> Array:
     Raises:
         UserError: ``GRAPH040`` for what is no row number.
     """
+    if type(rows) is np.ndarray and rows.dtype is _UINT32 and rows.ndim == 1 and rows.flags.c_contiguous:
+        return rows
     try:
         given = np.asarray(rows)
     except ValueError as error:

@@ -80,7 +80,9 @@ class NetworkConfig:
         """Say what is sampled over some links; values are read apart, once per distinct row."""
         walked = tuple(links)
         hops: list[dict[LinkKey, int]] = [dict.fromkeys(walked, kept) for kept in self.fanouts]
-        return SampleOptions(tuple(hops), Strategy(Choice(self.strategy)), crossed=crossed, columns=(), seed=seed)
+        return SampleOptions(
+            tuple(hops), Strategy(Choice(self.strategy)), crossed=crossed, columns=(), seed=seed
+        )
 
     def encoding(self) -> EncoderOptions:
         """Say how columns are encoded."""
