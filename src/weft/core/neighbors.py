@@ -119,6 +119,14 @@ class GraphSource(Protocol):
         """Find the rows of keys; uint32 ``(n,)``, ``0xFFFFFFFF`` for a key that no row has."""
         ...
 
+    def keys(self, table: str, rows: Sequence[int] | Array) -> list[Any]:
+        """Return the primary keys of rows, a tuple each where a key has several columns.
+
+        Raises:
+            UserError: ``GRAPH044`` for a table without a key.
+        """
+        ...
+
     def values(self, table: str, rows: Sequence[int] | Array, *, threads: int = 1) -> dict[str, Array]:
         """Return the values of rows, column by column, in the storage that `BatchRows` names."""
         ...

@@ -48,6 +48,10 @@ class Source:
         """Find the rows of keys; see `Store.rows`."""
         return self.store.rows(table, keys, threads=threads)
 
+    def keys(self, table: str, rows: Sequence[int] | Array) -> list[Any]:
+        """Return the keys of rows; see `Store.keys`."""
+        return self.store.keys(table, rows)
+
     def values(self, table: str, rows: Sequence[int] | Array, *, threads: int = 1) -> dict[str, Array]:
         """Return the values of rows; see `Store.values`."""
         return self.store.values(table, rows, threads=threads)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +63,14 @@ class Encoder:
     def names(self) -> tuple[str, ...]:
         """Names of the features, in order."""
         return tuple(f.name for f in self.features)
+
+    def without(self, matrix: np.ndarray, names: Collection[str]) -> np.ndarray:
+        """Return a copy of encoded features in which some are missing."""
+        copy = np.array(matrix)
+        for place, feature in enumerate(self.features):
+            if feature.name in names:
+                copy[:, place] = MISSING_CODE if feature.kind is FeatureKind.CATEGORICAL else np.nan
+        return copy
 
     def matrix(self, table: pa.Table, seeds: pa.Table | None = None) -> np.ndarray:
         """Encode a feature table.

@@ -47,7 +47,8 @@ def pick_examples(
         predicted: Calibrated, as the model gives them for ``rows``.
         graph: The graph, for models that read one.
     """
-    if not len(rows) or not len(predicted) or not predictor.model.header.encoder.features:
+    model = predictor.model
+    if not len(rows) or not len(predicted) or not (model.header.encoder.features or model.reads_graph):
         return ()
     if isinstance(rows, RankingRows):
         return _lists(predictor, rows, predicted)

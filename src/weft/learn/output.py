@@ -13,9 +13,11 @@ from weft.core import FeatureKind, Offset, Task, TaskType
 from weft.learn.candidate import Predictor
 from weft.learn.conformal import Conformal, quantile_name
 from weft.learn.data import expand_frames
+from weft.learn.division import Division
 from weft.learn.encoder import FIRST_CODE, Encoder
 from weft.learn.importance import LOG_ODDS, UNCALIBRATED, divide_row, first_output
 from weft.learn.metrics import rank_items
+from weft.learn.neighborhood import Neighborhood, describe_neighborhood, number_text
 from weft.learn.rung import sigmoid
 from weft.learn.view import Asked, GraphView
 
@@ -98,6 +100,7 @@ class RowExplanation:
             prediction``. All but the last add up, with the base, to what the model says.
         amounts: Largest first.
         usual: ``base`` as a prediction; ``None`` where it cannot be told.
+        neighborhood: The rows that a network read and that moved it; ``None`` where none was asked.
     """
 
     prediction: float
@@ -106,6 +109,7 @@ class RowExplanation:
     unit: str
     amounts: tuple[Amount, ...]
     usual: float | None = None
+    neighborhood: Neighborhood | None = None
 
 
 def explain_rows(
@@ -133,38 +137,46 @@ def explain_rows(
 def explain_row(predictor: Predictor, rows: Asked, about: str = "") -> RowExplanation:
     """Explain one encoded row."""
     model = predictor.model
-    amounts, base, unit = divide_row(model, rows, predictor.candidate.calibration.apply)
-    usual = _usual(predictor, base, unit)
-    amounts, base, unit = _calibrated(predictor, amounts, base, unit)
+    division, unit = divide_row(model, rows, predictor.candidate.calibration.apply)
+    usual = _usual(predictor, float(division.base[0]), unit)
+    division, unit = _calibrated(predictor, division, unit)
     predicted = predictor.candidate.calibration.apply(model.score_rows(rows))
     if predicted.ndim == 2:
         index = int(predicted[0].argmax())
         about = model.header.classes[index]
         predicted = predicted[:, index]
-    encoder = model.header.encoder
+    neighborhood, values = None, _values(model.header.encoder, rows.matrix[0])
+    if division.networks and rows.graph is not None:
+        neighborhood, seen = describe_neighborhood(division.networks, rows.graph.source)
+        values |= seen
     told = [
-        Amount(f.name, f.words, _shown(encoder, rows.matrix[0, i], i), float(a), f.table, f.links, f.columns)
-        for i, (f, a) in enumerate(zip(encoder.features, amounts, strict=True))
+        Amount(f.name, f.words, values.get(f.name, ""), float(a), f.table, f.links, f.columns)
+        for f, a in zip(division.parts, division.amounts[0], strict=True)
         if a != 0
     ]
     ordered = tuple(sorted(told, key=lambda t: -abs(t.amount)))
-    return RowExplanation(float(first_output(predicted)[0]), about, base, unit, ordered, usual)
+    return RowExplanation(
+        float(first_output(predicted)[0]), about, float(division.base[0]), unit, ordered, usual, neighborhood
+    )
 
 
-def _calibrated(
-    predictor: Predictor, amounts: np.ndarray, base: float, unit: str
-) -> tuple[np.ndarray, float, str]:
+def _values(encoder: Encoder, row: np.ndarray) -> dict[str, str]:
+    return {name: _shown(encoder, float(row[i]), i) for i, name in enumerate(encoder.names)}
+
+
+def _calibrated(predictor: Predictor, division: Division, unit: str) -> tuple[Division, str]:
     """Bring log-odds of the model's score to those of the probability that is shown, so that they add up.
 
     Where the calibration is a curve, no one factor does that to all amounts: they stay those of the score.
     """
     if unit != LOG_ODDS:
-        return amounts, base, unit
+        return division, unit
     line = predictor.candidate.calibration.line
     if line is None:
-        return amounts, base, UNCALIBRATED
+        return division, UNCALIBRATED
     slope, offset = line
-    return amounts * slope, base * slope + offset, unit
+    networks = tuple((weight * slope, told) for weight, told in division.networks)
+    return Division(division.parts, division.amounts * slope, division.base * slope + offset, networks), unit
 
 
 def _usual(predictor: Predictor, base: float, unit: str) -> float | None:
@@ -183,12 +195,7 @@ def _shown(encoder: Encoder, value: float, position: int) -> str:
         vocabulary = encoder.vocabularies[feature.name]
         code = int(value) - FIRST_CODE
         return vocabulary[code] if 0 <= code < len(vocabulary) else ("missing" if code < -1 else "other")
-    return "missing" if np.isnan(value) else _number(float(value))
-
-
-def _number(value: float) -> str:
-    """Write a number with four digits, large ones in full: ``16,880``."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return "missing" if np.isnan(value) else number_text(float(value))
 
 
 def _yes_or_no(predicted: np.ndarray, threshold: float | None) -> dict[str, pa.Array]:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
@@ -28,8 +28,9 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 import pyarrow as pa
 
-from weft.core import Progress, Resources, Task, TaskType, UserError, from_plain, to_plain
+from weft.core import Feature, Progress, Resources, Task, TaskType, UserError, from_plain, to_plain
 from weft.learn.data import Outline
+from weft.learn.division import Division
 from weft.learn.encoder import Encoder
 from weft.learn.view import Asked, GraphView
 
@@ -114,6 +115,23 @@ class Model(ABC):
     def contribution_matrix(self, matrix: np.ndarray, class_index: int | None = None) -> np.ndarray | None:
         """Divide each raw score among the features; see `contributions`."""
         return None
+
+    def divide_rows(self, rows: Asked, class_index: int | None = None) -> Division | None:
+        """Divide the raw scores of rows among what the model read; ``None`` where it cannot tell.
+
+        Args:
+            rows: At least one.
+            class_index: The class to explain, for tasks with classes; the first when left out.
+        """
+        divided = self.contribution_matrix(rows.matrix, class_index)
+        if divided is None:
+            return None
+        return Division(tuple(self.header.encoder.features), divided[:, :-1], divided[:, -1])
+
+    def score_without(self, rows: Asked, removed: Collection[Feature]) -> np.ndarray:
+        """Predict as if some of the parts that `divide_rows` names were missing."""
+        matrix = self.header.encoder.without(rows.matrix, {part.name for part in removed})
+        return self.score_rows(rows.with_matrix(matrix))
 
     def contributions(
         self, features: pa.Table, seeds: pa.Table | None = None, *, class_index: int | None = None

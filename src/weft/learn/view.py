@@ -55,6 +55,10 @@ class Asked:
         """Copy the first rows."""
         return self.take(np.arange(min(num, len(self.matrix))))
 
+    def split(self, size: int) -> list[Asked]:
+        """Return the rows in parts of at most some."""
+        return [self.take(np.arange(i, min(i + size, len(self)))) for i in range(0, len(self), size)]
+
     def with_matrix(self, matrix: np.ndarray) -> Asked:
         """Return the same rows, some times over, with other features."""
         times = len(matrix) // max(1, len(self.matrix))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,6 +73,15 @@ class TableEncoder:
     def num_instants(self) -> int:
         """Columns of `Encoded.instants`."""
         return sum(c.encoder.num_instants for c in self.columns)
+
+    def owners(self, sizes: Sequence[int]) -> tuple[int, ...]:
+        """Return for each place of the columns side by side which column it is of.
+
+        Args:
+            sizes: Places that each column takes.
+        """
+        assert len(sizes) == len(self.columns)
+        return tuple(i for i, size in enumerate(sizes) for _ in range(size))
 
     def bind(self, source: GraphSource) -> BoundTable:
         """Return what encodes rows of a graph.

@@ -21,6 +21,22 @@ from weft.learn.networks.inputs import NetworkInputs
 
 
 @dataclass(frozen=True)
+class Told:
+    """How far a network is told of the rows of one table, 0 not at all, 1 as they are; for explanations.
+
+    A row that is there by half sends half of its messages. A value that is told by half lies half way from
+    the middle of what its column can be.
+
+    Attributes:
+        values: By column, the age last; float32 ``(n, columns + 1)``.
+        presence: Whether a row is there; float32 ``(n,)``.
+    """
+
+    values: torch.Tensor
+    presence: torch.Tensor
+
+
+@dataclass(frozen=True)
 class RowTensors:
     """The sampled rows of one table.
 
@@ -32,6 +48,7 @@ class RowTensors:
             ``(n, AGE_WIDTH + instants * INSTANT_WIDTH)``.
         scope: Which seed each row belongs to, int64 ``(n,)``.
         per_hop: Number of rows first reached at each hop; seeds are hop 0.
+        told: How far the network is told of them; ``None`` for all there is.
     """
 
     dense: torch.Tensor
@@ -40,6 +57,7 @@ class RowTensors:
     ages: torch.Tensor
     scope: torch.Tensor
     per_hop: tuple[int, ...]
+    told: Told | None = None
 
     def num_rows(self, hops: int) -> int:
         """Return how many rows were reached within some hops; they come first."""
@@ -101,6 +119,11 @@ class NetworkBatch:
     def num_hops(self) -> int:
         """Return how many hops were sampled."""
         return len(self.rows[self.seed_table].per_hop) - 1
+
+    @property
+    def presence(self) -> dict[str, torch.Tensor]:
+        """Return how far rows are there, ``(n,)`` by table; empty where all are."""
+        return {name: r.told.presence for name, r in self.rows.items() if r.told is not None}
 
     @property
     def num_bytes(self) -> int:

@@ -20,6 +20,7 @@ from weft.learn.networks.predictor import Network, find_device
 from weft.learn.networks.training import Curve, Trainer
 from weft.learn.rung import Config, Header, Model, not_applicable
 from weft.learn.scoring import gain_of
+from weft.learn.view import asked
 
 _MOST_VAL_ROWS = 20_000
 _building = threading.Lock()
@@ -108,6 +109,7 @@ class Fit:
         made: NetworkModel = self.model(
             header, inputs, self.config, network.goal, network, seed=self.seed, curve=told
         )
+        made.learn_usual(asked(self.data, self.data.train))
         return made
 
 

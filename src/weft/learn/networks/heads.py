@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,6 +163,24 @@ def predict_of(goal: Goal, raw: Array) -> Array:
     # A weighted loss learns odds that are too high by the weight.
     chance = 1 / (1 + np.exp(-np.clip(raw - np.log(goal.positive_weight), -30, 30)))
     return chance if goal.task in MULTILABEL else np.asarray(chance[:, 0])
+
+
+def divided_output(goal: Goal, raw: torch.Tensor, index: int | None) -> torch.Tensor:
+    """Return what an explanation divides, ``(seeds,)``: the value, or the log-odds of one class.
+
+    Args:
+        goal: What was learned.
+        raw: Raw outputs, ``(seeds, width)``.
+        index: The class; the first when left out.
+    """
+    if goal.task in NUMBERS:
+        middle = _LEVELS.index(0.5) if goal.loss == "quantiles" else 0
+        return raw[:, middle] * goal.spread + goal.center
+    chosen = index or 0
+    if goal.task is TaskType.MULTICLASS:
+        others = torch.cat([raw[:, :chosen], raw[:, chosen + 1 :]], dim=1)
+        return raw[:, chosen] - torch.logsumexp(others, dim=1)
+    return raw[:, chosen] - math.log(goal.positive_weight)
 
 
 def _loss_of_numbers(loss: str, raw: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

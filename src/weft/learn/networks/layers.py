@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from weft.learn.encoders import TableEncoder
+from weft.learn.encoders.column import FIRST
 from weft.learn.encoders.times import AGE_WIDTH, INSTANT_WIDTH
 from weft.learn.networks.batch import RowTensors
 
@@ -24,6 +25,10 @@ class RowEncoder(nn.Module):
         channels: Width of the network.
     """
 
+    of_dense: torch.Tensor
+    of_codes: torch.Tensor
+    of_ages: torch.Tensor
+
     def __init__(self, encoder: TableEncoder, channels: int) -> None:
         super().__init__()
         self.dense = nn.Linear(max(1, encoder.width), channels)
@@ -33,9 +38,12 @@ class RowEncoder(nn.Module):
         self.norm = nn.LayerNorm(channels)
         self.mix = nn.Linear(channels, channels)
         self.ages = nn.Linear(AGE_WIDTH + INSTANT_WIDTH * encoder.num_instants, channels)
+        self._remember_owners(encoder)
 
     def forward(self, rows: RowTensors) -> torch.Tensor:
         """Encode rows, float32 ``(n, channels)``."""
+        if rows.told is not None:
+            return self._as_told(rows, rows.told.values)
         return self.distinct(rows)[rows.place] + self.ages(rows.ages)
 
     def distinct(self, rows: RowTensors) -> torch.Tensor:
@@ -45,6 +53,43 @@ class RowEncoder(nn.Module):
         for column, table in enumerate(self.codes):
             hidden = hidden + table(rows.codes[:, column])
         return hidden + self.mix(functional.relu(self.norm(hidden)))
+
+    def _remember_owners(self, encoder: TableEncoder) -> None:
+        """Keep which column each number, code and number of an age is of; -1 is told always."""
+        columns = [c.encoder for c in encoder.columns]
+        own = len(columns)
+        owners = {
+            "of_dense": encoder.owners([c.width for c in columns]) or (-1,),
+            "of_codes": encoder.owners([len(c.sizes) for c in columns]),
+            # Whether there is a time at all is no news of a table that has none.
+            "of_ages": (
+                -1,
+                *[own] * (AGE_WIDTH - 1),
+                *encoder.owners([INSTANT_WIDTH * c.num_instants for c in columns]),
+            ),
+        }
+        for name, places in owners.items():
+            self.register_buffer(name, torch.tensor(places, dtype=torch.int64), persistent=False)
+
+    def _as_told(self, rows: RowTensors, values: torch.Tensor) -> torch.Tensor:
+        """Encode rows of which values are told in part, ``(n, columns + 1)``.
+
+        Numbers that are not told are 0: the middle of train, without the mark of a missing one, which a
+        column that never lacks a value has not learned. Categories are the mean of all that are known.
+        """
+        share = functional.pad(values, (0, 1), value=1.0)
+        dense = rows.dense if rows.dense.shape[1] else rows.dense.new_zeros((len(rows.dense), 1))
+        hidden = self.dense(dense[rows.place] * share[:, self.of_dense])
+        for column, table in enumerate(self.codes):
+            middle = (
+                table.weight[FIRST:].mean(dim=0) if len(table.weight) > FIRST else table.weight.mean(dim=0)
+            )
+            known = table(rows.codes[rows.place, column])
+            hidden = hidden + torch.lerp(
+                middle.expand_as(known), known, share[:, self.of_codes[column], None]
+            )
+        hidden = hidden + self.mix(functional.relu(self.norm(hidden)))
+        return hidden + self.ages(rows.ages * share[:, self.of_ages])
 
 
 class Dropout(nn.Module):
@@ -115,7 +160,12 @@ class Attention(nn.Module):
         self.value = nn.Linear(channels, channels, bias=False)
 
     def forward(
-        self, targets: torch.Tensor, sources: torch.Tensor, source: torch.Tensor, offsets: torch.Tensor
+        self,
+        targets: torch.Tensor,
+        sources: torch.Tensor,
+        source: torch.Tensor,
+        offsets: torch.Tensor,
+        presence: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Compute what targets are told, ``(targets, channels)``.
 
@@ -124,6 +174,7 @@ class Attention(nn.Module):
             sources: States, ``(n, channels)``.
             source: Sources of the edges, ordered by target, int64 ``(m,)``.
             offsets: First edge of each target and the end, int64 ``(targets + 1,)``.
+            presence: How far sources are there, ``(n,)``; ``None`` where all are.
         """
         width = targets.shape[1] // self.heads
         target = torch.repeat_interleave(
@@ -138,14 +189,39 @@ class Attention(nn.Module):
         share = torch.exp(score - most[target])
         total = share.new_zeros((len(targets), self.heads)).index_add(0, target, share)
         share = share / total[target]
+        if presence is not None:
+            share = share * presence[source][:, None]
         told = value.new_zeros((len(targets), self.heads, width))
         told = told.index_add(0, target, share[:, :, None] * value[source])
         return told.reshape(len(targets), -1)
 
 
-def log_counts(offsets: torch.Tensor) -> torch.Tensor:
-    """Return the logarithm of one plus the number of neighbors of each target, ``(targets, 1)``."""
-    return torch.log1p(torch.diff(offsets).to(torch.float32))[:, None]
+def log_counts(
+    source: torch.Tensor, offsets: torch.Tensor, presence: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return the logarithm of one plus the number of neighbors of each target, ``(targets, 1)``.
+
+    Args:
+        source: As for `mean_of_neighbors`; so are ``offsets``.
+        offsets: First edge of each target and the end.
+        presence: How far sources are there, ``(n,)``; ``None`` where all are.
+    """
+    if presence is None:
+        return torch.log1p(torch.diff(offsets).to(torch.float32))[:, None]
+    counts = functional.embedding_bag(
+        source, presence[:, None], offsets, mode="sum", include_last_offset=True
+    )
+    return torch.log1p(counts)
+
+
+def heard(state: Mapping[str, torch.Tensor], presence: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the states that messages are made of: those of rows that are there in part, in part.
+
+    Args:
+        state: Table → ``(rows, channels)``.
+        presence: Table → how far its rows are there, ``(rows or more,)``; tables left out are there.
+    """
+    return {t: v * presence[t][: len(v), None] if t in presence else v for t, v in state.items()}
 
 
 def module_names(names: Sequence[str]) -> dict[str, str]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 
-from weft.core import InvariantError, from_plain, to_plain
+from weft.core import Feature, InvariantError, from_plain, to_plain
+from weft.learn.division import Attribution, Division, Usual, divide_by_part, from_usual, stack_divisions
 from weft.learn.encoders.column import Array
+from weft.learn.networks.attribution import COARSE, TOLERANCE, attribute
 from weft.learn.networks.batch import BatchMaker
 from weft.learn.networks.configuration import NetworkConfig
+from weft.learn.networks.deletion import predict_without
 from weft.learn.networks.feeding import Feeder, SeedRows
-from weft.learn.networks.heads import Goal
+from weft.learn.networks.heads import Goal, divided_output
 from weft.learn.networks.inputs import NetworkInputs, cutoffs_us, find_seeds
 from weft.learn.networks.predictor import Network, embed, find_device, predict
 from weft.learn.networks.registry import crossed_tables
@@ -22,6 +26,8 @@ from weft.learn.view import Asked, GraphView
 
 WEIGHTS = "weights.safetensors"
 _BATCH = 1_024
+_TOLD_AT_ONCE = 64
+_USUAL_TOLERANCE, _USUAL_ROWS, _MOST_OUTPUTS = 0.1, 48, 8
 
 
 class NetworkModel(Model):
@@ -40,10 +46,12 @@ class NetworkModel(Model):
         *,
         seed: int,
         curve: dict[str, Any] | None = None,
+        usual: Usual | None = None,
     ) -> None:
         super().__init__(header)
         self.inputs, self.config, self.goal, self.network, self.seed = inputs, config, goal, network, seed
         self.curve = curve or {}
+        self.usual = usual or Usual()
 
     @property
     def words(self) -> str:
@@ -73,6 +81,54 @@ class NetworkModel(Model):
         """Return the states of seeds of a graph, float32 ``(n, channels)``."""
         return embed(self.network, *self._fed(rows))
 
+    def divide_rows(self, rows: Asked, class_index: int | None = None) -> Division:
+        """Divide outputs by integrated gradients among the features of the seeds and the rows around them."""
+        return self._divide(rows, class_index, TOLERANCE if len(rows) == 1 else COARSE)
+
+    def attribute(
+        self, rows: Asked, class_index: int | None = None, *, tolerance: float = TOLERANCE
+    ) -> Attribution:
+        """Divide the outputs of a few rows among all cells that were read; see `networks.attribution`."""
+        feeder, seeds, device = self._fed(rows)
+        told = attribute(
+            self.network,
+            feeder,
+            seeds,
+            lambda raw: divided_output(self.goal, raw, class_index),
+            self.inputs,
+            device,
+            num_features=rows.matrix.shape[1],
+            tolerance=tolerance,
+        )
+        usual = self.usual.output(class_index or 0)
+        return from_usual(told, self.header.encoder.features, usual) if usual else told
+
+    def learn_usual(self, rows: Asked) -> None:
+        """Learn what each part moves on average over some train rows, where the outputs are few.
+
+        Without it, amounts are measured from an entity of which nothing is known.
+        """
+        outputs = max(1, self.goal.num_classes)
+        if not len(rows) or outputs > _MOST_OUTPUTS:
+            return
+        chosen = np.random.default_rng(self.seed).permutation(len(rows))[:_USUAL_ROWS]
+        some = rows.take(np.sort(chosen))
+        self.usual = Usual()
+        self.usual = Usual.of([self._divide(some, index, _USUAL_TOLERANCE) for index in range(outputs)])
+
+    def _divide(self, rows: Asked, class_index: int | None, tolerance: float) -> Division:
+        told = [self.attribute(r, class_index, tolerance=tolerance) for r in rows.split(_TOLD_AT_ONCE)]
+        return stack_divisions([divide_by_part(self.header.encoder.features, t) for t in told])
+
+    def score_without(self, rows: Asked, removed: Collection[Feature]) -> np.ndarray:
+        """Predict without some features, columns or rows of the graph."""
+        matrix = self.header.encoder.without(rows.matrix, {part.name for part in removed})
+        found = [
+            predict_without(self.network, *self._fed(part), self.inputs, removed)
+            for part in rows.with_matrix(matrix).split(_TOLD_AT_ONCE)
+        ]
+        return np.concatenate(found)
+
     def save_files(self, directory: Path) -> None:
         """Write the weights."""
         from safetensors.torch import save_file
@@ -88,6 +144,7 @@ class NetworkModel(Model):
             "goal": to_plain(self.goal),
             "seed": self.seed,
             "curve": self.curve,
+            "usual": to_plain(self.usual),
         }
 
     @classmethod
@@ -100,7 +157,10 @@ class NetworkModel(Model):
         goal = from_plain(Goal, state["goal"])
         network = Network(cls.rung, inputs, config, goal)
         network.load_state_dict(load_file(directory / WEIGHTS))
-        return cls(header, inputs, config, goal, network, seed=state["seed"], curve=state["curve"])
+        usual = from_plain(Usual, state["usual"])
+        return cls(
+            header, inputs, config, goal, network, seed=state["seed"], curve=state["curve"], usual=usual
+        )
 
     def _fed(self, rows: Asked) -> tuple[Feeder, SeedRows, torch.device]:
         assert rows.graph is not None and rows.seeds is not None

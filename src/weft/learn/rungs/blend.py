@@ -9,15 +9,16 @@ part of val is predicted with weights that were chosen on the other parts.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from weft.core import Progress, Resources, Split, Task, TaskType
+from weft.core import Feature, Progress, Resources, Split, Task, TaskType
 from weft.learn.candidate import MODEL_FOLDER, read_candidate, read_predictions
 from weft.learn.data import Outline, TrainingData
+from weft.learn.division import Division, blend_divisions
 from weft.learn.folds import number_folds
 from weft.learn.metrics import get_metric
 from weft.learn.registry import load_model
@@ -73,6 +74,19 @@ class BlendModel(Model):
         if len(known) < len(parts):
             return None
         return np.asarray(sum(w * p for w, p in zip(self._weights(), known, strict=True)))
+
+    def divide_rows(self, rows: Asked, class_index: int | None = None) -> Division | None:
+        """Blend what the members tell, graph and all; ``None`` when one of them cannot tell."""
+        if self.header.task.type is TaskType.MULTICLASS:
+            return None
+        parts = [m.divide_rows(rows, class_index) for _, m, _ in self.members]
+        known = [p for p in parts if p is not None]
+        return blend_divisions(known, self._weights().tolist()) if len(known) == len(parts) else None
+
+    def score_without(self, rows: Asked, removed: Collection[Feature]) -> np.ndarray:
+        """Blend what the members predict without some parts."""
+        predictions = [m.score_without(rows, removed) for _, m, _ in self.members]
+        return blend(self.header.task, predictions, self._weights())
 
     def save_files(self, directory: Path) -> None:
         """Copy the members' models."""

@@ -39,15 +39,39 @@ class Block(nn.Module):
         )
         self.dropout = Dropout(dropout)
 
-    def forward(self, tokens: torch.Tensor, is_token: torch.Tensor) -> torch.Tensor:
-        """Compute the next state of tokens, ``(seeds, tokens, channels)``; False marks padding."""
+    def forward(
+        self, tokens: torch.Tensor, is_token: torch.Tensor, presence: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Compute the next state of tokens, ``(seeds, tokens, channels)``; False marks padding.
+
+        Args:
+            tokens: Their states.
+            is_token: ``(seeds, tokens)``.
+            presence: How far tokens are there, ``(seeds, tokens)``; ``None`` where all are.
+        """
         seeds, count, channels = tokens.shape
         split = self.qkv(self.norm(tokens)).view(seeds, count, 3, _HEADS, channels // _HEADS)
         query, key, value = split.permute(2, 0, 3, 1, 4)
         mask = is_token[:, None, None, :]
-        told = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        if presence is None:
+            told = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        else:
+            told = _attend_in_part(query, key, value, mask, presence)
         tokens = tokens + self.dropout(self.out(told.transpose(1, 2).reshape(seeds, count, channels)))
         return tokens + self.dropout(self.mix(tokens))
+
+
+def _attend_in_part(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor,
+    presence: torch.Tensor,
+) -> torch.Tensor:
+    """Attend to tokens that are there in part; what is not goes to the token that asks."""
+    score = (query @ key.transpose(2, 3)) * query.shape[-1] ** -0.5
+    share = torch.softmax(score.masked_fill(~mask, -torch.inf), dim=3) * presence[:, None, None, :]
+    return share @ value + (1 - share.sum(dim=3, keepdim=True)) * value
 
 
 class GraphTransformer(nn.Module):
@@ -80,14 +104,14 @@ class GraphTransformer(nn.Module):
 
     def forward(self, batch: NetworkBatch) -> torch.Tensor:
         """Compute the state of the seeds, ``(num_seeds, channels)``."""
-        tokens, is_token = self._lay_out(batch)
+        tokens, is_token, presence = self._lay_out(batch)
         for block in self.blocks:
-            tokens = block(tokens, is_token)
+            tokens = block(tokens, is_token, presence)
         own = tokens[:, 0]
         share = torch.softmax(self.ask(own) @ self.centers.T * own.shape[1] ** -0.5, dim=1)
         return self.out(torch.cat([own, share @ self.centers], dim=1))
 
-    def _lay_out(self, batch: NetworkBatch) -> tuple[torch.Tensor, torch.Tensor]:
+    def _lay_out(self, batch: NetworkBatch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Lay the rows of each seed side by side, the seed first and nearer rows before farther ones."""
         values, scope, hop, first = self._tokens(batch)
         order = torch.argsort(scope * (_MOST_HOPS + 2) + torch.where(first, 0, hop + 1), stable=True)
@@ -100,13 +124,19 @@ class GraphTransformer(nn.Module):
         tokens[scope[kept], place[kept]] = values[order[kept]]
         is_token = torch.zeros(tokens.shape[:2], dtype=torch.bool, device=values.device)
         is_token[scope[kept], place[kept]] = True
-        return tokens, is_token
+        if not batch.presence:
+            return tokens, is_token, None
+        presence = torch.cat([batch.presence[table] for table in batch.rows])
+        spread = tokens.new_zeros(tokens.shape[:2]).index_put(
+            (scope[kept], place[kept]), presence[order[kept]]
+        )
+        return tokens, is_token, spread
 
     def _tokens(self, batch: NetworkBatch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return all rows with their seeds, their hops, and which of them are the seeds."""
         state = {t: self.encode[self.names[t]](rows) for t, rows in batch.rows.items()}
         expanded = {t: rows.num_rows(batch.num_hops - 1) for t, rows in batch.rows.items()}
-        near = self.structure(state, batch.edges, expanded)
+        near = self.structure(state, batch.edges, expanded, batch.presence)
         values, scopes, hops, firsts = [], [], [], []
         for table, rows in batch.rows.items():
             told = state[table] + self.kind.weight[self.order[table]]

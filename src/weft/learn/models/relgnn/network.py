@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -10,7 +12,7 @@ from weft.core import Toward
 from weft.learn.networks.batch import EdgeTensors, NetworkBatch
 from weft.learn.networks.configuration import NetworkConfig
 from weft.learn.networks.inputs import NetworkInputs
-from weft.learn.networks.layers import Attention, Dropout, RowEncoder, module_names, targets_of
+from weft.learn.networks.layers import Attention, Dropout, RowEncoder, heard, module_names, targets_of
 
 _HEADS = 4
 
@@ -39,9 +41,11 @@ class RelGNNLayer(nn.Module):
         state: dict[str, torch.Tensor],
         edges: tuple[EdgeTensors, ...],
         num_rows: dict[str, int],
+        presence: Mapping[str, torch.Tensor],
     ) -> dict[str, torch.Tensor]:
         """Compute the next state of the first rows of each table; see `SageLayer`."""
-        spoken = self._speak(state, edges)
+        said = heard(state, presence)
+        spoken = self._speak(state, said, edges)
         new = {t: self.own[self.names[t]](state[t][:n]) for t, n in num_rows.items() if n}
         for edge in edges:
             table = edge.target_table
@@ -52,16 +56,21 @@ class RelGNNLayer(nn.Module):
                 continue
             if edge.toward is Toward.CHILDREN:
                 attend = self.of_children[str(edge.link)]
-                told = attend(state[table][: num_rows[table]], spoken[edge.source_table], source, offsets)
+                own = state[table][: num_rows[table]]
+                there = presence.get(edge.source_table)
+                told = attend(own, spoken[edge.source_table], source, offsets, there)
             else:
                 has_parent = torch.diff(offsets) > 0
                 told = torch.zeros_like(new[table])
-                told[has_parent] = self.of_parent[str(edge.link)](state[edge.source_table][source])
+                told[has_parent] = self.of_parent[str(edge.link)](said[edge.source_table][source])
             new[table] = new[table] + told
         return {t: functional.relu(self.norm[self.names[t]](v)) for t, v in new.items()}
 
     def _speak(
-        self, state: dict[str, torch.Tensor], edges: tuple[EdgeTensors, ...]
+        self,
+        state: dict[str, torch.Tensor],
+        said: dict[str, torch.Tensor],
+        edges: tuple[EdgeTensors, ...],
     ) -> dict[str, torch.Tensor]:
         """Let rows of bridge tables take their parents' states in."""
         spoken = dict(state)
@@ -71,7 +80,7 @@ class RelGNNLayer(nn.Module):
                 source, offsets = edge.of_first(len(state[table]))
                 known = source < len(state[edge.source_table])
                 target = targets_of(offsets)[known]
-                told = self.through[str(edge.link)](state[edge.source_table][source[known]])
+                told = self.through[str(edge.link)](said[edge.source_table][source[known]])
                 spoken[table] = spoken[table].index_add(0, target, told)
         return spoken
 
@@ -101,7 +110,7 @@ class RelGNNNetwork(nn.Module):
         state = {t: self.encode[self.names[t]](rows) for t, rows in batch.rows.items()}
         for done, layer in enumerate(self.layers, 1):
             num_rows = {t: rows.num_rows(batch.num_hops - done) for t, rows in batch.rows.items()}
-            state = layer(state, batch.edges, num_rows)
+            state = layer(state, batch.edges, num_rows, batch.presence)
             state = {t: self.dropout(v) for t, v in state.items()}
         return state[batch.seed_table][batch.seeds]
 

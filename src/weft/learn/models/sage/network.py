@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -10,7 +12,14 @@ from weft.core import Toward
 from weft.learn.networks.batch import EdgeTensors, NetworkBatch
 from weft.learn.networks.configuration import NetworkConfig
 from weft.learn.networks.inputs import NetworkInputs
-from weft.learn.networks.layers import Dropout, RowEncoder, log_counts, mean_of_neighbors, module_names
+from weft.learn.networks.layers import (
+    Dropout,
+    RowEncoder,
+    heard,
+    log_counts,
+    mean_of_neighbors,
+    module_names,
+)
 
 
 class SageLayer(nn.Module):
@@ -35,7 +44,11 @@ class SageLayer(nn.Module):
         )
 
     def forward(
-        self, state: dict[str, torch.Tensor], edges: tuple[EdgeTensors, ...], num_rows: dict[str, int]
+        self,
+        state: dict[str, torch.Tensor],
+        edges: tuple[EdgeTensors, ...],
+        num_rows: dict[str, int],
+        presence: Mapping[str, torch.Tensor],
     ) -> dict[str, torch.Tensor]:
         """Compute the next state of the first rows of each table.
 
@@ -43,15 +56,18 @@ class SageLayer(nn.Module):
             state: Table → ``(rows, channels)``.
             edges: All edges of the batch.
             num_rows: Table → how many of its rows a later layer reads.
+            presence: Table → how far its rows are there, ``(rows or more,)``; those left out are.
         """
+        said = heard(state, presence)
         new = {t: self.own[self.names[t]](state[t][:n]) for t, n in num_rows.items() if n}
         for edge in edges:
             if edge.target_table not in new:
                 continue
             source, offsets = edge.of_first(num_rows[edge.target_table])
             if len(source):
-                mean = mean_of_neighbors(state[edge.source_table], source, offsets)
-                message = self.message[edge.kind](torch.cat([mean, log_counts(offsets)], dim=1))
+                mean = mean_of_neighbors(said[edge.source_table], source, offsets)
+                count = log_counts(source, offsets, presence.get(edge.source_table))
+                message = self.message[edge.kind](torch.cat([mean, count], dim=1))
                 new[edge.target_table] = new[edge.target_table] + message
         return {t: functional.relu(self.norm[self.names[t]](v)) for t, v in new.items()}
 
@@ -80,7 +96,7 @@ class SageNetwork(nn.Module):
         state = {t: self.encode[self.names[t]](rows) for t, rows in batch.rows.items()}
         for done, layer in enumerate(self.layers, 1):
             num_rows = {t: rows.num_rows(batch.num_hops - done) for t, rows in batch.rows.items()}
-            state = layer(state, batch.edges, num_rows)
+            state = layer(state, batch.edges, num_rows, batch.presence)
             state = {t: self.dropout(v) for t, v in state.items()}
         return state[batch.seed_table][batch.seeds]
 
