@@ -60,6 +60,16 @@ def share(context):
     return {"memory": context.resources.memory_bytes, "threads": context.resources.threads}
 
 
+def counting(context):
+    """Come one further with each try; fail until the third."""
+    so_far = context.unfinished / "count"
+    count = int(so_far.read_text()) + 1 if so_far.exists() else 1
+    so_far.write_text(str(count))
+    if count < 3:
+        raise RuntimeError(f"{count} of 3")
+    return {"count": count}
+
+
 def until_cancelled(context):
     EVENTS[context.hints["started"]].set()
     pause = threading.Event()

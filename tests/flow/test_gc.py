@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weft.core import Resources, UserError
+from weft.core import InvariantError, Resources, UserError
 from weft.flow import Node, Plan, Store, run_plan
 
 DAY = 86_400.0
@@ -262,3 +262,17 @@ def test_a_run_without_a_name_keeps_nothing_beyond_the_usual_time(store):
     assert list(store.list_refs("runs")) == []
     age(store, 40 * DAY)
     assert store.gc().num_refs == 2
+
+
+def test_how_far_a_node_was_that_nobody_takes_up_again_goes_with_time(store):
+    with pytest.raises(InvariantError):
+        run_plan(Plan("one", (Node("a", "flow_programs:counting"),)), store, resources=LIMITS)
+    unfinished = Path(store.url) / "unfinished"
+    age(store, 10 * DAY)
+    store.gc()
+    assert [p.name for p in unfinished.rglob("*") if p.is_file()] == ["count"]
+    age(store, 30 * DAY)
+    store.gc(dry_run=True)
+    assert [p.name for p in unfinished.rglob("*") if p.is_file()] == ["count"]
+    store.gc()
+    assert not [p for p in unfinished.rglob("*") if p.is_file()]

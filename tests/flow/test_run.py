@@ -327,3 +327,13 @@ def test_a_plan_without_nodes_has_nothing_to_do(store, resources):
 def test_the_scratch_folders_are_gone_after_a_run(store, resources):
     run_one(store, resources, "nested")
     assert list(store._local.temporaries.folder.rglob("*")) == []
+
+
+def test_how_far_a_node_was_outlives_its_failures_and_goes_once_it_is_done(store, resources):
+    for count in (1, 2):
+        with pytest.raises(InvariantError, match=f"{count} of 3"):
+            run_one(store, resources, "counting")
+    (folder,) = (store._local.root / "unfinished").iterdir()
+    done = run_one(store, resources, "counting")
+    assert done.outputs["a"].value == {"count": 3}
+    assert not folder.exists()

@@ -126,7 +126,8 @@ def _attempt(job: Job, store: Store, post: Callable[[Event | Ending], None]) -> 
     program = find_program(job.node.program)
     watch = Watch(job.node, job.cancelled, tell)
     with store.scratch(name) as directory, _removed(f"{directory}-scratch") as scratch:
-        context = _context(job, directory, scratch, watch)
+        unfinished = store.unfinished(job.key)
+        context = _context(job, directory, scratch, unfinished, watch)
         if not job.is_shared:
             reset_peak_memory()
         started, cpu_started = time.perf_counter(), time.process_time()
@@ -136,6 +137,7 @@ def _attempt(job: Job, store: Store, post: Callable[[Event | Ending], None]) -> 
         watch.check()
         stats = Stats(seconds, cpu_s, peak_memory_bytes(), context._reported.get("rows"))
         record, digest = commit(store, job.parts, context.directory, value=value, run=job.run, stats=stats)
+        shutil.rmtree(unfinished, ignore_errors=True)
     return Ending(job, NodeState.RAN, job.why, record, digest, stats=stats)
 
 
@@ -149,7 +151,7 @@ def _removed(path: str) -> Iterator[Path]:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _context(job: Job, directory: Path, scratch: Path, watch: Watch) -> Context:
+def _context(job: Job, directory: Path, scratch: Path, unfinished: Path, watch: Watch) -> Context:
     return Context(
         node=job.node.name,
         parameters=copy.deepcopy(job.node.parameters),
@@ -162,6 +164,7 @@ def _context(job: Job, directory: Path, scratch: Path, watch: Watch) -> Context:
         attempt=job.attempt,
         _watch=watch,
         _scratch=scratch,
+        _unfinished=unfinished,
     )
 
 

@@ -53,6 +53,7 @@ class Context:
     attempt: int
     _watch: Watch = field(repr=False)
     _scratch: Path = field(repr=False)
+    _unfinished: Path = field(repr=False)
     _reported: dict[str, int] = field(default_factory=dict, repr=False)
 
     @property
@@ -60,6 +61,16 @@ class Context:
         """A folder on the same disk for files that nobody keeps, made on first use."""
         self._scratch.mkdir(exist_ok=True)
         return self._scratch
+
+    @property
+    def unfinished(self) -> Path:
+        """A folder for how far the work is, made on first use.
+
+        It is the same for every try at this key on this machine, outlives a process that is killed, and is
+        removed once the node has its result.
+        """
+        self._unfinished.mkdir(parents=True, exist_ok=True)
+        return self._unfinished
 
     @property
     def cancelled(self) -> bool:

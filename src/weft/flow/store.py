@@ -272,6 +272,10 @@ class Store:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def unfinished(self, key: str) -> Path:
+        """Return where the work on a node's key is kept until it has a result; nothing is made there."""
+        return self._local.path(f"unfinished/{key}")
+
     def lease(self, name: str, words: str = "") -> contextlib.AbstractContextManager[None]:
         """Keep `gc` from removing anything written or used from now until the block ends."""
         return lease.hold(self._local, self._remote, name, words)

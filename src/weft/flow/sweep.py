@@ -61,6 +61,7 @@ def sweep(
         stale = _remove(local, files, stale, min(cutoff_s, now_s - keep_s), set(), now_s)
         doomed = _remove(local, files, doomed, cutoff_s, marks.blobs, now_s)
         _clean_claims(local)
+        _clean_unfinished(local, min(cutoff_s, now_s - keep_s))
         _clean_remote(local, remote, cutoff_s)
     size = sum(s.size for _, s in doomed)
     return Swept(len(doomed), size, len(stale), leftovers, len(blobs) - len(doomed), dry_run)
@@ -166,6 +167,13 @@ def _clean_claims(local: LocalFiles) -> None:
         claim = FileLock(local.path(name))
         if claim.try_acquire():
             claim.release()
+
+
+def _clean_unfinished(local: LocalFiles, cutoff_s: float) -> None:
+    """Remove how far nodes were that were killed and never taken up again."""
+    for name, stat in list(local.list("unfinished")):
+        if _is_older(stat, cutoff_s):
+            local.remove(name)
 
 
 def _clean_remote(local: LocalFiles, remote: RemoteFiles | None, cutoff_s: float) -> None:
