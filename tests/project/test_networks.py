@@ -5,7 +5,9 @@ import pyarrow as pa
 import pytest
 
 import weft
+from weft.core import InvariantError
 from weft.data import generate_shop
+from weft.learn.networks.stepping import Stepper
 
 CHURN = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH users.user_id"
 MODELS = ("constant", "lightgbm", "sage", "blend")
@@ -42,12 +44,36 @@ def test_it_is_better_than_a_constant_and_says_what_it_reads(run):
 
 
 def test_the_graph_is_made_once_for_all_queries(run, graph):
-    stages = {s["name"]: s for s in run.record.results["stages"]}
-    assert "graph" in stages
+    stages = {s["name"]: s["state"] for s in run.record.results["stages"]}
+    assert (stages["graph"], stages["labels"]) == ("ran", "ran")
     other = graph.query("PREDICT COUNT(orders.*, 0, 60, days) = 0 FOR EACH users.user_id")
     again = other.fit(budget="1s", models=("constant", "sage"))
-    made = next(e for e in again.record.results["stages"] if e["name"] == "graph")
-    assert made["why"] != stages["graph"]["why"] or "store" in made["why"]
+    stages = {s["name"]: s["state"] for s in again.record.results["stages"]}
+    assert (stages["graph"], stages["labels"]) == ("cached", "ran")
+
+
+def test_a_fit_that_broke_off_goes_on_from_its_last_epoch(graph, monkeypatch):
+    query = graph.query("PREDICT COUNT(orders.*, 0, 45, days) = 0 FOR EACH users.user_id")
+    settings = {"budget": "4s", "models": ("sage",)}
+    made = []
+    step = Stepper.step
+
+    def broken(stepper, batches, num_seeds, done):
+        made.append(done)
+        if done == last:
+            raise RuntimeError("the power is gone")
+        return step(stepper, batches, num_seeds, done)
+
+    monkeypatch.setattr(Stepper, "step", broken)
+    last = 7
+    with pytest.raises(InvariantError, match="the power is gone"):
+        query.fit(**settings)
+    assert made == list(range(8))
+    made.clear()
+    last = -1
+    run = query.fit(**settings)
+    assert 0 < made[0] <= 7, made
+    assert run.winner == "sage"
 
 
 def test_predictions_come_in_any_process_and_from_newer_rows(run, place):

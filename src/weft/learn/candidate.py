@@ -95,10 +95,9 @@ def fit_candidate(
     deadline: float | None = None,
     progress: Progress | None = None,
     members: Sequence[Path] = (),
+    unfinished: Path | None = None,
 ) -> Candidate:
-    """Fit one configuration and write its folder.
-
-    A rung that finds nothing to use in these data gives a candidate with ``left_out``, and no model.
+    """Fit one configuration and write its folder; without a model where it finds nothing to use.
 
     Args:
         data: `TrainingData`, or `RankingData` for link prediction.
@@ -108,15 +107,17 @@ def fit_candidate(
         directory: Made when missing.
         resources: As for `Rung.fit`; so are ``deadline`` and ``progress``.
         members: Folders of finished candidates, for rungs that combine others.
+        unfinished: Folder that outlives a killed fit, in which rungs that resume keep how far they are.
     """
     kind: Any = get_rung(rung)
     _check_task(kind, data.task)
     given = {**config, "members": [str(m) for m in members]} if members else dict(config)
     limits = {"resources": resources, "deadline": deadline, "progress": progress or Silent()}
+    kept = {"unfinished": unfinished} if getattr(kind, "resumes", False) else {}
     clock, cpu = time.monotonic(), time.process_time()
     try:
         with one_blas_thread():
-            model = kind.fit(data, given, seed, **limits)
+            model = kind.fit(data, given, seed, **limits, **kept)
     except UserError as error:
         if error.code != "LEARN010":
             raise

@@ -189,6 +189,8 @@ class Rung(Protocol):
         name: Unique, lower case; models are called ``name`` or ``name:variant``.
         cost: Place on the ladder: 0 constant, 10 entity, 20 heuristic, 30 linear, 40 lightgbm, 60 networks,
             90 blend. Of two rungs that are as good the verdict names the one with the lower cost.
+            A rung may also set ``resumes = True``: its ``fit`` is then given ``unfinished``, a folder that
+            outlives a killed process, or ``None``.
         model: The class that reads a saved model back.
     """
 

@@ -70,14 +70,14 @@ def open_graph(tables, folder):
     return Source(Store(folder / "graph"))
 
 
-def make_data(source, habit, kind=TaskType.BINARY, seed=1):
+def make_data(source, habit, kind=TaskType.BINARY, seed=1, above=0.5):
     """Label every user at eight anchors by how they like dear items; features tell nothing."""
     rng = np.random.default_rng(seed)
     anchors = np.repeat(np.arange(100, 260, 20), USERS)
     entity = np.tile(np.arange(USERS), 8)
     noisy = habit[entity] + 0.1 * rng.normal(size=len(entity))
     labels = {
-        TaskType.BINARY: pa.array(noisy > 0.5),
+        TaskType.BINARY: pa.array(noisy > above),
         TaskType.REGRESSION: pa.array(100 + 50 * noisy),
         TaskType.MULTICLASS: pa.array(np.array(["a", "b", "c"])[np.clip(noisy * 3, 0, 2).astype(int)]),
         TaskType.MULTILABEL: pa.array([["a"] * (v > 0.3) + ["b"] * (v > 0.7) for v in noisy.tolist()]),

@@ -40,6 +40,7 @@ def fit_candidate(context: Context) -> dict[str, Any]:
         resources=context.resources,
         progress=context.progress,
         members=[m for m in members if not learn.read_candidate(m).left_out],
+        unfinished=context.unfinished,
     )
     context.report(rows=candidate.num_train)
     plain: dict[str, Any] = to_plain(candidate)

@@ -10,6 +10,8 @@ from weft.core import Choice, SampleOptions, Strategy, UserError
 from weft.core.sampling import LinkKey
 from weft.learn.encoders import EncoderOptions
 
+SCHEDULES = ("cosine", "linear", "constant")
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -27,12 +29,17 @@ class NetworkConfig:
         batch_size: Seeds per step.
         epochs: At most so many times over the train rows.
         patience: Looks at val without a better one, after which the fit ends.
-        learning_rate: Highest of the schedule, which warms up and then falls like a cosine.
+        learning_rate: Highest of the schedule, after it has warmed up.
         weight_decay: Of AdamW.
+        schedule: How the learning rate falls: one of `SCHEDULES`.
         clip: Longest gradient.
         loss: Empty takes that of the task and metric.
-        positive_weight: How much more a yes counts: a number, or ``balanced``.
+        positive_weight: How much more a yes counts: a number, or ``balanced``, which is for classes too.
+        class_ratio: Rows of a frequent class that an epoch reads per row of the rarest, drawn anew each time;
+            0 reads all. Predictions are corrected for it.
         train_cutoffs: Which train rows: ``own``, ``stale`` or ``all``; see `TrainingData.train_rows`.
+        checkpoint_steps: A checkpoint is written every so many steps; at the end of an epoch in any case.
+        compiled: Whether the network goes through ``torch.compile``, which pays for long fits on a GPU only.
         options: What only some networks know.
         budget_s: CPU seconds that the fit may plan for; 0 is no limit.
     """
@@ -49,10 +56,14 @@ class NetworkConfig:
     patience: int = 4
     learning_rate: float = 3e-3
     weight_decay: float = 1e-4
+    schedule: str = "cosine"
     clip: float = 1.0
     loss: str = ""
     positive_weight: float | str = 1.0
+    class_ratio: float = 0.0
     train_cutoffs: str = "all"
+    checkpoint_steps: int = 200
+    compiled: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     budget_s: float = 0.0
 
@@ -74,6 +85,12 @@ class NetworkConfig:
         given = dict(config)
         if "fanouts" in given:
             given["fanouts"] = tuple(int(n) for n in given["fanouts"])
+        if given.get("schedule", SCHEDULES[0]) not in SCHEDULES:
+            raise UserError(
+                "LEARN043",
+                f"there is no schedule '{given['schedule']}'.",
+                f"choose among {', '.join(SCHEDULES)}.",
+            )
         return NetworkConfig(**given)
 
     def sampling(self, seed: int, links: Iterable[str], crossed: tuple[str, ...] = ()) -> SampleOptions:

@@ -16,12 +16,13 @@ _EVALUATION = 0.4
 _PROBES = 3
 
 
-def plan_epochs(feeder: Feeder, train: SeedRows, num_val: int, config: NetworkConfig) -> int:
+def plan_epochs(feeder: Feeder, train: SeedRows, num_read: int, num_val: int, config: NetworkConfig) -> int:
     """Return how many epochs fit into the budget; the same data and configuration give the same number.
 
     Args:
         feeder: Makes the batches that work is counted on.
-        train: Seeds of an epoch.
+        train: Seeds.
+        num_read: How many of them an epoch reads.
         num_val: Seeds that are predicted after each.
         config: With the budget; 0 is no limit.
     """
@@ -32,7 +33,7 @@ def plan_epochs(feeder: Feeder, train: SeedRows, num_val: int, config: NetworkCo
     parts = [order[i * size : (i + 1) * size] for i in range(_PROBES) if (i + 1) * size <= len(train)]
     batches = [feeder.make(train, part, 0) for part in parts]
     per_seed = sum(step_seconds(b, config.channels) for b in batches) / sum(len(b.seeds) for b in batches)
-    epoch_s = per_seed * (len(train) + _EVALUATION * num_val)
+    epoch_s = per_seed * (num_read + _EVALUATION * num_val)
     return min(config.epochs, int(config.budget_s / epoch_s))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -34,6 +34,11 @@ class SeedRows:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def take(self, rows: Array) -> SeedRows:
+        """Copy the given seeds."""
+        targets = None if self.targets is None else self.targets[rows]
+        return SeedRows(self.rows[rows], self.cutoffs_us[rows], self.terms[rows], targets)
+
 
 class Feeder:
     """Draws neighborhoods of seeds and makes tensors of them.
@@ -50,27 +55,32 @@ class Feeder:
         self, neighborhoods: Neighborhoods, maker: BatchMaker, table: str, *, batch_size: int, workers: int
     ) -> None:
         self.neighborhoods, self.maker, self.table = neighborhoods, maker, table
-        self.batch_size, self.workers = batch_size, workers
+        self.batch_size = batch_size
+        # Its threads last: a thread that is started when memory has run out may never answer.
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="weft-feeder")
 
     def batches(self, seeds: SeedRows, order: Array, epoch: int = 0) -> Iterator[NetworkBatch]:
         """Yield batches of the seeds in an order, the next ones being made meanwhile."""
         parts = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
+        yield from self.batches_of(seeds, parts, epoch)
+
+    def batches_of(self, seeds: SeedRows, parts: Sequence[Array], epoch: int) -> Iterator[NetworkBatch]:
+        """Yield a batch of each part of the seeds, the next ones being made meanwhile."""
         makers: list[Callable[[], NetworkBatch]] = [
             lambda part=part: self.make(seeds, part, epoch)  # type: ignore[misc]
             for part in parts
         ]
-        with ThreadPoolExecutor(self.workers, thread_name_prefix="weft-feeder") as pool:
-            waiting: list[Future[NetworkBatch]] = []
-            try:
-                for make in makers:
-                    waiting.append(pool.submit(make))
-                    if len(waiting) > _AHEAD:
-                        yield waiting.pop(0).result()
-                while waiting:
+        waiting: list[Future[NetworkBatch]] = []
+        try:
+            for make in makers:
+                waiting.append(self._pool.submit(make))
+                if len(waiting) > _AHEAD:
                     yield waiting.pop(0).result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+            while waiting:
+                yield waiting.pop(0).result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
     def make(self, seeds: SeedRows, part: Array, epoch: int) -> NetworkBatch:
         """Make one batch of some of the seeds."""

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
+from contextlib import nullcontext
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from weft.core import Progress, Resources
-from weft.learn.data import TrainingData
+from weft.core import Progress, Resources, TaskType, UserError, digest_bytes, to_json
+from weft.learn.data import Rows, TrainingData
 from weft.learn.encoders.column import Array
+from weft.learn.networks.checkpoint import CheckpointFile
 from weft.learn.networks.configuration import NetworkConfig
 from weft.learn.networks.cost import plan_epochs
-from weft.learn.networks.heads import choose_goal
+from weft.learn.networks.curve import Curve
+from weft.learn.networks.drawing import EpochRows
+from weft.learn.networks.feeding import SeedRows
+from weft.learn.networks.heads import Goal, choose_goal
 from weft.learn.networks.inputs import NetworkInputs, fit_inputs
 from weft.learn.networks.model import NetworkModel, make_feeder, seed_rows
-from weft.learn.networks.predictor import Network, find_device
-from weft.learn.networks.training import Curve, Trainer
+from weft.learn.networks.predictor import Network
+from weft.learn.networks.ranks import join_ranks
+from weft.learn.networks.recovery import find_device
+from weft.learn.networks.training import Trainer
 from weft.learn.rung import Config, Header, Model, not_applicable
 from weft.learn.scoring import gain_of
 from weft.learn.view import asked
@@ -36,6 +46,8 @@ class Fit:
         config: See `NetworkConfig`.
         seed: All randomness derives from it.
         resources: Threads to stay within.
+        unfinished: Folder for checkpoints. A fit that finds one of the same data, configuration and seed goes
+            on from there. Whoever gives the folder removes it; without one, a killed fit begins anew.
     """
 
     def __init__(
@@ -46,6 +58,7 @@ class Fit:
         config: Config,
         seed: int,
         resources: Resources,
+        unfinished: Path | None = None,
     ) -> None:
         assert data.graph is not None
         self.name, self.model, self.data, self.seed = name, model, data, seed
@@ -53,6 +66,7 @@ class Fit:
         self.config = NetworkConfig.read(config)
         self.metric = data.outline.chosen_metric
         self.device = find_device()
+        self.unfinished = unfinished
         # Half the threads make batches.
         torch.set_num_threads(max(1, resources.threads // 2))
 
@@ -60,36 +74,50 @@ class Fit:
         """Train; return the model with the weights that were best on val.
 
         Raises:
-            UserError: ``LEARN010`` when the budget is below one pass over train, or the first loss is not
-                finite.
+            UserError: ``LEARN010`` when the budget is below one pass over train, or no epoch came to an end
+                with a finite loss.
+            UnavailableError: ``LEARN050`` when half a batch is too much for the memory.
         """
-        inputs = self._inputs()
-        config, task = self.config, self.data.task
+        folder = tempfile.TemporaryDirectory(prefix="weft-") if self.unfinished is None else nullcontext()
+        with folder as temporary:
+            trainer = self._trainer(self.unfinished or Path(str(temporary)))
+            curve = trainer.fit(deadline=deadline, progress=progress)
+        return self._model(trainer.feeder.maker.inputs, trainer.network, curve)
+
+    def _trainer(self, folder: Path) -> Trainer:
+        """Bring together all that is trained with."""
+        inputs, config, task = self._inputs(), self.config, self.data.task
         rows = self.data.train_rows(config.train_cutoffs)
         goal = choose_goal(
             task, self.data.train.targets, len(self.data.classes), self.metric, config.of_head()
         )
+        drawn = self._epoch_rows(rows)
+        goal = replace(goal, shares=drawn.shares)
         train = seed_rows(inputs, self.graph, rows, goal.encode(rows.targets.values))
         looked = self.data.val.take(_some(len(self.data.val), self.seed))
         val = seed_rows(inputs, self.graph, looked)
-        size = config.batch_size
-        feeder = make_feeder(self.name, inputs, config, self.graph, self.seed, batch_size=size)
-        epochs = plan_epochs(feeder, train, len(val), config)
+        feeder = make_feeder(self.name, inputs, config, self.graph, self.seed, batch_size=config.batch_size)
+        epochs = plan_epochs(feeder, train, len(drawn), len(val), config)
         if not epochs:
             raise not_applicable(
                 self.name, f"{config.budget_s:g} s are too few for one pass over the train rows"
             )
-        # The generator that layers draw their first weights from belongs to the whole process.
-        with _building, torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            network = Network(self.name, inputs, config, goal).to(self.device)
-
-        def score(predicted: Array) -> float:
-            return gain_of(self.metric, task.type, looked.targets, predicted)
-
-        trainer = Trainer(network, feeder, config, self.device, self.seed)
-        curve = trainer.fit(train, val, score, epochs=epochs, deadline=deadline, progress=progress)
-        return self._model(inputs, network, curve)
+        ranks = join_ranks(self.device)
+        told = [inputs, config, goal, self.seed, epochs, ranks.size, torch.__version__]
+        return Trainer(
+            network=self._network(inputs, goal),
+            feeder=feeder,
+            config=config,
+            device=self.device,
+            seed=self.seed,
+            train=train,
+            val=val,
+            score=lambda predicted: gain_of(self.metric, task.type, looked.targets, predicted),
+            rows=drawn,
+            epochs=epochs,
+            file=CheckpointFile(folder, self._fingerprint(told, train, val, looked.targets.values)),
+            ranks=ranks,
+        )
 
     def _inputs(self) -> NetworkInputs:
         return fit_inputs(
@@ -101,13 +129,40 @@ class Fit:
             features=self.config.features,
         )
 
+    def _epoch_rows(self, rows: Rows) -> EpochRows:
+        """Say which train rows an epoch reads."""
+        ratio, classes = self.config.class_ratio, len(self.data.classes)
+        if not ratio:
+            return EpochRows(len(rows), self.seed)
+        if self.data.task.type not in (TaskType.BINARY, TaskType.MULTICLASS):
+            raise UserError(
+                "LEARN043",
+                f"class_ratio is {ratio:g}, and rows of {self.data.task.type.value} have no class each.",
+                "leave class_ratio out.",
+            )
+        return EpochRows.of_classes(rows.targets.values.astype(np.int64), classes or 2, ratio, self.seed)
+
+    def _network(self, inputs: NetworkInputs, goal: Goal) -> Network:
+        # The generator that layers draw their first weights from belongs to the whole process.
+        with _building, torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            network = Network(self.name, inputs, self.config, goal)
+        network.to(self.device)
+        return network
+
+    def _fingerprint(self, told: list[Any], train: SeedRows, val: SeedRows, labels: Array) -> str:
+        """Name this fit by all that its weights follow from."""
+        arrays = [train.rows, train.cutoffs_us, train.terms, train.targets]
+        arrays += [val.rows, val.cutoffs_us, val.terms, labels]
+        digests = [digest_bytes(np.ascontiguousarray(a).tobytes()) for a in arrays]
+        return digest_bytes(to_json([self.name, self.graph.source.digest, told, digests]).encode())
+
     def _model(self, inputs: NetworkInputs, network: Network, curve: Curve) -> NetworkModel:
         if curve.best < 0:
             raise not_applicable(self.name, curve.note)
-        told = {"loss": curve.loss, "gain": curve.gain, "best": curve.best, "note": curve.note}
         header = Header(self.data.task, self.data.classes, self.data.encoder)
         made: NetworkModel = self.model(
-            header, inputs, self.config, network.goal, network, seed=self.seed, curve=told
+            header, inputs, self.config, network.goal, network, seed=self.seed, curve=asdict(curve)
         )
         made.learn_usual(asked(self.data, self.data.train))
         return made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +40,8 @@ class Goal:
         center: Middle of the train labels, for numbers.
         spread: Their spread.
         positive_weight: How much more a yes counts than a no.
+        class_weights: How much a row of each class counts; empty where all count alike.
+        shares: Share of the rows of each class that an epoch reads, no before yes; empty where all are.
     """
 
     task: TaskType
@@ -49,6 +50,19 @@ class Goal:
     center: float = 0.0
     spread: float = 1.0
     positive_weight: float = 1.0
+    class_weights: tuple[float, ...] = ()
+    shares: tuple[float, ...] = ()
+
+    @property
+    def excess(self) -> Array:
+        """By how much raw outputs are too high: what counts more or is read more is thought likelier."""
+        if self.task is TaskType.MULTICLASS:
+            ones = (1.0,) * self.num_classes
+            times = np.asarray(self.class_weights or ones) * np.asarray(self.shares or ones)
+        else:
+            no, yes = self.shares or (1.0, 1.0)
+            times = np.full(1, self.positive_weight * yes / no)
+        return np.asarray(np.log(times))
 
     @property
     def width(self) -> int:
@@ -74,7 +88,8 @@ def choose_goal(task: Task, targets: Targets, num_classes: int, metric: str, con
         targets: Labels of the train rows.
         num_classes: Classes or items.
         metric: What candidates are chosen by.
-        config: ``loss`` and ``positive_weight`` (``"balanced"`` or a number) where the user says so.
+        config: ``loss`` and ``positive_weight`` (``"balanced"``, or a number for yes or no) where the user
+            says so.
 
     Raises:
         UserError: ``LEARN043`` for a loss that the task cannot have.
@@ -93,6 +108,9 @@ def choose_goal(task: Task, targets: Targets, num_classes: int, metric: str, con
         center = float(values.mean() if loss == "mse" else np.median(values))
         return Goal(task.type, 0, loss, center, float(values.std()) or 1.0)
     weight = config.get("positive_weight", 1.0)
+    if task.type is TaskType.MULTICLASS:
+        weights = _balanced(targets.values, num_classes) if weight == "balanced" else ()
+        return Goal(task.type, num_classes, loss, class_weights=weights)
     if weight == "balanced":
         share = float(np.clip((targets.values > 0).mean(), 1e-3, 1 - 1e-3))
         weight = (1 - share) / share
@@ -136,9 +154,11 @@ def loss_of(goal: Goal, raw: torch.Tensor, targets: torch.Tensor) -> torch.Tenso
         return _loss_of_numbers(goal.loss, raw, targets)
     if goal.task is TaskType.MULTICLASS:
         known = targets >= 0
-        losses = functional.cross_entropy(raw[known], targets[known], reduction="none")
+        weights = raw.new_tensor(goal.class_weights) if goal.class_weights else None
+        losses = functional.cross_entropy(raw[known], targets[known], weights, reduction="none")
         if goal.loss == "focal":
-            losses = losses * (1 - torch.exp(-losses)) ** _FOCUS
+            chance = torch.softmax(raw[known], dim=1).gather(1, targets[known][:, None])[:, 0]
+            losses = losses * (1 - chance) ** _FOCUS
         return losses.sum() / max(1, int(known.sum()))
     if goal.task in MULTILABEL and goal.loss != "cross_entropy" and goal.loss != "focal":
         return _loss_of_ranking(goal.loss, raw, targets)
@@ -158,10 +178,10 @@ def predict_of(goal: Goal, raw: Array) -> Array:
         middle = _LEVELS.index(0.5) if goal.loss == "quantiles" else 0
         return np.asarray(raw[:, middle] * goal.spread + goal.center)
     if goal.task is TaskType.MULTICLASS:
+        raw = raw - goal.excess
         shifted = np.exp(raw - raw.max(axis=1, keepdims=True))
         return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
-    # A weighted loss learns odds that are too high by the weight.
-    chance = 1 / (1 + np.exp(-np.clip(raw - np.log(goal.positive_weight), -30, 30)))
+    chance = 1 / (1 + np.exp(-np.clip(raw - goal.excess, -30, 30)))
     return chance if goal.task in MULTILABEL else np.asarray(chance[:, 0])
 
 
@@ -177,10 +197,18 @@ def divided_output(goal: Goal, raw: torch.Tensor, index: int | None) -> torch.Te
         middle = _LEVELS.index(0.5) if goal.loss == "quantiles" else 0
         return raw[:, middle] * goal.spread + goal.center
     chosen = index or 0
+    raw = raw - raw.new_tensor(goal.excess)
     if goal.task is TaskType.MULTICLASS:
         others = torch.cat([raw[:, :chosen], raw[:, chosen + 1 :]], dim=1)
         return raw[:, chosen] - torch.logsumexp(others, dim=1)
-    return raw[:, chosen] - math.log(goal.positive_weight)
+    return raw[:, chosen]
+
+
+def _balanced(classes: Array, num_classes: int) -> tuple[float, ...]:
+    """Weigh classes so that all count alike together, and the mean row counts as one."""
+    known = classes[classes >= 0].astype(np.int64)
+    counts = np.maximum(1, np.bincount(known, minlength=num_classes))
+    return tuple((len(known) / num_classes / counts).tolist())
 
 
 def _loss_of_numbers(loss: str, raw: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

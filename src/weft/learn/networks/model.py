@@ -19,7 +19,8 @@ from weft.learn.networks.deletion import predict_without
 from weft.learn.networks.feeding import Feeder, SeedRows
 from weft.learn.networks.heads import Goal, divided_output
 from weft.learn.networks.inputs import NetworkInputs, cutoffs_us, find_seeds
-from weft.learn.networks.predictor import Network, embed, find_device, predict
+from weft.learn.networks.predictor import Network, embed, predict
+from weft.learn.networks.recovery import find_device
 from weft.learn.networks.registry import crossed_tables
 from weft.learn.rung import Header, Model
 from weft.learn.view import Asked, GraphView
@@ -59,7 +60,8 @@ class NetworkModel(Model):
         fanouts = ", ".join(str(n) for n in self.config.fanouts)
         beside = {"past": ", beside the past labels of the same entity", "all": ", beside all features"}
         told = f"a graph network over {len(self.config.fanouts)} hops of {fanouts} rows per link"
-        return told + beside.get(self.config.features, "")
+        told += beside.get(self.config.features, "")
+        return "; ".join([told, *self.curve.get("events", ())])
 
     def score(self, matrix: np.ndarray) -> np.ndarray:
         """Refuse: features alone do not do.

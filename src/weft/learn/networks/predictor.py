@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import torch
 from torch import nn
@@ -12,7 +14,10 @@ from weft.learn.networks.configuration import NetworkConfig
 from weft.learn.networks.feeding import Feeder, SeedRows
 from weft.learn.networks.heads import Goal, Head, predict_of
 from weft.learn.networks.inputs import NetworkInputs
+from weft.learn.networks.recovery import Trouble, diagnose, no_memory_left
 from weft.learn.networks.registry import build_network
+
+_log = logging.getLogger(__name__)
 
 
 class Network(nn.Module):
@@ -27,7 +32,7 @@ class Network(nn.Module):
 
     def __init__(self, name: str, inputs: NetworkInputs, config: NetworkConfig, goal: Goal) -> None:
         super().__init__()
-        self.goal = goal
+        self.name, self.goal = name, goal
         self.body = build_network(name, inputs, config)
         self.head = Head(
             goal, channels=config.channels, num_terms=len(inputs.seed.terms), dropout=config.dropout
@@ -40,27 +45,46 @@ class Network(nn.Module):
 
 
 def predict(network: Network, feeder: Feeder, seeds: SeedRows, device: torch.device) -> Array:
-    """Predict for seeds, shaped as `weft.learn.rung` lists them; memory is that of a few batches."""
-    network.eval()
-    parts = []
-    with torch.inference_mode():
-        for batch in feeder.batches(seeds, np.arange(len(seeds))):
-            parts.append(network(batch.to(device)).float().cpu().numpy())
+    """Predict for seeds, shaped as `weft.learn.rung` lists them; memory is that of a few batches.
+
+    Raises:
+        UnavailableError: ``LEARN050`` when half a batch is too much for the memory.
+    """
+    parts = _compute(network, network, feeder, seeds, device)
     raw = np.concatenate(parts) if parts else np.zeros((0, network.goal.width), np.float32)
     return predict_of(network.goal, raw)
 
 
 def embed(network: Network, feeder: Feeder, seeds: SeedRows, device: torch.device) -> Array:
     """Return the states of seeds, float32 ``(n, channels)``: their embeddings."""
+    return np.concatenate(_compute(network, network.body, feeder, seeds, device))
+
+
+def _compute(
+    network: Network, part: nn.Module, feeder: Feeder, seeds: SeedRows, device: torch.device
+) -> list[Array]:
+    """Compute what a part of a network says of each batch; where memory is short, of halves of it."""
+    size = feeder.batch_size
+    while True:
+        told = _compute_once(network, part, feeder, seeds, device)
+        if told is not None:
+            return told
+        if feeder.batch_size < size:
+            raise no_memory_left(network.name, feeder.batch_size)
+        feeder.batch_size = max(1, size // 2)
+        _log.warning("%s: out of memory, predicting by %d seeds", network.name, feeder.batch_size)
+
+
+def _compute_once(
+    network: Network, part: nn.Module, feeder: Feeder, seeds: SeedRows, device: torch.device
+) -> list[Array] | None:
+    """Compute all batches; ``None`` where memory does not do."""
     network.eval()
-    with torch.inference_mode():
-        parts = [
-            network.body(b.to(device)).float().cpu().numpy()
-            for b in feeder.batches(seeds, np.arange(len(seeds)))
-        ]
-    return np.concatenate(parts)
-
-
-def find_device() -> torch.device:
-    """Return the GPU where there is one that works, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        with torch.inference_mode():
+            batches = feeder.batches(seeds, np.arange(len(seeds)))
+            return [part(batch.to(device)).float().cpu().numpy() for batch in batches]
+    except (RuntimeError, MemoryError) as error:
+        if diagnose(error) is not Trouble.MEMORY:
+            raise
+        return None

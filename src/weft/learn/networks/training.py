@@ -1,58 +1,36 @@
-"""Training a network: steps, looks at val, and the best weights."""
+"""Training a network: epochs, looks at val, checkpoints, and what is done when something fails."""
 
 from __future__ import annotations
 
-import copy
+import logging
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
-from torch import nn
 
 from weft.core import Progress
 from weft.learn.encoders.column import Array
+from weft.learn.networks.batch import NetworkBatch
+from weft.learn.networks.checkpoint import Checkpoint, CheckpointFile, copied
 from weft.learn.networks.configuration import NetworkConfig
+from weft.learn.networks.curve import Curve, Position
+from weft.learn.networks.drawing import EpochRows
 from weft.learn.networks.feeding import Feeder, SeedRows
-from weft.learn.networks.heads import loss_of
-from weft.learn.networks.layers import seed_dropout
 from weft.learn.networks.predictor import Network, predict
+from weft.learn.networks.ranks import Ranks
+from weft.learn.networks.recovery import Trouble, diagnose, find_device, no_memory_left, release_memory
+from weft.learn.networks.stepping import Stepper
 
-_WARM_UP = 0.1
-_LAST = 0.01
+_log = logging.getLogger(__name__)
+_CHECKPOINT_S = 30.0
+# A look at the loss makes the CPU wait for the GPU.
+_GPU_LOOKS_EVERY = 16
 
 
 @dataclass
-class Curve:
-    """What the training went through, a value per epoch.
-
-    Attributes:
-        loss: Mean loss on train.
-        gain: Score on val, higher is better.
-        best: Which epoch's weights were kept, from 0; -1 for none.
-        note: Why the training ended early; empty where it did not.
-    """
-
-    loss: list[float] = field(default_factory=list)
-    gain: list[float] = field(default_factory=list)
-    best: int = -1
-    note: str = ""
-
-    @property
-    def words(self) -> str:
-        """The last epoch in words."""
-        return f"loss {self.loss[-1]:.4f}, val {abs(self.gain[-1]):.4f}"
-
-    @property
-    def is_best_so_far(self) -> bool:
-        """Whether the last epoch is better on val than those before."""
-        return self.best < 0 or self.gain[-1] > self.gain[self.best]
-
-
-@dataclass(frozen=True)
 class Trainer:
     """Trains on some seeds and chooses the epoch on others.
 
@@ -60,8 +38,15 @@ class Trainer:
         network: What is trained; ends with the best weights.
         feeder: Makes the batches.
         config: How.
-        device: Where.
-        seed: Of the order of the seeds.
+        device: Where; another one once it has failed.
+        seed: Of the order of the seeds and of what is dropped.
+        train: Seeds with targets.
+        val: Seeds that epochs are compared on.
+        score: Of predictions for ``val``, higher is better.
+        rows: Which of ``train`` an epoch reads.
+        epochs: At most.
+        file: Where checkpoints go.
+        ranks: The processes that train together.
     """
 
     network: Network
@@ -69,83 +54,173 @@ class Trainer:
     config: NetworkConfig
     device: torch.device
     seed: int
+    train: SeedRows
+    val: SeedRows
+    score: Callable[[Array], float]
+    rows: EpochRows
+    epochs: int
+    file: CheckpointFile
+    ranks: Ranks = field(default_factory=Ranks)
 
-    def fit(
-        self,
-        train: SeedRows,
-        val: SeedRows,
-        score: Callable[[Array], float],
-        *,
-        epochs: int,
-        deadline: float | None,
-        progress: Progress,
-    ) -> Curve:
-        """Train for at most some epochs.
+    def fit(self, *, deadline: float | None, progress: Progress) -> Curve:
+        """Train, from the last checkpoint of the same fit where there is one.
 
         Args:
-            train: Seeds with targets.
-            val: Seeds that epochs are compared on by ``score``, higher is better.
-            epochs: At most.
             deadline: ``time.monotonic()`` by which to end.
             progress: Told how far it is.
+
+        Raises:
+            UnavailableError: ``LEARN050`` when half a batch is too much for the memory.
         """
-        seed_dropout(self.network, self.seed, self.device)
-        optimizer, schedule = self._optimizer(epochs * math.ceil(len(train) / self.config.batch_size))
-        curve = Curve()
-        best = copy.deepcopy(self.network.state_dict())
-        while len(curve.loss) < epochs and not curve.note:
-            curve.loss.append(self._epoch(train, len(curve.loss), optimizer, schedule))
-            if not math.isfinite(curve.loss[-1]):
-                curve.note = f"the loss of epoch {len(curve.loss)} is not finite"
-                curve.loss.pop()
-                break
-            curve.gain.append(score(predict(self.network, self.feeder, val, self.device)))
-            if curve.is_best_so_far:
-                curve.best = len(curve.gain) - 1
-                best = copy.deepcopy(self.network.state_dict())
-            progress.update(len(curve.loss), epochs, curve.words)
-            curve.note = self._ending(curve, deadline)
-        self.network.load_state_dict(best)
-        return curve
+        self._curve, self._position = Curve(), Position()
+        self._best = copied(self.network.state_dict())
+        # What no checkpoint holds, since it follows from the inputs.
+        self._constants = copied({n: b for n, b in self.network.named_buffers() if n not in self._best})
+        self._failed: set[str] = set()
+        self._begin()
+        if not self._restore():
+            self._save()
+        while len(self._curve.loss) < self.epochs and not self._curve.note:
+            trouble = self._try_epoch(deadline, progress)
+            if trouble is not None:
+                self._recover(*trouble)
+        self.network.load_state_dict(self._best)
+        return self._curve
 
-    def _optimizer(self, steps: int) -> tuple[torch.optim.Optimizer, Any]:
-        """Make the optimizer, and the schedule of its learning rate over some steps."""
-        rate, decay = self.config.learning_rate, self.config.weight_decay
-        optimizer = torch.optim.AdamW(self.network.parameters(), lr=rate, weight_decay=decay)
-        return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
+    def _begin(self) -> None:
+        """Make what steps are made with, on the device."""
+        steps = self.epochs * math.ceil(len(self.rows) / self.config.batch_size)
+        self._stepper = Stepper(self.network, self.config, self.device, self.seed, steps, self.ranks)
 
-    def _ending(self, curve: Curve, deadline: float | None) -> str:
-        """Say why to end here; empty to go on."""
+    def _try_epoch(self, deadline: float | None, progress: Progress) -> tuple[Trouble, str] | None:
+        """Finish an epoch; return what went wrong, without the frames that hold its tensors."""
+        try:
+            self._epoch(progress)
+            if not self._curve.note:
+                self._look(deadline, progress)
+        except (RuntimeError, MemoryError) as error:
+            trouble = diagnose(error)
+            if trouble is None or self.ranks.size > 1:
+                raise
+            return trouble, str(error).split("\n", 1)[0][:120]
+        return None
+
+    def _epoch(self, progress: Progress) -> None:
+        """Make the steps of an epoch that are not made yet."""
+        position, epoch, size = self._position, len(self._curve.loss), self.config.batch_size
+        order = self.rows.order(epoch)
+        chunks = [order[i : i + size] for i in range(0, len(order), size)][position.step :]
+        parts = [[p for p in np.array_split(self.ranks.share(c), position.splits) if len(p)] for c in chunks]
+        batches = self.feeder.batches_of(self.train, [p for step in parts for p in step], epoch)
+        total = torch.tensor(position.total, dtype=torch.float64)
+        saved = time.monotonic()
+        for chunk, own in zip(chunks, parts, strict=True):
+            summed = self._stepper.step(_next(batches, len(own)), len(chunk), position.steps)
+            total = total.to(summed.device) + summed
+            position.step += 1
+            position.steps += 1
+            is_last = position.step * size >= len(order)
+            if is_last or self.device.type == "cpu" or position.step % _GPU_LOOKS_EVERY == 0:
+                position.total = float(total)
+                if not math.isfinite(position.total):
+                    self._stop(f"the loss of epoch {epoch + 1} is not finite at step {position.step}")
+                    return
+                saved = self._tick(saved, epoch + position.step * size / max(1, len(order)), progress)
+
+    def _tick(self, saved: float, done: float, progress: Progress) -> float:
+        """Between two steps: tell how far it is, and save now and then."""
+        try:
+            progress.update(min(done, len(self._curve.loss) + 0.99), self.epochs)
+        except BaseException:
+            self._save()
+            raise
+        is_due = self._position.step % self.config.checkpoint_steps == 0
+        if is_due or time.monotonic() - saved > _CHECKPOINT_S:
+            self._save()
+            return time.monotonic()
+        return saved
+
+    def _look(self, deadline: float | None, progress: Progress) -> None:
+        """End an epoch: predict for val, keep the best weights, decide whether to go on."""
+        curve, position = self._curve, self._position
+        own = self.val.take(self.ranks.share(np.arange(len(self.val))))
+        predicted = self.ranks.gather(predict(self.network, self.feeder, own, self.device))
+        if not np.isfinite(predicted).all():
+            self._stop(f"predictions for val after epoch {len(curve.loss) + 1} are not finite")
+            return
+        curve.loss.append(position.total / max(1, len(self.rows)))
+        curve.gain.append(self.score(predicted))
+        position.step, position.total = 0, 0.0
+        if curve.is_best_so_far:
+            curve.best = len(curve.gain) - 1
+            self._best = copied(self.network.state_dict())
         if len(curve.gain) - 1 - curve.best >= self.config.patience:
-            return f"val did not get better for {self.config.patience} epochs"
-        return "the deadline came" if deadline is not None and time.monotonic() > deadline else ""
+            curve.note = f"val did not get better for {self.config.patience} epochs"
+        elif self.ranks.any(deadline is not None and time.monotonic() > deadline):
+            curve.note = "the deadline came"
+        self._save()
+        progress.update(len(curve.loss), self.epochs, curve.words)
 
-    def _epoch(self, train: SeedRows, epoch: int, optimizer: torch.optim.Optimizer, schedule: Any) -> float:
-        """Make one pass over the train seeds in an order of its own; return the mean loss."""
-        self.network.train()
-        order = np.random.Generator(np.random.Philox([self.seed, epoch])).permutation(len(train))
-        total = torch.zeros((), dtype=torch.float64)
-        for batch in self.feeder.batches(train, order, epoch):
-            moved = batch.to(self.device)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-                raw = self.network(moved)
-            assert moved.targets is not None
-            loss = loss_of(self.network.goal, raw.float(), moved.targets)
-            if not torch.isfinite(loss):
-                return math.nan
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
-            optimizer.step()
-            schedule.step()
-            total += loss.detach().cpu().double() * len(moved.seeds)
-        return float(total) / max(1, len(train))
+    def _stop(self, reason: str) -> None:
+        """End the fit for something that went wrong; the best weights so far stay."""
+        rate = self.config.learning_rate * self._stepper.rate(max(0, self._position.steps - 1))
+        self._curve.note = f"{reason}, learning rate {rate:.3g}"
+        self._tell(self._curve.note)
+
+    def _recover(self, trouble: Trouble, told: str) -> None:
+        """Go back to the last checkpoint, with half the batch or on another device."""
+        where = f"epoch {len(self._curve.loss) + 1}, step {self._position.step + 1}"
+        if trouble is Trouble.MEMORY:
+            if self._position.splits > 1:
+                raise no_memory_left(self.network.name, math.ceil(self.config.batch_size / 2))
+            event = f"out of memory in {where}: batches are read in two halves from there on"
+        else:
+            if str(self.device) in self._failed:
+                raise RuntimeError(told)
+            self._failed.add(str(self.device))
+            failed, self.device = self.device, find_device(self._failed)
+            # What lies on a device that failed cannot be read any more.
+            self.network.to_empty(device=self.device)
+            for name, constant in self._constants.items():
+                self.network.get_buffer(name).copy_(constant)
+            self._begin()
+            event = (
+                f"{failed} failed in {where} ({told}): the fit went on from its checkpoint on {self.device}"
+            )
+        release_memory()
+        assert self._restore()
+        if trouble is Trouble.MEMORY:
+            self._position.splits = 2
+            self.feeder.batch_size = math.ceil(self.config.batch_size / 2)
+        self._tell(event)
+        self._save()
+
+    def _tell(self, event: str) -> None:
+        self._curve.events.append(event)
+        _log.warning("%s: %s", self.network.name, event)
+
+    def _save(self) -> None:
+        if self.ranks.rank:
+            return
+        facts = {"curve": asdict(self._curve), "position": asdict(self._position)}
+        best = {f"best/{name}": tensor for name, tensor in self._best.items()}
+        self.file.write(Checkpoint(facts, self._stepper.tensors() | best))
+
+    def _restore(self) -> bool:
+        """Take up the last checkpoint; say whether there was one."""
+        data = self.ranks.of_first(b"" if self.ranks.rank else self.file.read())
+        if not data:
+            return False
+        found = Checkpoint.decode(data)
+        self._curve = Curve(**found.facts["curve"])
+        self._position = Position(**found.facts["position"])
+        self._stepper.restore(found.part("weights"), found.part("optimizer"))
+        self._best = found.part("best")
+        self.feeder.batch_size = math.ceil(self.config.batch_size / self._position.splits)
+        return True
 
 
-def _rate(step: int, steps: int) -> float:
-    """Return the share of the highest learning rate: up in a line, down like a cosine."""
-    warm = max(1, int(steps * _WARM_UP))
-    if step < warm:
-        return (step + 1) / warm
-    done = (step - warm) / max(1, steps - warm)
-    return _LAST + (1 - _LAST) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+def _next(batches: Iterator[NetworkBatch], num: int) -> Iterator[NetworkBatch]:
+    """Yield the next few batches."""
+    for _ in range(num):
+        yield next(batches)

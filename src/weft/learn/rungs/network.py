@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 from typing import Any, ClassVar
 
 from weft.core import Progress, Resources, Task, TaskType, missing_extra
@@ -16,6 +17,7 @@ class NetworkRung:
     name: ClassVar[str] = "network"
     cost: ClassVar[int] = 60
     reads_graph: ClassVar[bool] = True
+    resumes: ClassVar[bool] = True
 
     @property
     def model(self) -> type[Model]:
@@ -39,6 +41,7 @@ class NetworkRung:
         resources: Resources,
         deadline: float | None,
         progress: Progress,
+        unfinished: Path | None = None,
     ) -> Model:
         """Train one network.
 
@@ -53,7 +56,7 @@ class NetworkRung:
             raise not_applicable(self.name, "these data have no graph")
         from weft.learn.networks.fitting import Fit
 
-        fit = Fit(self.name, _model_class(self.name), data, config, seed, resources)
+        fit = Fit(self.name, _model_class(self.name), data, config, seed, resources, unfinished)
         return fit.run(deadline, progress)
 
 
