@@ -40,7 +40,7 @@ def test_it_is_better_than_a_constant_and_says_what_it_reads(run):
     assert run.winner == "sage"
     told = {row["model"]: row for row in run.leaderboard}
     assert told["sage"]["test"] > 0.6
-    assert "graph network over 2 hops" in told["sage"]["words"]
+    assert "GraphSAGE over 2 hops" in told["sage"]["words"]
 
 
 def test_the_graph_is_made_once_for_all_queries(run, graph):

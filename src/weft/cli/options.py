@@ -67,9 +67,19 @@ Metric = Annotated[
     ),
 ]
 Budget = Annotated[
-    str,
+    str | None,
     typer.Option(
-        "--budget", help="Work for the search of each rung, as CPU time on a common machine: 90s, 5m, 2h."
+        "--budget",
+        help="Work for the search, all rungs together, as CPU time on a common machine: 90s, 5m, 2h; "
+        "default: 20s, and 40s for networks where they are installed.",
+    ),
+]
+Trials = Annotated[
+    int | None,
+    typer.Option(
+        "--trials",
+        min=1,
+        help="Trials of the search over networks, each of full length, instead of a budget.",
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="For everything random; equal seeds give equal results.")]

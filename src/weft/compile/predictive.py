@@ -4,21 +4,26 @@
 snapshot ─ profile ─ tables ─┬─ labels ─ audit ─ features ─ encoded ─┬─ candidate[…] ─┬─ evaluate
                              └─ graph ───────────────────────────────┴─ candidate[blend]┘
 ```
+
+A rung that searches has a node ``search[…]`` before the trials of each round; it reads the trials of the
+rounds before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from weft.compile.versions import code_version
 from weft.core import History, Resources, SplitOptions, Task, TaskType, to_plain
 from weft.flow import Node, Plan
-from weft.learn import Budget, Outline, get_rung, is_combining
+from weft.learn import Budget, Outline, Rung, appetite_of, get_rung, is_combining
 
 RANKING = {TaskType.LINK_PREDICTION}
 _GRAPH_INPUTS = {"graph": "graph", "audit": "audit"}
+_FIT = "weft.compile.programs:fit_candidate"
+_PROPOSE = "weft.compile.programs:propose_trials"
 _LEARNING_INPUTS = {name: name for name in ("tables", "labels", "features", "encoded")}
 
 
@@ -51,7 +56,9 @@ class FitSpec:
         options: How anchors are laid out and divided.
         history: How much of the past a row may see.
         models: Rungs of the ladder, in order of cost.
-        budget_s: Time for the search, all rungs together.
+        budget_s: CPU seconds for the search, all rungs together; each takes the share of its appetite.
+        trials: Trials of a search over networks instead; 0 is to go by ``budget_s``.
+        space: What the user says about the space of a search; see `weft.learn.search`.
         seed: For everything random.
         decisions: ``table.column`` → ``"drop"``, ``"keep"`` or ``{"as_of": time}``.
         label_table: Digest of the user's own label table, ``None`` when the query makes the labels.
@@ -68,6 +75,8 @@ class FitSpec:
     decisions: Mapping[str, Any] = field(default_factory=dict)
     label_table: str | None = None
     metric: str = ""
+    trials: int = 0
+    space: Mapping[str, Any] = field(default_factory=dict)
 
 
 def compile_tables(spec: TablesSpec, resources: Resources) -> tuple[Node, ...]:
@@ -150,12 +159,13 @@ def compile_fit(tables: tuple[Node, ...], spec: FitSpec, resources: Resources) -
     )
     nodes += [features, encoded, *_graph(spec, resources)]
     candidates = _candidates(spec, resources)
+    fitted = {node.name: node.name for node in candidates if node.program == _FIT}
     evaluate = Node(
         "evaluate",
         "weft.compile.programs:evaluate_candidates",
         code_version("learn"),
         parameters={"query": spec.query, "history": spec.history.value, "seed": spec.seed},
-        inputs=_LEARNING_INPUTS | _graph_inputs(spec) | {node.name: node.name for node in candidates},
+        inputs=_LEARNING_INPUTS | _graph_inputs(spec) | fitted,
         resources=resources,
     )
     return Plan(f"fit {spec.query}", (*nodes, *candidates, evaluate))
@@ -190,30 +200,51 @@ def _candidates(spec: FitSpec, resources: Resources) -> list[Node]:
     """One node per configuration; those of a rung that combines others come after all others."""
     outline = Outline(spec.task, spec.history)
     share = Resources(resources.memory_bytes // 2, max(1, resources.threads // 2))
+    rungs = sorted((get_rung(name) for name in spec.models), key=lambda r: r.cost)
     nodes: list[Node] = []
-    for rung in sorted((get_rung(name) for name in spec.models), key=lambda r: r.cost):
-        earlier = {n.name: n.name for n in nodes} if is_combining(rung.name) else {}
-        if reads_graph([rung.name]) or (earlier and reads_graph(spec.models)):
-            earlier |= _GRAPH_INPUTS
-        for config in rung.variants(outline, Budget(spec.budget_s)):
-            variant = config.get("variant")
-            name = f"{rung.name}:{variant}" if variant else rung.name
-            nodes.append(
-                Node(
-                    f"candidate[{name}]",
-                    "weft.compile.programs:fit_candidate",
-                    code_version("learn"),
-                    parameters={
-                        "query": spec.query,
-                        "history": spec.history.value,
-                        "rung": rung.name,
-                        "config": config,
-                        "seed": spec.seed,
-                    },
-                    inputs=_LEARNING_INPUTS | earlier,
-                    resources=share,
+    for rung in rungs:
+        read = dict(_LEARNING_INPUTS)
+        if reads_graph([rung.name]) or (is_combining(rung.name) and reads_graph(spec.models)):
+            read |= _GRAPH_INPUTS
+        if is_combining(rung.name):
+            read |= {n.name: n.name for n in nodes if n.program == _FIT}
+        configs = rung.variants(outline, Budget(_share(spec, rungs, rung), spec.trials))
+        nodes += _trials(spec, rung.name, configs, read, share)
+    return nodes
+
+
+def _share(spec: FitSpec, rungs: Sequence[Rung], rung: Rung) -> float:
+    """Return the CPU seconds of a rung: the budget, divided by appetite."""
+    whole = sum(appetite_of(r) for r in rungs)
+    return spec.budget_s * appetite_of(rung) / whole if whole else 0.0
+
+
+def _trials(
+    spec: FitSpec, rung: str, configs: list[dict[str, Any]], read: dict[str, str], share: Resources
+) -> list[Node]:
+    """Make the nodes of a rung: before the trials of each round of a search, what proposes them."""
+    nodes: list[Node] = []
+    earlier: dict[str, str] = {}
+    asked = {"query": spec.query, "history": spec.history.value, "rung": rung, "seed": spec.seed}
+    version = code_version("learn")
+    for config in configs:
+        name = f"{rung}:{config['variant']}" if config.get("variant") else rung
+        inputs = dict(read)
+        if "round" in config:
+            proposing = f"search[{rung}:{config['round']}]"
+            if config["place"] == 0:
+                earlier = {n.name: n.name for n in nodes if n.program == _FIT}
+                given = asked | {"config": config, "space": dict(spec.space)}
+                nodes.append(
+                    Node(
+                        proposing, _PROPOSE, version, parameters=given, inputs=read | earlier, resources=share
+                    )
                 )
-            )
+            inputs |= earlier | {"search": proposing}
+        given = asked | {"config": config}
+        nodes.append(
+            Node(f"candidate[{name}]", _FIT, version, parameters=given, inputs=inputs, resources=share)
+        )
     return nodes
 
 

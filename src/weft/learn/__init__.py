@@ -5,6 +5,7 @@ from weft.learn.candidate import (
     Candidate,
     Predictor,
     fit_candidate,
+    leave_out,
     read_candidate,
     read_predictions,
 )
@@ -18,8 +19,9 @@ from weft.learn.importance import Importance, first_output
 from weft.learn.metrics import Metric, Needs, get_metric, metric_names, metrics_for
 from weft.learn.output import RowExplanation, explain_rows, predict_table
 from weft.learn.ranking import RankingData, RankingRows
-from weft.learn.registry import get_rung, load_model, rung_names, rungs_for
+from weft.learn.registry import appetite_of, get_rung, is_search, load_model, rung_names, rungs_for
 from weft.learn.rung import Budget, Header, Model, Rung, not_applicable
+from weft.learn.search import default_space, read_space
 from weft.learn.storage import load_training_data, save_training_data, write_training_data
 from weft.learn.verdict import Comparison, Verdict
 from weft.learn.view import Asked, GraphView
@@ -50,8 +52,10 @@ __all__ = [
     "Rung",
     "TrainingData",
     "Verdict",
+    "appetite_of",
     "calibrate",
     "check_quantiles",
+    "default_space",
     "evaluate",
     "expand_frames",
     "explain_rows",
@@ -60,6 +64,8 @@ __all__ = [
     "get_metric",
     "get_rung",
     "is_combining",
+    "is_search",
+    "leave_out",
     "load_model",
     "load_training_data",
     "metric_names",
@@ -69,6 +75,7 @@ __all__ = [
     "quantile_name",
     "read_candidate",
     "read_predictions",
+    "read_space",
     "rung_names",
     "rungs_for",
     "save_training_data",

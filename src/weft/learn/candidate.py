@@ -64,6 +64,7 @@ class Candidate:
         cpu_s: Seconds of the fit, of all cores together.
         rows_per_s: Train rows over ``fit_s``.
         left_out: Why the rung could not be used on these data; empty when it could.
+        is_idle: Whether it stands for a trial that a search did without.
     """
 
     model: str
@@ -82,6 +83,7 @@ class Candidate:
     cpu_s: float = 0.0
     rows_per_s: float = 0.0
     left_out: str = ""
+    is_idle: bool = False
 
 
 def fit_candidate(
@@ -127,10 +129,18 @@ def fit_candidate(
 
 
 def leave_out(
-    data: Any, rung: str, config: Mapping[str, Any], seed: int, directory: Path, reason: str
+    data: Any,
+    rung: str,
+    config: Mapping[str, Any],
+    seed: int,
+    directory: Path,
+    reason: str,
+    *,
+    is_idle: bool = False,
 ) -> Candidate:
     """Write the folder of a configuration that is not fitted, with the reason why."""
-    return _write(_describe(data, get_rung(rung), config, seed, left_out=reason), directory)
+    told = _describe(data, get_rung(rung), config, seed, left_out=reason, is_idle=is_idle)
+    return _write(told, directory)
 
 
 def read_candidate(directory: Path) -> Candidate:

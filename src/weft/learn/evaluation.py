@@ -145,7 +145,7 @@ def _leaderboard(
     val, test = boards[Split.VAL].intervals, boards[Split.TEST].intervals
     order = sorted(range(len(usable)), key=lambda i: rank_on_val(metric, usable[i][0]))
     rows = [_row(usable[i][0], val[i], test[i]) for i in order]
-    return (*rows, *(_row(c, None, None) for c, _ in candidates if c.left_out))
+    return (*rows, *(_row(c, None, None) for c, _ in candidates if c.left_out and not c.is_idle))
 
 
 def _row(candidate: Candidate, val: Interval | None, test: Interval | None) -> LeaderboardRow:

@@ -17,6 +17,7 @@ _BUILT_IN = {
     "entity": "weft.learn.rungs.entity:EntityRung",
     "heuristic": "weft.learn.rungs.heuristic:HeuristicRung",
     "linear": "weft.learn.rungs.linear:LinearRung",
+    "network": "weft.learn.rungs.search:NetworkSearch",
     "sage": "weft.learn.rungs.network:SageRung",
     "relgnn": "weft.learn.rungs.network:RelGNNRung",
     "graph_transformer": "weft.learn.rungs.network:GraphTransformerRung",
@@ -55,6 +56,16 @@ def rungs_for(task: Task) -> tuple[Rung, ...]:
     """List the rungs that can do ``task``, the simplest first."""
     able = [r for r in map(get_rung, rung_names()) if r.supports(task)]
     return tuple(sorted(able, key=lambda r: (r.cost, r.name)))
+
+
+def appetite_of(rung: Rung) -> float:
+    """Return how large a share of the budget a rung takes; 0 for one that does not search."""
+    return float(getattr(rung, "appetite", 0.0))
+
+
+def is_search(name: str) -> bool:
+    """Whether a rung's trials are proposed when those before have ended."""
+    return hasattr(get_rung(name), "propose")
 
 
 def load_model(directory: Path) -> Model:

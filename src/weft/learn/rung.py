@@ -45,9 +45,14 @@ class Budget:
 
     Rungs turn it into a number of trials by a fixed rule, so that the same budget means the same work
     everywhere and gives the same model.
+
+    Attributes:
+        cpu_s: For one rung.
+        trials: Number of trials of a search instead; 0 is to go by ``cpu_s``.
     """
 
     cpu_s: float = 20.0
+    trials: int = 0
 
 
 @dataclass(frozen=True)
@@ -192,6 +197,10 @@ class Rung(Protocol):
             A rung may also set ``resumes = True``: its ``fit`` is then given ``unfinished``, a folder that
             outlives a killed process, or ``None``.
         model: The class that reads a saved model back.
+
+    A rung with ``appetite`` (a number) takes such a share of the budget. A rung with ``propose`` is a
+    search: those of its variants that have a ``"round"`` are configured by ``propose`` when the trials of
+    the rounds before have ended; see `weft.learn.rungs.search`.
     """
 
     name: str

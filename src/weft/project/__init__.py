@@ -5,7 +5,7 @@ from weft.project.finished import open_run
 from weft.project.folder import ProjectFolder
 from weft.project.graph import Connection, Graph, connect, from_relbench, open_project
 from weft.project.proposals import propose_queries
-from weft.project.query import DEFAULT_BUDGET, Query
+from weft.project.query import Query
 from weft.project.query_explanation import QueryExplanation
 from weft.project.run import Run
 from weft.project.settings import FILE_NAME as SETTINGS_FILE
@@ -23,7 +23,6 @@ from weft.project.views import (
 )
 
 __all__ = [
-    "DEFAULT_BUDGET",
     "SETTINGS_FILE",
     "Connection",
     "Explanation",

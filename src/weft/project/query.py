@@ -12,12 +12,13 @@ import pyarrow as pa
 
 import weft.pql
 from weft.compile import FitSpec, compile_fit, compile_labels, read_labels
-from weft.core import History, Resources, Split, Task, UserError, digest_value, parse_duration_s, to_plain
+from weft.core import History, Resources, Split, Task, UserError, digest_value, to_plain
 from weft.data import Labels, export_frame, like_input, plan_layout, to_arrow
 from weft.data import connect as connect_source
 from weft.flow import Plan
-from weft.learn import get_metric, metrics_for, rungs_for
+from weft.learn import default_space, get_metric, metrics_for, read_space
 from weft.project.guard import refuse_source
+from weft.project.ladder import Ladder, plan_ladder
 from weft.project.opening import open_outputs
 from weft.project.options import split_options
 from weft.project.query_explanation import QueryExplanation
@@ -29,7 +30,6 @@ from weft.project.views import View
 if TYPE_CHECKING:
     from weft.project.graph import Graph
 
-DEFAULT_BUDGET = "20s"
 _NOT_SPLIT = {"history", "models", "label_table", "audit", "metric"}
 
 
@@ -118,13 +118,17 @@ class Query:
             "\n".join(part for part in (text, undefined_text(labels.counts), findings) if part), plain
         )
 
-    def fit(self, *, budget: str = DEFAULT_BUDGET, seed: int = 0, **options: Any) -> Run:
+    def fit(
+        self, *, budget: str | None = None, trials: int | None = None, seed: int = 0, **options: Any
+    ) -> Run:
         """Climb the ladder and return the finished run.
 
         Interrupting (Ctrl-C) leaves what is finished in the store; calling `fit` again resumes.
 
         Args:
-            budget: CPU time for the search of each rung, such as ``"5m"``.
+            budget: CPU time for the search, such as ``"5m"``, divided among the rungs; ``None``: 20 s, and
+                40 s for networks where they are installed.
+            trials: Trials of the search over networks, each of full length, instead of a share of the budget.
             seed: For everything random.
             **options: ``history`` (``"seed_time"`` or ``"frozen"``), ``val_start``, ``test_start``, ``step``,
                 ``eval_anchors``, ``models`` (rungs to try), ``metric`` (what models are chosen by, such as
@@ -136,7 +140,8 @@ class Query:
                 with EXPLAIN, ``DATA002`` for a budget that is no duration.
         """
         self._check_fit(seed)
-        spec = self._spec(options, budget_s=parse_duration_s(budget), seed=seed)
+        ladder = plan_ladder(self.task, self._known(options).get("models"), budget, trials)
+        spec = self._spec(options, ladder, seed)
         project = self.graph.project
         plan = compile_fit(self.graph.nodes, spec, project.resources)
         record = project.hub.start_run(
@@ -145,7 +150,7 @@ class Query:
             history=spec.history.value,
             project=project.settings.name or project.folder.name,
             plan_digest=digest_value(plan),
-            parameters=self._parameters(spec, options),
+            parameters=self._parameters(spec, options) | {"not_tried": ladder.not_tried},
         )
         try:
             result = project.run(plan, name=record.name)
@@ -169,27 +174,31 @@ class Query:
         return {
             "seed": spec.seed,
             "budget_s": spec.budget_s,
+            "trials": spec.trials,
             "models": list(spec.models),
             "options": _printable({**self.options, **options}),
             "stated": self.graph.stated,
         }
 
-    def _spec(self, options: Mapping[str, Any], *, budget_s: float = 0.0, seed: int = 0) -> FitSpec:
-        known = {**self.options, **options}
+    def _known(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        return {**self.options, **options}
+
+    def _spec(self, options: Mapping[str, Any], ladder: Ladder | None = None, seed: int = 0) -> FitSpec:
+        known = self._known(options)
+        ladder = ladder or plan_ladder(self.task, known.get("models"), None, None)
         splits = split_options({k: v for k, v in known.items() if k not in _NOT_SPLIT})
-        given = known.get("models")
-        names = default_models(self.task) if given is None else tuple(given)
-        if not names:
-            raise UserError("DATA131", "models is empty.", "name at least one, or leave the option out.")
         settings = self.graph.project.settings
+        read_space(settings.search, default_space(self.task.type))
         label_table = known.get("label_table")
         return FitSpec(
             query=self.text,
             task=self.task,
             options=splits,
             history=_history(known.get("history")),
-            models=names,
-            budget_s=budget_s,
+            models=ladder.models,
+            budget_s=ladder.budget_s,
+            trials=ladder.trials,
+            space=settings.search,
             seed=seed,
             decisions={**settings.audit, **(known.get("audit") or {})},
             label_table=None if label_table is None else self._keep_labels(label_table),
@@ -232,14 +241,6 @@ def _printable(options: Mapping[str, Any]) -> dict[str, Any]:
     if "label_table" in told and not isinstance(told["label_table"], (str, Path)):
         told["label_table"] = "a frame"
     return {k: v if isinstance(v, (int, float, dict)) else str(v) for k, v in told.items()}
-
-
-def default_models(task: Task) -> tuple[str, ...]:
-    """Return the rungs that are tried for a task when none are named, the simplest first.
-
-    Networks are not among them: they take longer than the others together, and are tried when named.
-    """
-    return tuple(rung.name for rung in rungs_for(task) if not getattr(rung, "reads_graph", False))
 
 
 def _read_file(path: Path, resources: Resources) -> pa.Table:

@@ -273,8 +273,12 @@ class Run:
             f"Rows: {sizes}. History: {self.record.history}.",
             "",
         ]
-        parts += [repr(self._rows()), "", f"Verdict: {self.verdict}"]
+        parts += [repr(self._rows()), *self._not_tried(), "", f"Verdict: {self.verdict}"]
         return "\n".join(parts)
+
+    def _not_tried(self) -> list[str]:
+        left = self.record.parameters.get("not_tried", {})
+        return [f"Not tried: {name}: {why}." for name, why in left.items()]
 
     def output(self, node: str) -> Output:
         """Return what a node of the run made; runs it again if the store has lost it."""

@@ -35,7 +35,9 @@ class ProjectSettings(BaseModel):
 
     ``source`` is a folder, a file or a URL; ``${NAME}`` in it is replaced by the environment variable, so
     that no secret stands in the file. ``tables`` and ``links`` overrule what inference finds; a table with
-    ``sql`` is derived from the others. ``audit`` holds the decision for each flagged column.
+    ``sql`` is derived from the others. ``audit`` holds the decision for each flagged column. ``search``
+    narrows or widens what a search over networks tries: setting → value, list of values, or
+    ``{low, high, log}``.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -45,6 +47,7 @@ class ProjectSettings(BaseModel):
     tables: dict[str, dict[str, Any]] = Field(default_factory=dict)
     links: dict[str, Any] = Field(default_factory=dict)
     audit: dict[str, Any] = Field(default_factory=dict)
+    search: dict[str, Any] = Field(default_factory=dict)
     queries: dict[str, QuerySettings] = Field(default_factory=dict)
     memory_limit: str | None = None
     threads: int | None = Field(default=None, ge=1)

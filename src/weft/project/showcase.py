@@ -20,7 +20,7 @@ class Showcase:
     best_possible: float
 
 
-def make_demo(folder: Path, *, num_users: int, budget: str, seed: int) -> Showcase:
+def make_demo(folder: Path, *, num_users: int, budget: str | None, seed: int) -> Showcase:
     """Generate a shop in ``folder/shop``, ask who will not order, and write the report beside it."""
     shop = generate_shop(folder / "shop", num_users=num_users, seed=seed)
     graph = connect(str(folder / "shop"), project=ProjectFolder(folder)).graph()

@@ -1,6 +1,7 @@
 """The rung `sage`: learns what lies in the neighbors, and keeps the promises of every rung."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pyarrow as pa
@@ -155,3 +156,29 @@ def test_an_entity_that_the_graph_lacks_is_refused_by_its_key(data, model):
 def test_embeddings_are_a_vector_per_seed(data, model):
     rows = asked(data, data.test).first(5)
     assert model.embed_rows(rows).shape == (5, CONFIG["channels"])
+
+
+def test_a_fit_goes_on_from_the_weights_of_a_saved_one(data, tmp_path):
+    first = fit(data, epochs=3)
+    first.save(tmp_path / "first")
+    on = fit(data, epochs=1, start=str(tmp_path / "first"), learning_rate=1e-7)
+    anew = fit(data, epochs=1, learning_rate=1e-7)
+    asked_test = asked(data, data.test)
+    assert np.allclose(on.score_rows(asked_test), first.score_rows(asked_test), atol=1e-3)
+    assert not np.allclose(anew.score_rows(asked_test), first.score_rows(asked_test), atol=1e-2)
+    on.save(tmp_path / "on")
+    assert str(tmp_path) not in (tmp_path / "on" / "model.json").read_text()
+
+
+def test_a_fit_does_not_go_on_from_weights_that_do_not_fit_or_know_too_much(data, tmp_path):
+    fit(data, epochs=1).save(tmp_path / "first")
+    start = {"start": str(tmp_path / "first"), "epochs": 1}
+    with pytest.raises(UserError, match=r"LEARN046.*of the kind 'sage'"):
+        fit(data, name="relgnn", **start)
+    with pytest.raises(UserError, match=r"LEARN046.*channels"):
+        fit(data, channels=4, **start)
+    document = json.loads((tmp_path / "first" / "model.json").read_text())
+    document["state"]["inputs"]["until_us"] += 1
+    (tmp_path / "first" / "model.json").write_text(json.dumps(document))
+    with pytest.raises(UserError, match=r"LEARN046.*later than the train rows"):
+        fit(data, **start)

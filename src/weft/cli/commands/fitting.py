@@ -11,7 +11,7 @@ from weft.cli import options as opt
 from weft.cli.app import app
 from weft.cli.output import print_json, print_notice, print_result
 from weft.cli.place import open_graph
-from weft.project import DEFAULT_BUDGET, Graph, Run, make_demo, propose_queries
+from weft.project import Graph, Run, make_demo, propose_queries
 
 
 @app.command()
@@ -25,7 +25,8 @@ def quickstart(
     eval_anchors: opt.EvalAnchors = None,
     models: opt.Models = None,
     metric: opt.Metric = None,
-    budget: opt.Budget = DEFAULT_BUDGET,
+    budget: opt.Budget = None,
+    trials: opt.Trials = None,
     seed: opt.Seed = 0,
     as_json: opt.Json = False,
     project: opt.ProjectDir = None,
@@ -51,7 +52,7 @@ def quickstart(
         "models": models,
         "metric": metric,
     }
-    _fit(graph, text, chosen, budget, seed, report, as_json)
+    _fit(graph, text, chosen, budget, trials, seed, report, as_json)
 
 
 @app.command()
@@ -65,7 +66,8 @@ def fit(
     eval_anchors: opt.EvalAnchors = None,
     models: opt.Models = None,
     metric: opt.Metric = None,
-    budget: opt.Budget = DEFAULT_BUDGET,
+    budget: opt.Budget = None,
+    trials: opt.Trials = None,
     seed: opt.Seed = 0,
     labels: opt.Labels = None,
     as_json: opt.Json = False,
@@ -93,7 +95,7 @@ def fit(
         "metric": metric,
         "label_table": labels,
     }
-    _fit(graph, query, chosen, budget, seed, report, as_json)
+    _fit(graph, query, chosen, budget, trials, seed, report, as_json)
 
 
 @app.command()
@@ -102,7 +104,7 @@ def demo(
         str, typer.Argument(help="Where to write the shop and the report.", metavar="FOLDER")
     ] = "demo",
     users: Annotated[int, typer.Option("--users", min=100, help="Number of customers.")] = 2000,
-    budget: opt.Budget = DEFAULT_BUDGET,
+    budget: opt.Budget = None,
     seed: opt.Seed = 0,
     as_json: opt.Json = False,
 ) -> None:
@@ -135,7 +137,8 @@ def _fit(
     graph: Graph,
     text: str,
     chosen: dict[str, Any],
-    budget: str,
+    budget: str | None,
+    trials: int | None,
     seed: int,
     report: str | None,
     as_json: bool,
@@ -149,7 +152,7 @@ def _fit(
         told = query.explain()
         print_json(told.to_json()) if as_json else print_result(str(told))
         return
-    _show(query.fit(budget=budget, seed=seed), report, as_json)
+    _show(query.fit(budget=budget, trials=trials, seed=seed), report, as_json)
 
 
 def _show(run: Run, report: str | None, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from weft.compile.programs.learning import (
     evaluate_candidates,
     fit_candidate,
     materialize_graph,
+    propose_trials,
 )
 from weft.compile.programs.tables import (
     audit_tables,
@@ -32,5 +33,6 @@ __all__ = [
     "predict_seeds",
     "prepare_tables",
     "profile_tables",
+    "propose_trials",
     "take_snapshot",
 ]

@@ -24,17 +24,36 @@ from weft.flow import Context
 from weft.pql import compile_query
 
 CANDIDATE = "candidate["
+SEARCH = "search"
 GRAPH = "graph"
 
 
+def propose_trials(context: Context) -> dict[str, Any]:
+    """Say what the trials of a round of a search are, from those of the rounds before."""
+    training = read_training_data(context)
+    rung: Any = learn.get_rung(context.parameters["rung"])
+    finished = lay_out_all(context.inputs, CANDIDATE, context.scratch)
+    asked = (context.parameters["config"], finished, context.parameters["space"], context.parameters["seed"])
+    configs = rung.propose(training, *asked)
+    context.report(rows=len(configs))
+    return {"configs": configs}
+
+
 def fit_candidate(context: Context) -> dict[str, Any]:
-    """Fit one configuration of one rung."""
+    """Fit one configuration of one rung, or the one that a search proposes."""
     training = read_training_data(context)
     members = lay_out_all(context.inputs, CANDIDATE, context.scratch)
+    config = context.parameters["config"]
+    asked = (training, context.parameters["rung"])
+    if SEARCH in context.inputs:
+        proposed = context.inputs[SEARCH].value["configs"]
+        if config["place"] >= len(proposed):
+            reason, seed = "the search did without this trial", context.parameters["seed"]
+            return _plain(learn.leave_out(*asked, config, seed, context.directory, reason, is_idle=True))
+        config = {**config, **proposed[config["place"]]}
     candidate = learn.fit_candidate(
-        training,
-        context.parameters["rung"],
-        context.parameters["config"],
+        *asked,
+        config,
         context.parameters["seed"],
         context.directory,
         resources=context.resources,
@@ -43,6 +62,10 @@ def fit_candidate(context: Context) -> dict[str, Any]:
         unfinished=context.unfinished,
     )
     context.report(rows=candidate.num_train)
+    return _plain(candidate)
+
+
+def _plain(candidate: learn.Candidate) -> dict[str, Any]:
     plain: dict[str, Any] = to_plain(candidate)
     return plain
 

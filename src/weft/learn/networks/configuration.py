@@ -19,9 +19,13 @@ class NetworkConfig:
 
     Attributes:
         variant: Name of the configuration; empty for the only one.
+        network: Which network, where a search says it; the rung's own otherwise.
         channels: Width of the network.
         fanouts: Rows kept per link and hop; one entry per hop.
         strategy: Which rows: ``last`` or ``uniform``.
+        without: Links that are not walked.
+        start: Folder of the saved model whose weights the fit goes on from, as far as they fit; empty to
+            begin anew.
         dropout: Share of the state left out while training.
         features: Features of the seed that are read besides the graph: ``past`` labels of the same entity,
             ``all``, or ``none``.
@@ -45,9 +49,12 @@ class NetworkConfig:
     """
 
     variant: str = ""
+    network: str = ""
     channels: int = 64
     fanouts: tuple[int, ...] = (32, 16)
     strategy: str = "last"
+    without: tuple[str, ...] = ()
+    start: str = ""
     dropout: float = 0.1
     features: str = "past"
     encoders: Mapping[str, Any] = field(default_factory=dict)
@@ -91,6 +98,7 @@ class NetworkConfig:
                 f"there is no schedule '{given['schedule']}'.",
                 f"choose among {', '.join(SCHEDULES)}.",
             )
+        given["without"] = tuple(given.get("without", ()))
         return NetworkConfig(**given)
 
     def sampling(self, seed: int, links: Iterable[str], crossed: tuple[str, ...] = ()) -> SampleOptions:

@@ -27,6 +27,7 @@ from weft.learn.networks.model import NetworkModel, make_feeder, seed_rows
 from weft.learn.networks.predictor import Network
 from weft.learn.networks.ranks import join_ranks
 from weft.learn.networks.recovery import find_device
+from weft.learn.networks.starting import Start, read_start
 from weft.learn.networks.training import Trainer
 from weft.learn.rung import Config, Header, Model, not_applicable
 from weft.learn.scoring import gain_of
@@ -86,11 +87,11 @@ class Fit:
 
     def _trainer(self, folder: Path) -> Trainer:
         """Bring together all that is trained with."""
-        inputs, config, task = self._inputs(), self.config, self.data.task
+        config, task = self.config, self.data.task
         rows = self.data.train_rows(config.train_cutoffs)
-        goal = choose_goal(
-            task, self.data.train.targets, len(self.data.classes), self.metric, config.of_head()
-        )
+        start = read_start(Path(config.start), self.name, config, self.data) if config.start else None
+        inputs = start.inputs if start else self._inputs()
+        goal = start.goal if start else self._goal()
         drawn = self._epoch_rows(rows)
         goal = replace(goal, shares=drawn.shares)
         train = seed_rows(inputs, self.graph, rows, goal.encode(rows.targets.values))
@@ -103,9 +104,10 @@ class Fit:
                 self.name, f"{config.budget_s:g} s are too few for one pass over the train rows"
             )
         ranks = join_ranks(self.device)
-        told = [inputs, config, goal, self.seed, epochs, ranks.size, torch.__version__]
+        began = digest_bytes(start.raw) if start else ""
+        told = [inputs, replace(config, start=began), goal, self.seed, epochs, ranks.size, torch.__version__]
         return Trainer(
-            network=self._network(inputs, goal),
+            network=self._network(inputs, goal, start),
             feeder=feeder,
             config=config,
             device=self.device,
@@ -119,6 +121,12 @@ class Fit:
             ranks=ranks,
         )
 
+    def _goal(self) -> Goal:
+        options = self.config.of_head()
+        return choose_goal(
+            self.data.task, self.data.train.targets, len(self.data.classes), self.metric, options
+        )
+
     def _inputs(self) -> NetworkInputs:
         return fit_inputs(
             self.data,
@@ -127,6 +135,7 @@ class Fit:
             excluded=self.graph.excluded,
             separators=self.graph.separators,
             features=self.config.features,
+            without=frozenset(self.config.without),
         )
 
     def _epoch_rows(self, rows: Rows) -> EpochRows:
@@ -142,11 +151,13 @@ class Fit:
             )
         return EpochRows.of_classes(rows.targets.values.astype(np.int64), classes or 2, ratio, self.seed)
 
-    def _network(self, inputs: NetworkInputs, goal: Goal) -> Network:
+    def _network(self, inputs: NetworkInputs, goal: Goal, start: Start | None) -> Network:
         # The generator that layers draw their first weights from belongs to the whole process.
         with _building, torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             network = Network(self.name, inputs, self.config, goal)
+        if start:
+            network.load_state_dict(start.weights)
         network.to(self.device)
         return network
 
@@ -162,7 +173,13 @@ class Fit:
             raise not_applicable(self.name, curve.note)
         header = Header(self.data.task, self.data.classes, self.data.encoder)
         made: NetworkModel = self.model(
-            header, inputs, self.config, network.goal, network, seed=self.seed, curve=asdict(curve)
+            header,
+            inputs,
+            replace(self.config, start=""),
+            network.goal,
+            network,
+            seed=self.seed,
+            curve=asdict(curve),
         )
         made.learn_usual(asked(self.data, self.data.train))
         return made

@@ -56,12 +56,14 @@ class NetworkInputs:
         tables: Encoders of all tables, in the order of the graph.
         links: The links that are walked, in the order of the graph.
         seed: Features of the seed.
+        until_us: The last anchor of train, microseconds UTC.
     """
 
     entity_table: str
     tables: tuple[TableEncoder, ...]
     links: tuple[LinkEnds, ...]
     seed: SeedTerms
+    until_us: int
 
     def check(self, source: GraphSource) -> None:
         """Refuse a graph with other links than those that the network was fitted on.
@@ -87,6 +89,7 @@ def fit_inputs(
     excluded: Collection[tuple[str, str]],
     separators: Mapping[tuple[str, str], str],
     features: str,
+    without: Collection[str] = (),
 ) -> NetworkInputs:
     """Choose and fit the encoders of all tables, on what was there by the last train anchor.
 
@@ -98,6 +101,10 @@ def fit_inputs(
         separators: ``(table, column)`` → what is between its several values.
         features: Which features of the seed to read besides the graph: ``past`` labels of the same entity,
             ``all``, or ``none``.
+        without: Links that are not to be walked.
+
+    Raises:
+        UserError: ``LEARN043`` for a link that there is not.
     """
     until = int(cutoffs_us(data.train).max())
     tables = [
@@ -111,13 +118,27 @@ def fit_inputs(
         )
         for table in source.tables
     ]
-    # What must not be read of a row must not lead on from it either.
-    links = tuple(
+    links, terms = _walked(source, excluded, without), _seed_terms(data, features)
+    return NetworkInputs(data.task.entity_table, tuple(tables), links, terms, last_anchor_us(data))
+
+
+def _walked(
+    source: GraphSource, excluded: Collection[tuple[str, str]], without: Collection[str]
+) -> tuple[LinkEnds, ...]:
+    """Return the links to walk: what must not be read of a row must not lead on from it either."""
+    known = [link.name for link in source.links]
+    if unknown := sorted(set(without) - set(known)):
+        raise UserError("LEARN043", f"there is no link '{unknown[0]}'.", f"choose among {', '.join(known)}.")
+    return tuple(
         LinkEnds(k.name, k.child, k.parent)
         for k in source.links
-        if not any((k.child, column) in excluded for column in k.columns)
+        if k.name not in without and not any((k.child, column) in excluded for column in k.columns)
     )
-    return NetworkInputs(data.task.entity_table, tuple(tables), links, _seed_terms(data, features))
+
+
+def last_anchor_us(data: TrainingData) -> int:
+    """Return the last anchor of train, microseconds UTC."""
+    return int(data.train.seeds["anchor_time"].cast("timestamp[us]").cast("int64").to_numpy().max())
 
 
 def cutoffs_us(rows: Rows) -> Array:

@@ -29,6 +29,7 @@ WEIGHTS = "weights.safetensors"
 _BATCH = 1_024
 _TOLD_AT_ONCE = 64
 _USUAL_TOLERANCE, _USUAL_ROWS, _MOST_OUTPUTS = 0.1, 48, 8
+_NAMES = {"sage": "GraphSAGE", "relgnn": "RelGNN", "graph_transformer": "a graph transformer"}
 
 
 class NetworkModel(Model):
@@ -59,7 +60,8 @@ class NetworkModel(Model):
         """Say what is read."""
         fanouts = ", ".join(str(n) for n in self.config.fanouts)
         beside = {"past": ", beside the past labels of the same entity", "all": ", beside all features"}
-        told = f"a graph network over {len(self.config.fanouts)} hops of {fanouts} rows per link"
+        hops = f"{len(self.config.fanouts)} hops of {fanouts} rows per link"
+        told = f"{_NAMES.get(self.rung, self.rung)} over {hops}"
         told += beside.get(self.config.features, "")
         return "; ".join([told, *self.curve.get("events", ())])
 

@@ -27,6 +27,7 @@ class LightGBMRung:
 
     name = "lightgbm"
     cost = 40
+    appetite = 1.0
     model = BoostedModel
 
     def supports(self, task: Task) -> bool:

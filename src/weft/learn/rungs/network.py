@@ -16,6 +16,7 @@ class NetworkRung:
 
     name: ClassVar[str] = "network"
     cost: ClassVar[int] = 60
+    appetite: ClassVar[float] = 2.0
     reads_graph: ClassVar[bool] = True
     resumes: ClassVar[bool] = True
 
@@ -26,7 +27,7 @@ class NetworkRung:
 
     def supports(self, task: Task) -> bool:
         """Do every task but link prediction, where the extra ``gnn`` is installed."""
-        return task.type is not TaskType.LINK_PREDICTION and has_torch()
+        return supports_network(task) and has_torch()
 
     def variants(self, outline: Outline, budget: Budget) -> list[dict[str, Any]]:
         """There is one."""
@@ -82,7 +83,12 @@ class GraphTransformerRung(NetworkRung):
 
 def has_torch() -> bool:
     """Whether the extra ``gnn`` is installed."""
-    return all(importlib.util.find_spec(name) for name in ("torch", "safetensors"))
+    return all(importlib.util.find_spec(name) for name in ("torch", "safetensors", "optuna"))
+
+
+def supports_network(task: Task) -> bool:
+    """Whether networks do a task."""
+    return task.type is not TaskType.LINK_PREDICTION
 
 
 def _model_class(name: str) -> type[Model]:

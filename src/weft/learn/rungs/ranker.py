@@ -83,6 +83,7 @@ class RankerRung:
 
     name = "ranker"
     cost = 40
+    appetite = 1.0
     model = RankerModel
 
     def supports(self, task: Task) -> bool:

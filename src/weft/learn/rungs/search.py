@@ -1,0 +1,148 @@
+"""The search over networks as a rung: each trial a candidate, configured when earlier ones have ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar
+
+from weft.core import Progress, Resources, Task, UserError
+from weft.learn.candidate import MODEL_FOLDER, Candidate, read_candidate
+from weft.learn.choice import rank_on_val
+from weft.learn.data import Outline, TrainingData
+from weft.learn.metrics import get_metric
+from weft.learn.registry import get_rung
+from weft.learn.rung import Budget, Config, Model, not_applicable
+from weft.learn.rungs.network import has_torch, supports_network
+from weft.learn.search import (
+    Kind,
+    Traits,
+    Trial,
+    default_space,
+    improves,
+    make_portfolio,
+    plan_rounds,
+    propose,
+    read_space,
+)
+from weft.learn.search.space import Space, arrange, complete
+
+_PATIENCE = 12
+# What `variants` says of a trial that is no setting of the network.
+_PLACE = ("round", "place", "kind", "trials")
+
+
+class NetworkSearch:
+    """The best network that a budget finds: a portfolio, proposals of Optuna, the best trained longer."""
+
+    name: ClassVar[str] = "network"
+    cost: ClassVar[int] = 60
+    appetite: ClassVar[float] = 2.0
+    reads_graph: ClassVar[bool] = True
+
+    @property
+    def model(self) -> type[Model]:
+        """The class that reads a saved model back; each trial is saved as the network that it is."""
+        return get_rung("sage").model
+
+    def supports(self, task: Task) -> bool:
+        """Do every task that networks do, where the extra ``gnn`` is installed."""
+        return supports_network(task) and has_torch()
+
+    def variants(self, outline: Outline, budget: Budget) -> list[dict[str, Any]]:
+        """List the trials of all rounds; what each tries is told by `propose`."""
+        told: list[dict[str, Any]] = []
+        for number, planned in enumerate(plan_rounds(budget.cpu_s, budget.trials)):
+            for place in range(planned.trials):
+                words = {"variant": str(len(told) + 1), "round": number, "place": place}
+                told.append({**words, **asdict(planned), "kind": planned.kind.value})
+        return told
+
+    def propose(
+        self, data: TrainingData, asked: Config, finished: Sequence[Path], said: Mapping[str, Any], seed: int
+    ) -> list[dict[str, Any]]:
+        """Say what the trials of a round are; fewer than planned where no more are worth it.
+
+        Args:
+            data: With a graph.
+            asked: One of `variants`, of the round.
+            finished: Folders of the candidates of the rounds before.
+            said: What the user says about the space; see `read_space`.
+            seed: Of the proposals.
+
+        Raises:
+            UserError: ``LEARN045`` for a setting of the space that there is not.
+        """
+        assert data.graph is not None
+        links = [link.name for link in data.graph.source.links]
+        space = read_space(said, default_space(data.task.type, links))
+        kind, count = Kind(asked["kind"]), int(asked["trials"])
+        told = [c for c in map(read_candidate, finished) if not c.left_out]
+        if kind is Kind.LONGER:
+            metric = get_metric(data.outline.chosen_metric)
+            best = sorted(told, key=lambda c: rank_on_val(metric, c))[:count]
+            return [{**_own(c), "start": c.model} for c in best]
+        trials = [Trial(_own(c), _gain(data, c)) for c in told if c.val is not None]
+        if kind is Kind.SEARCH and not improves([t.gain for t in trials], _PATIENCE):
+            return []
+        wanted = [] if kind is Kind.SEARCH else _first(data, space)[:count]
+        more = count - len(wanted)
+        return wanted + (propose(space, trials, more, seed + int(asked["round"])) if more else [])
+
+    def fit(
+        self,
+        data: TrainingData,
+        config: Config,
+        seed: int,
+        *,
+        resources: Resources,
+        deadline: float | None,
+        progress: Progress,
+    ) -> Model:
+        """Fit the network that a trial names.
+
+        Config: see `weft.learn.networks.configuration.NetworkConfig`; ``members``, the folders of earlier
+        trials, one of which ``start`` may name.
+
+        Raises:
+            UserError: ``LEARN010`` when there is no graph; ``LEARN043`` when no network is named.
+        """
+        given = {k: v for k, v in config.items() if k not in _PLACE}
+        members = [Path(m) for m in given.pop("members", ())]
+        name = str(given.get("network", ""))
+        if not name:
+            raise UserError("LEARN043", "a trial of the search names no network.", "give one: network: sage.")
+        if start := given.get("start"):
+            given["start"] = str(_folder_of(start, members))
+        rung = get_rung(name)
+        return rung.fit(data, given, seed, resources=resources, deadline=deadline, progress=progress)
+
+
+def _own(candidate: Candidate) -> dict[str, Any]:
+    """Return what a trial tried, without what says when it was tried and for how long."""
+    left = (*_PLACE, "variant", "budget_s", "start")
+    return {k: v for k, v in candidate.config.items() if k not in left}
+
+
+def _gain(data: TrainingData, candidate: Candidate) -> float:
+    assert candidate.val is not None
+    return get_metric(data.outline.chosen_metric).gain(candidate.val, 0.0)
+
+
+def _first(data: TrainingData, space: Space) -> list[dict[str, Any]]:
+    """Return the configurations of the portfolio, moved into the space."""
+    assert data.graph is not None
+    links = data.graph.source.links
+    parents = Counter(link.child for link in links)
+    traits = Traits(len(data.train), len(links), has_bridges=any(n > 1 for n in parents.values()))
+    points = [arrange(complete(config, space)) for config in make_portfolio(traits)]
+    return [config for i, config in enumerate(points) if config not in points[:i]]
+
+
+def _folder_of(start: str, members: Sequence[Path]) -> Path:
+    for folder in members:
+        if read_candidate(folder).model == start:
+            return folder / MODEL_FOLDER
+    raise not_applicable("network", f"the trial '{start}' that it goes on from is not there")

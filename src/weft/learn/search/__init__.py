@@ -1,0 +1,22 @@
+"""The search over networks: a portfolio first, then what earlier trials suggest, the best trained longer."""
+
+from weft.learn.search.portfolio import Traits, make_portfolio
+from weft.learn.search.proposing import Trial, improves, propose
+from weft.learn.search.rounds import Kind, Round, plan_rounds
+from weft.learn.search.space import Choices, Range, Space, default_space, read_space
+
+__all__ = [
+    "Choices",
+    "Kind",
+    "Range",
+    "Round",
+    "Space",
+    "Traits",
+    "Trial",
+    "default_space",
+    "improves",
+    "make_portfolio",
+    "plan_rounds",
+    "propose",
+    "read_space",
+]

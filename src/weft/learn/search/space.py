@@ -1,0 +1,190 @@
+"""What the search may try: a range or a choice per setting of a network, which users narrow or widen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from weft.core import TaskType, UserError
+from weft.learn.networks.configuration import NetworkConfig
+
+LINK = "link:"
+_MOST_LINKS = 12
+_NOT_SEARCHED = {"budget_s", "encoders", "options", "start", "variant", "without"}
+_LOSSES = {
+    TaskType.BINARY: ("cross_entropy", "focal"),
+    TaskType.MULTICLASS: ("cross_entropy", "focal"),
+    TaskType.MULTILABEL: ("cross_entropy", "focal"),
+    TaskType.REGRESSION: ("mae", "huber", "mse"),
+    TaskType.FORECASTING: ("mae", "huber", "mse"),
+}
+
+
+@dataclass(frozen=True)
+class Choices:
+    """One of some values, which are plain JSON."""
+
+    values: tuple[Any, ...]
+
+    def __contains__(self, value: Any) -> bool:
+        return plain(value) in [plain(v) for v in self.values]
+
+
+@dataclass(frozen=True)
+class Range:
+    """A number between two others, both included.
+
+    Attributes:
+        low: Least.
+        high: Most.
+        is_log: Whether factors matter rather than differences.
+    """
+
+    low: float
+    high: float
+    is_log: bool = False
+
+    def __contains__(self, value: Any) -> bool:
+        return isinstance(value, (int, float)) and self.low <= value <= self.high
+
+
+Space = Mapping[str, Choices | Range]
+
+
+def default_space(task: TaskType, links: Iterable[str] = ()) -> dict[str, Choices | Range]:
+    """Return what is searched where the user says nothing.
+
+    Args:
+        task: Kind of task; losses depend on it.
+        links: Links of the graph that may be walked or not; of more than twelve the first.
+    """
+    space: dict[str, Choices | Range] = {
+        "network": Choices(("sage", "relgnn", "graph_transformer")),
+        "channels": Choices((32, 64, 128)),
+        "fanouts": Choices(([64], [32, 16], [64, 32], [128, 64], [16, 8, 8])),
+        "strategy": Choices(("last", "uniform")),
+        "dropout": Range(0.0, 0.5),
+        "features": Choices(("past", "all", "none")),
+        "batch_size": Choices((256, 512, 1024)),
+        "learning_rate": Range(2e-4, 1e-2, is_log=True),
+        "weight_decay": Range(1e-5, 1e-1, is_log=True),
+        "train_cutoffs": Choices(("all", "own")),
+        "encoders.numbers": Choices(("auto", "standard", "bins", "piecewise")),
+    }
+    if task in _LOSSES:
+        space["loss"] = Choices(_LOSSES[task])
+    if task is TaskType.BINARY:
+        space["positive_weight"] = Choices((1.0, "balanced"))
+    space |= {LINK + name: Choices((True, False)) for name in list(links)[:_MOST_LINKS]}
+    return space
+
+
+def read_space(given: Mapping[str, Any], base: Space) -> dict[str, Choices | Range]:
+    """Narrow or widen a space by what a user says.
+
+    Args:
+        given: Setting → a value (it is not searched), a list of values, or ``{low, high, log}``.
+        base: What is searched of the other settings.
+
+    Raises:
+        UserError: ``LEARN045`` for a setting that there is not, an empty list, or a range that is none.
+    """
+    space = dict(base)
+    known = {*base, *(f.name for f in fields(NetworkConfig))} - _NOT_SEARCHED
+    for name, said in given.items():
+        if name not in known and not name.startswith((LINK, "encoders.")):
+            raise UserError(
+                "LEARN045",
+                f"the search knows no setting '{name}'.",
+                f"choose among {', '.join(sorted(known))}.",
+            )
+        space[name] = _dimension(name, said)
+    return space
+
+
+def arrange(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn a point of the space into a configuration of a network."""
+    config: dict[str, Any] = {}
+    left = sorted(k[len(LINK) :] for k, v in parameters.items() if k.startswith(LINK) and not v)
+    for name, value in parameters.items():
+        group, _, key = name.partition(".")
+        if name.startswith(LINK):
+            continue
+        if key:
+            config.setdefault(group, {})[key] = value
+        else:
+            config[name] = value
+    return {**config, "without": left} if left else config
+
+
+def flatten(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn a configuration back into a point of the space."""
+    point: dict[str, Any] = {}
+    for name, value in config.items():
+        if name == "without":
+            point |= {LINK + link: False for link in value}
+        elif isinstance(value, Mapping):
+            point |= {f"{name}.{key}": v for key, v in value.items()}
+        else:
+            point[name] = value
+    return point
+
+
+def complete(config: Mapping[str, Any], space: Space) -> dict[str, Any]:
+    """Return the point of a space that is nearest to a configuration, what it leaves open as usual."""
+    usual = {**{k: plain(v) for k, v in asdict(NetworkConfig()).items()}, **flatten(config)}
+    point = {}
+    for name, dimension in space.items():
+        value = usual.get(name, True if name.startswith(LINK) else _any_of(dimension))
+        point[name] = plain(value) if value in dimension else _nearest(dimension, value)
+    return point
+
+
+def _any_of(dimension: Choices | Range) -> Any:
+    """Return a value for a setting that has no usual one."""
+    return dimension.values[0] if isinstance(dimension, Choices) else dimension.low
+
+
+def _nearest(dimension: Choices | Range, value: Any) -> Any:
+    if isinstance(dimension, Range) and _is_number(value):
+        return min(max(value, dimension.low), dimension.high)
+    return _any_of(dimension)
+
+
+def _dimension(name: str, said: Any) -> Choices | Range:
+    if isinstance(said, Mapping):
+        return _range(name, said)
+    values = said if isinstance(said, (list, tuple)) else [said]
+    if name == "fanouts" and values and not isinstance(values[0], (list, tuple)):
+        values = [values]
+    if not values:
+        raise _refused(name, said)
+    return Choices(tuple(plain(v) for v in values))
+
+
+def _range(name: str, said: Mapping[str, Any]) -> Range:
+    low, high, is_log = said.get("low"), said.get("high"), bool(said.get("log", False))
+    if set(said) - {"low", "high", "log"} or not (_is_number(low) and _is_number(high)):
+        raise _refused(name, said)
+    found = Range(float(low or 0), float(high or 0), is_log)
+    if found.low >= found.high or (is_log and found.low <= 0):
+        raise _refused(name, said)
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _refused(name: str, said: Any) -> UserError:
+    return UserError(
+        "LEARN045",
+        f"the search cannot take {said!r} for '{name}'.",
+        "give a value, a list of values, or {low: …, high: …, log: true}.",
+    )
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON would give it back."""
+    return list(value) if isinstance(value, tuple) else value

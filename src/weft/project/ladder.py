@@ -1,0 +1,69 @@
+"""Which rungs are climbed within which budget, and what is not tried, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from weft.core import Task, UserError, check_integer, parse_duration_s
+from weft.learn import appetite_of, get_rung, is_search, rungs_for
+
+# CPU seconds per unit of appetite where no budget is named: boosting takes one, the search over networks two.
+USUAL_S = 20.0
+_LEAST_S = 20.0
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """What a fit climbs.
+
+    Attributes:
+        models: Rungs, the simplest first.
+        budget_s: CPU seconds for all of them.
+        trials: Trials of the search over networks instead; 0 is to go by the budget.
+        not_tried: Rung → why it is left out before any data are read.
+    """
+
+    models: tuple[str, ...]
+    budget_s: float
+    trials: int = 0
+    not_tried: dict[str, str] = field(default_factory=dict)
+
+
+def plan_ladder(task: Task, models: Sequence[str] | None, budget: str | None, trials: int | None) -> Ladder:
+    """Choose the rungs of a fit.
+
+    Rungs that are named are tried. Where none are, all that can do the task are, but for single networks,
+    among which a search chooses, and for the search itself where the budget leaves it too little.
+
+    Args:
+        task: Of the query.
+        models: Names, or ``None``.
+        budget: Such as ``"5m"``, for all rungs together; ``None``: `USUAL_S` per appetite.
+        trials: Trials of the search over networks, each of full length; ``None`` is to go by the budget.
+
+    Raises:
+        UserError: ``DATA131`` for no models and for trials that are no number; ``DATA002`` for a budget that
+            is no duration.
+    """
+    asked = 0 if trials is None else check_integer("DATA131", "trials", trials, least=1, most=1_000)
+    names = _all_of(task) if models is None else tuple(models)
+    if not names:
+        raise UserError("DATA131", "models is empty.", "name at least one, or leave the option out.")
+    whole = sum(appetite_of(get_rung(name)) for name in names)
+    budget_s = max(1.0, whole) * USUAL_S if budget is None else parse_duration_s(budget)
+    searches = [name for name in names if is_search(name)]
+    if models is not None or asked or not searches:
+        return Ladder(names, budget_s, asked)
+    left = {}
+    for name in searches:
+        share = budget_s * appetite_of(get_rung(name)) / whole
+        if share < _LEAST_S:
+            left[name] = f"the budget leaves {share:.3g} s, it takes {_LEAST_S:g} s at least"
+    return Ladder(tuple(n for n in names if n not in left), budget_s, 0, left)
+
+
+def _all_of(task: Task) -> tuple[str, ...]:
+    """Return the rungs that do a task; of those that read a graph the searches, which choose among them."""
+    rungs = rungs_for(task)
+    return tuple(r.name for r in rungs if is_search(r.name) or not getattr(r, "reads_graph", False))

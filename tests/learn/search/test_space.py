@@ -1,0 +1,69 @@
+"""The space of a search: what is tried by default, what users say, and configurations of it."""
+
+import pytest
+
+from weft.core import TaskType, UserError
+from weft.learn.networks.configuration import NetworkConfig
+from weft.learn.search import Choices, Range, default_space, read_space
+from weft.learn.search.space import arrange, complete, flatten
+
+BASE = default_space(TaskType.BINARY, ["orders.user_id"])
+
+
+def test_every_setting_of_the_space_is_one_of_a_network():
+    point = {n: (d.low if isinstance(d, Range) else d.values[0]) for n, d in BASE.items()}
+    config = NetworkConfig.read(arrange(point))
+    assert config.fanouts == (64,) and config.without == ()
+
+
+def test_a_configuration_and_a_point_of_the_space_are_the_same_thing():
+    point = {"channels": 64, "encoders.numbers": "bins", "link:a": False, "fanouts": [16, 8]}
+    config = arrange(point)
+    assert config == {"channels": 64, "encoders": {"numbers": "bins"}, "fanouts": [16, 8], "without": ["a"]}
+    assert flatten(config) == point
+
+
+def test_users_narrow_and_widen():
+    space = read_space(
+        {"channels": 256, "fanouts": [8, 4], "dropout": [0.0, 0.9], "learning_rate": {"low": 1, "high": 2}},
+        BASE,
+    )
+    assert space["channels"] == Choices((256,))
+    assert space["fanouts"] == Choices(([8, 4],))
+    assert space["dropout"] == Choices((0.0, 0.9))
+    assert space["learning_rate"] == Range(1.0, 2.0)
+    assert space["strategy"] == BASE["strategy"]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"chanels": 3}, "no setting 'chanels'"),
+        ({"channels": []}, "cannot take [] for 'channels'"),
+        ({"dropout": {"low": 1, "high": 0}}, "cannot take"),
+        ({"dropout": {"low": 0, "high": 1, "log": True}}, "cannot take"),
+        ({"dropout": {"low": 0, "hihg": 1}}, "cannot take"),
+        ({"dropout": {"low": True, "high": 2}}, "cannot take"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused_with_its_value(said, told):
+    with pytest.raises(UserError, match="LEARN045") as raised:
+        read_space(said, BASE)
+    assert told in raised.value.message
+
+
+def test_losses_follow_the_task():
+    assert "focal" in default_space(TaskType.BINARY)["loss"].values
+    assert default_space(TaskType.REGRESSION)["loss"].values[0] == "mae"
+    assert "positive_weight" not in default_space(TaskType.REGRESSION)
+
+
+def test_a_configuration_is_moved_into_the_space_and_no_further():
+    space = read_space(
+        {"channels": 128, "dropout": {"low": 0.2, "high": 0.3}, "link:orders.user_id": False}, BASE
+    )
+    moved = arrange(complete({"network": "relgnn", "dropout": 0.1, "fanouts": (16, 8, 8)}, space))
+    assert moved["channels"] == 128 and moved["dropout"] == 0.2 and moved["without"] == ["orders.user_id"]
+    assert moved["network"] == "relgnn" and moved["fanouts"] == [16, 8, 8]
+    assert moved["learning_rate"] == NetworkConfig().learning_rate
+    assert arrange(complete(moved, space)) == moved

@@ -1,0 +1,79 @@
+"""The search over networks as nodes of a Plan: rounds, what users narrow, and what is done again."""
+
+import pytest
+import yaml
+
+import weft
+from weft.core import UserError
+from weft.data import generate_shop
+
+CHURN = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH users.user_id"
+SMALL = {"epochs": 2, "channels": [4, 8], "fanouts": [[4], [4, 2]], "network": ["sage", "relgnn"]}
+TIMES = {"val_start": "2025-01-01", "test_start": "2025-02-01"}
+
+
+def open_shop(folder, search):
+    generate_shop(folder / "shop", num_users=200, seed=1)
+    (folder / "weft.yaml").write_text(yaml.safe_dump({"search": search}))
+    return weft.connect(str(folder / "shop"), project=folder).graph()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    graph = open_shop(tmp_path_factory.mktemp("search"), SMALL)
+    return graph.query(CHURN).fit(models=("constant", "network", "blend"), trials=6, **TIMES)
+
+
+def trials_of(run):
+    return {r["model"]: r for r in run.leaderboard if r["model"].startswith("network:")}
+
+
+def test_every_trial_is_a_candidate_within_the_space(run):
+    trials = trials_of(run)
+    assert sorted(trials) == [f"network:{i}" for i in range(1, 7)]
+    for name in trials:
+        config = run.output(f"candidate[{name}]").value["config"]
+        assert config["epochs"] == 2 and config["channels"] in (4, 8)
+        assert config["fanouts"] in ([4], [4, 2]) and config["network"] in ("sage", "relgnn")
+
+
+def test_later_trials_are_proposed_from_the_earlier_ones(run):
+    stages = {s["name"]: s for s in run.record.results["stages"]}
+    assert {"search[network:0]", "search[network:1]"} <= set(stages)
+    plan = {node.name: node for node in run.plan.nodes}
+    assert set(plan["search[network:1]"].inputs) >= {f"candidate[network:{i}]" for i in (1, 2, 3, 4)}
+    assert "candidate[network:1]" not in plan["search[network:0]"].inputs
+
+
+def test_the_winner_predicts_and_the_run_is_told_with_its_trials(run):
+    assert run.predict().num_rows > 50
+    assert run.record.parameters["trials"] == 6
+
+
+def test_an_interrupted_search_goes_on_where_it_was(run):
+    again = run_again(run)
+    states = {s["name"]: s["state"] for s in again.record.results["stages"] if "network" in s["name"]}
+    assert len(states) == 8 and set(states.values()) == {"cached"}
+
+
+def reopen(run):
+    folder = run.project.folder
+    return weft.connect(str(folder / "shop"), project=folder).graph()
+
+
+def run_again(run):
+    graph = reopen(run)
+    return graph.query(CHURN).fit(models=("constant", "network", "blend"), trials=6, **TIMES)
+
+
+def test_a_small_budget_leaves_networks_out_and_says_so(run):
+    graph = reopen(run)
+    quick = graph.query(CHURN).fit(budget="2s", **TIMES)
+    assert not trials_of(quick)
+    assert "Not tried: network: the budget leaves 1.33 s, it takes 20 s at least." in quick.text()
+
+
+def test_a_space_that_cannot_be_read_is_refused(tmp_path):
+    graph = open_shop(tmp_path, {"chanels": 3})
+    with pytest.raises(UserError, match="LEARN045"):
+        graph.query(CHURN).fit(models=("constant", "network"), trials=1, **TIMES)
