@@ -2,12 +2,14 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import weft
-from weft.core import InvariantError
+from weft.core import InvariantError, UserError
 from weft.data import generate_shop
 from weft.learn.networks.stepping import Stepper
+from weft.project import embed_to
 
 CHURN = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH users.user_id"
 MODELS = ("constant", "lightgbm", "sage", "blend")
@@ -91,6 +93,37 @@ def test_a_report_and_an_explanation_are_written(run, tmp_path):
     user = run.predict()["user_id"][0].as_py()
     told = run.explain(user)
     assert 0 <= told.to_json()["prediction"] <= 1
+
+
+def test_embeddings_are_a_vector_per_entity_the_same_for_a_few_as_for_all(run, place):
+    every = run.embed()
+    assert every.num_rows == run.predict().num_rows and every["embedding"].type.list_size == 64
+    keys = every["user_id"][5:8].to_pylist()
+    few = run.embed(entities=keys)
+    told = [
+        dict(zip(t["user_id"].to_pylist(), t["embedding"].to_pylist(), strict=True)) for t in (few, every)
+    ]
+    assert all(np.allclose(told[0][k], told[1][k], atol=1e-5) for k in keys)
+    assert not run.embed(at="2024-10-01").equals(every)
+    view = embed_to(
+        run,
+        model="sage",
+        at=None,
+        entities=keys,
+        source=None,
+        out=str(place / "e.parquet"),
+        table="e",
+        mode="replace",
+    )
+    assert view.plain["rows"] == 3 and "entities/s" in view.text
+    assert pq.read_table(place / "e.parquet")["user_id"].to_pylist() == few["user_id"].to_pylist()
+
+
+def test_a_run_without_a_network_has_no_embeddings_and_says_what_to_do(graph):
+    plain = graph.query(CHURN).fit(budget="1s", models=("constant",))
+    with pytest.raises(UserError, match="LEARN047") as raised:
+        plain.embed()
+    assert "--models network" in raised.value.hint
 
 
 def test_what_a_query_predicts_of_the_entity_itself_is_not_read(tmp_path):

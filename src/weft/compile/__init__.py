@@ -9,6 +9,7 @@ from weft.compile.opening import (
     read_value,
 )
 from weft.compile.predictive import (
+    Answer,
     FitSpec,
     TablesSpec,
     compile_answer,
@@ -18,6 +19,7 @@ from weft.compile.predictive import (
 )
 
 __all__ = [
+    "Answer",
     "FitSpec",
     "TablesSpec",
     "compile_answer",

@@ -11,6 +11,7 @@ rounds before.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -25,6 +26,14 @@ _GRAPH_INPUTS = {"graph": "graph", "audit": "audit"}
 _FIT = "weft.compile.programs:fit_candidate"
 _PROPOSE = "weft.compile.programs:propose_trials"
 _LEARNING_INPUTS = {name: name for name in ("tables", "labels", "features", "encoded")}
+
+
+class Answer(enum.StrEnum):
+    """What a model can be asked for entities, by the program that does it."""
+
+    PREDICT = "predict_seeds"
+    EXPLAIN = "explain_entity"
+    EMBED = "embed_seeds"
 
 
 @dataclass(frozen=True)
@@ -255,20 +264,20 @@ def compile_answer(
     *,
     at_us: int | None,
     entities: tuple[Any, ...] | None,
-    explain: bool,
+    kind: Answer = Answer.PREDICT,
     quantiles: tuple[float, ...] = (),
     source: TablesSpec | None = None,
     resources: Resources,
 ) -> Plan:
-    """Make the Plan that predicts, or explains one prediction, with a model that ``fit`` made.
+    """Make the Plan that predicts, embeds, or explains one prediction, with a model that ``fit`` made.
 
     Args:
         fit: The Plan of the finished run; its nodes are found in the store.
         query: Text of the query.
-        model: Name of the candidate that predicts.
+        model: Name of the candidate that is asked.
         at_us: Anchor, microseconds UTC; ``None`` is the last fact time.
         entities: Keys; ``None`` for all.
-        explain: Explain the first entity rather than predict all.
+        kind: What is asked of it; of several entities only the first is explained.
         quantiles: Levels of the quantiles to predict beside the number itself.
         source: Newer tables to predict from, read as the fit read its own; ``None`` for those of the fit.
         resources: Limits.
@@ -281,7 +290,7 @@ def compile_answer(
         inputs={"tables": "tables"},
         resources=resources,
     )
-    answer = _answer(query, model, explain=explain, quantiles=quantiles, resources=resources)
+    answer = _answer(query, model, kind, quantiles=quantiles, resources=resources)
     if has_graph := _has_graph(fit, model):
         answer = replace(answer, inputs={**answer.inputs, **_GRAPH_INPUTS})
     asked = (seeds, _seed_features(query, resources), answer)
@@ -316,13 +325,13 @@ def _read_newer(fit: Plan, source: TablesSpec, resources: Resources, *, has_grap
 
 
 def _answer(
-    query: str, model: str, *, explain: bool, quantiles: tuple[float, ...], resources: Resources
+    query: str, model: str, kind: Answer, *, quantiles: tuple[float, ...], resources: Resources
 ) -> Node:
     asked = {"quantiles": list(quantiles), "model": model} if quantiles else {}
     read = ["tables", "labels", "features", "seeds", "seed_features", *(["evaluate"] if quantiles else [])]
     return Node(
         "answer",
-        f"weft.compile.programs:{'explain_entity' if explain else 'predict_seeds'}",
+        f"weft.compile.programs:{kind.value}",
         code_version("data", "learn", "pql"),
         parameters={"query": query} | asked,
         inputs={n: n for n in read} | {"model": f"candidate[{model}]"},

@@ -12,6 +12,7 @@ from weft.learn.candidate import (
 from weft.learn.choice import is_combining
 from weft.learn.conformal import Conformal, check_quantiles, quantile_name
 from weft.learn.data import Outline, Rows, TrainingData, expand_frames
+from weft.learn.embedding import embed_blocks
 from weft.learn.encoder import Encoder
 from weft.learn.evaluation import Evaluation, LeaderboardRow, evaluate
 from weft.learn.examples import ExampleRow
@@ -56,6 +57,7 @@ __all__ = [
     "calibrate",
     "check_quantiles",
     "default_space",
+    "embed_blocks",
     "evaluate",
     "expand_frames",
     "explain_rows",

@@ -1,5 +1,6 @@
 """The Python face: connect, Graph, Query, Run, and the project folder that keeps what they make."""
 
+from weft.project.embedding import embed_to
 from weft.project.explanation import Explanation, GlobalExplanation
 from weft.project.finished import open_run
 from weft.project.folder import ProjectFolder
@@ -38,6 +39,7 @@ __all__ = [
     "View",
     "collect_garbage",
     "connect",
+    "embed_to",
     "from_relbench",
     "init_project",
     "links_view",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 import weft.pql
-from weft.compile import FitSpec, compile_answer, read_value
+from weft.compile import Answer, FitSpec, compile_answer, read_value
 from weft.core import (
     Finding,
     Task,
@@ -27,6 +27,7 @@ from weft.data import export_frame, like_input
 from weft.flow import Output, Plan, RunResult
 from weft.hub import RunRecord
 from weft.learn import Evaluation, check_quantiles
+from weft.project.embedding import embeddings
 from weft.project.explanation import Explanation, GlobalExplanation
 from weft.project.folder import ProjectFolder
 from weft.project.guard import refuse_source
@@ -167,7 +168,7 @@ class Run:
         from weft.compile import read_table
 
         levels = () if quantiles is None else check_quantiles(self.task, quantiles)
-        output = self._answer(at, entities, explain=False, quantiles=levels, source=source)
+        output = self.answer(Answer.PREDICT, at, entities, quantiles=levels, source=source)
         return read_table(output, "predictions.parquet")
 
     def predict_to(
@@ -186,13 +187,32 @@ class Run:
             read = self.record.results.get("source_at", self.record.results["source"])
             places = [read, source] if source else [read]
             refuse_source(out, table, places, (t.name for t in self.schema.tables))
-        keys = self._keys(entities)
+        keys = self.keys(entities)
         predicted = self.predictions(at=at, entities=keys, quantiles=quantiles, source=source)
         if out is None:
             return show_table(predicted)
         written = export_frame(predicted, out, table_name=table, mode=mode)
         plain = {"rows": predicted.num_rows, "columns": predicted.column_names} | to_plain(written)
         return View(f"Wrote {count_text(predicted.num_rows, 'row')} to {written.target}.", plain)
+
+    def embed(
+        self,
+        *,
+        model: str | None = None,
+        at: str | dt.datetime | None = None,
+        entities: Sequence[Any] | None = None,
+        source: Source | None = None,
+    ) -> Any:
+        """Return what a network knows of each entity: a frame of key, anchor_time and ``embedding``.
+
+        Args:
+            model: Name of a network on the leaderboard; the best on val when left out.
+            at: As for `predict`; so are ``entities`` and ``source``.
+
+        Raises:
+            UserError: ``LEARN047`` when the run has no network.
+        """
+        return like_input(embeddings(self, model, at, self.keys(entities), source), self.example)
 
     def explain(
         self, entity: Any, *, at: str | dt.datetime | None = None, source: Source | None = None
@@ -204,8 +224,8 @@ class Run:
             at: Anchor time; the last fact time when left out.
             source: As for `predict`.
         """
-        key = self._keys([entity])
-        output = self._answer(at, key, explain=True, source=source)
+        key = self.keys([entity])
+        output = self.answer(Answer.EXPLAIN, at, key, source=source)
         return Explanation.of(self, key[0] if key else entity, output.value)
 
     def importance(self) -> GlobalExplanation:
@@ -310,32 +330,34 @@ class Run:
             )
         return rows
 
-    def _answer(
+    def answer(
         self,
+        kind: Answer,
         at: Any,
         entities: Sequence[Any] | None,
         *,
-        explain: bool,
+        model: str | None = None,
         quantiles: tuple[float, ...] = (),
         source: Source | None = None,
     ) -> Output:
+        """Run the Plan of an answer, with the winner where no model is named."""
         if not isinstance(at, (str, dt.datetime, type(None))):
             raise UserError("DATA131", f"at is {at!r}.", "give a time such as '2026-01-31', or a datetime.")
         at_us = None if at is None else (parse_time(at) if isinstance(at, str) else to_micros(at))
         plan = compile_answer(
             self.plan,
             self.query,
-            self.winner,
+            model or self.winner,
             at_us=at_us,
             entities=None if entities is None else tuple(entities),
-            explain=explain,
+            kind=kind,
             quantiles=quantiles,
             source=None if source is None else read_newer(self, source),
             resources=self.project.resources,
         )
         return self.project.run(plan, targets=("answer",)).outputs["answer"]
 
-    def _keys(self, given: Sequence[Any] | None) -> list[Any] | None:
+    def keys(self, given: Sequence[Any] | None) -> list[Any] | None:
         """Turn keys that came as text into the type of the entity's key."""
         if given is None:
             return None

@@ -89,3 +89,13 @@ def test_a_ratio_of_classes_is_refused_where_rows_have_none(shop):
     with pytest.raises(UserError, match="no schedule 'steep'") as refused:
         fit(data, {"schedule": "steep"})
     assert refused.value.code == "LEARN043"
+
+
+def test_a_long_pass_is_cut_into_equal_epochs_that_differ():
+    rows = EpochRows(1003, seed=1, most=250)
+    assert rows.parts == 5 and len(rows) == 200
+    read = [rows.order(epoch) for epoch in range(10)]
+    first, second = np.concatenate(read[:5]), np.concatenate(read[5:])
+    assert len(np.unique(first)) == len(np.unique(second)) == 1000
+    assert not np.array_equal(first, second)
+    assert EpochRows(1003, seed=1).parts == 1

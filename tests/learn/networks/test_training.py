@@ -293,6 +293,31 @@ def test_a_schedule_ends_where_it_says():
         assert found[-1] == pytest.approx(last, abs=0.011)
 
 
+def test_what_is_kept_is_the_mean_of_the_weights_over_steps(data, monkeypatch):
+    met = []
+    step = Stepper.step
+
+    def watched(self, *given):
+        out = step(self, *given)
+        met.append((self, self.weights[0].detach().clone()))
+        return out
+
+    monkeypatch.setattr(Stepper, "step", watched)
+    fit(data, {"epochs": 1, "averaging": 0.5})
+    stepper, seen = met[-1][0], [weight for _, weight in met]
+    decays = [min(0.5, (1 + done) / (10 + done)) for done in range(len(seen))]
+    expected = torch.zeros_like(seen[0])
+    for decay, weight in zip(decays, seen, strict=True):
+        expected = decay * expected + (1 - decay) * weight
+    before = stepper.weights[0].detach().clone()
+    with stepper.averaged():
+        held = stepper.weights[0].detach().clone()
+    # The average begins at the first weights, of which next to nothing is left.
+    assert torch.allclose(held, expected, atol=float(np.prod(decays)) * 2 + 1e-6)
+    assert not torch.allclose(held, seen[-1], atol=1e-4)
+    assert torch.equal(stepper.weights[0].detach(), before)
+
+
 def test_two_processes_train_as_one(shop, tmp_path, data):
     config = {"dropout": 0.0, "epochs": 3}
     launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"]

@@ -1,4 +1,4 @@
-"""``weft runs``, ``models``, ``predict``, ``explain`` and ``report``: what runs made and can do."""
+"""``weft runs``, ``models``, ``predict``, ``embed``, ``explain``, ``report``: what runs made and can do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 from weft.cli import options as opt
 from weft.cli.app import app
 from weft.cli.output import print_json, print_result
-from weft.project import ProjectFolder, models_view, open_run, runs_view
+from weft.project import ProjectFolder, embed_to, models_view, open_run, runs_view
 
 
 @app.command()
@@ -76,6 +76,47 @@ def predict(
         at=at,
         entities=entity,
         quantiles=opt.levels(quantiles),
+        source=source,
+        out=out,
+        table=table,
+        mode=mode,
+    )
+    print_json(view.plain) if as_json else print_result(view.text)
+
+
+@app.command()
+def embed(
+    run: opt.RunName = "latest",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", help="A network on the leaderboard; default: the best on val.", metavar="NAME"
+        ),
+    ] = None,
+    at: opt.At = None,
+    entity: opt.Entities = None,
+    source: opt.Newer = None,
+    out: opt.Target = None,
+    table: opt.TargetTable = "embeddings",
+    mode: opt.WriteMode = "replace",
+    as_json: opt.Json = False,
+    project: opt.Here = None,
+    memory_limit: opt.MemoryLimit = None,
+    threads: opt.Threads = None,
+) -> None:
+    """Write what a network of a finished run knows of each entity, as vectors.
+
+    For all entities or those named, at the last fact time or another.
+
+    Example: weft embed latest --out embeddings.parquet
+    """
+    folder = ProjectFolder(project or ".", memory_limit=memory_limit, threads=threads)
+    opened = open_run(run, project=folder)
+    view = embed_to(
+        opened,
+        model=model,
+        at=at,
+        entities=opened.keys(entity),
         source=source,
         out=out,
         table=table,

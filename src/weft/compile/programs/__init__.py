@@ -1,6 +1,12 @@
 """The programs that the nodes of a predictive Plan name."""
 
-from weft.compile.programs.answers import explain_entity, make_seed_features, make_seeds, predict_seeds
+from weft.compile.programs.answers import (
+    embed_seeds,
+    explain_entity,
+    make_seed_features,
+    make_seeds,
+    predict_seeds,
+)
 from weft.compile.programs.learning import (
     encode_features,
     evaluate_candidates,
@@ -20,6 +26,7 @@ from weft.compile.programs.tables import (
 
 __all__ = [
     "audit_tables",
+    "embed_seeds",
     "encode_features",
     "evaluate_candidates",
     "explain_entity",

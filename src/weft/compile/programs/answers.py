@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 import weft.data as data
 import weft.learn as learn
@@ -24,6 +25,7 @@ from weft.pql import compile_query
 
 SEEDS = "seeds.parquet"
 PREDICTIONS = "predictions.parquet"
+EMBEDDINGS = "embeddings.parquet"
 _ROWS_PER_LINK = 8
 
 
@@ -69,6 +71,27 @@ def predict_seeds(context: Context) -> dict[str, Any]:
     write_table(table, context.directory / PREDICTIONS)
     context.report(rows=table.num_rows)
     return {"rows": table.num_rows}
+
+
+def embed_seeds(context: Context) -> dict[str, Any]:
+    """Write the embeddings of the seeds, block by block."""
+    seeds = read_table(context.inputs["seeds"], SEEDS)
+    values = read_table(context.inputs["seed_features"], FEATURES)
+    with open_tables(context.inputs["tables"], context.resources, context.scratch / "tables") as tables:
+        query = compile_query(context.parameters["query"], tables.schema)
+    predictor, done = open_predictor(context, "model"), 0
+    writer: pq.ParquetWriter | None = None
+    try:
+        for block in learn.embed_blocks(predictor, query.task, seeds, values, _graph(context)):
+            writer = writer or pq.ParquetWriter(context.directory / EMBEDDINGS, block.schema)
+            writer.write_table(block)
+            done += block.num_rows
+            context.progress.update(done, seeds.num_rows, "entities")
+    finally:
+        if writer is not None:
+            writer.close()
+    context.report(rows=done)
+    return {"rows": done}
 
 
 def _graph(context: Context) -> learn.GraphView | None:

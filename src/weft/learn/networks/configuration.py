@@ -32,9 +32,13 @@ class NetworkConfig:
         encoders: Options of `EncoderOptions`.
         batch_size: Seeds per step.
         epochs: At most so many times over the train rows.
+        look_rows: Train rows after which val is looked at; after all where there are fewer, and never before
+            as many as val has.
         patience: Looks at val without a better one, after which the fit ends.
         learning_rate: Highest of the schedule, after it has warmed up.
         weight_decay: Of AdamW.
+        averaging: What is kept of the weights is their mean over steps, each counting so much less than the
+            next (Polyak averaging); 0 keeps them as they are. It steadies the choice of an epoch.
         schedule: How the learning rate falls: one of `SCHEDULES`.
         clip: Longest gradient.
         loss: Empty takes that of the task and metric.
@@ -60,9 +64,11 @@ class NetworkConfig:
     encoders: Mapping[str, Any] = field(default_factory=dict)
     batch_size: int = 512
     epochs: int = 20
-    patience: int = 4
-    learning_rate: float = 3e-3
+    look_rows: int = 8_192
+    patience: int = 6
+    learning_rate: float = 1e-3
     weight_decay: float = 1e-4
+    averaging: float = 0.98
     schedule: str = "cosine"
     clip: float = 1.0
     loss: str = ""

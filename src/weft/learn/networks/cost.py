@@ -6,6 +6,7 @@ import numpy as np
 
 from weft.learn.networks.batch import NetworkBatch
 from weft.learn.networks.configuration import NetworkConfig
+from weft.learn.networks.drawing import EpochRows
 from weft.learn.networks.feeding import Feeder, SeedRows
 
 # CPU seconds on a common core: per row and squared channel, and per edge and channel, forward and back.
@@ -16,25 +17,25 @@ _EVALUATION = 0.4
 _PROBES = 3
 
 
-def plan_epochs(feeder: Feeder, train: SeedRows, num_read: int, num_val: int, config: NetworkConfig) -> int:
+def plan_epochs(feeder: Feeder, train: SeedRows, rows: EpochRows, num_val: int, config: NetworkConfig) -> int:
     """Return how many epochs fit into the budget; the same data and configuration give the same number.
 
     Args:
         feeder: Makes the batches that work is counted on.
         train: Seeds.
-        num_read: How many of them an epoch reads.
+        rows: Those that an epoch reads.
         num_val: Seeds that are predicted after each.
         config: With the budget; 0 is no limit.
     """
     if config.budget_s <= 0:
-        return config.epochs
+        return config.epochs * rows.parts
     size = min(config.batch_size, len(train))
     order = np.random.Generator(np.random.Philox([7, len(train)])).permutation(len(train))
     parts = [order[i * size : (i + 1) * size] for i in range(_PROBES) if (i + 1) * size <= len(train)]
     batches = [feeder.make(train, part, 0) for part in parts]
     per_seed = sum(step_seconds(b, config.channels) for b in batches) / sum(len(b.seeds) for b in batches)
-    epoch_s = per_seed * (num_read + _EVALUATION * num_val)
-    return min(config.epochs, int(config.budget_s / epoch_s))
+    epoch_s = per_seed * (len(rows) + _EVALUATION * num_val)
+    return min(config.epochs * rows.parts, int(config.budget_s / epoch_s))
 
 
 def step_seconds(batch: NetworkBatch, channels: int) -> float:

@@ -92,13 +92,13 @@ class Fit:
         start = read_start(Path(config.start), self.name, config, self.data) if config.start else None
         inputs = start.inputs if start else self._inputs()
         goal = start.goal if start else self._goal()
-        drawn = self._epoch_rows(rows)
+        looked = self.data.val.take(_some(len(self.data.val), self.seed))
+        drawn = self._epoch_rows(rows, max(config.look_rows, len(looked)))
         goal = replace(goal, shares=drawn.shares)
         train = seed_rows(inputs, self.graph, rows, goal.encode(rows.targets.values))
-        looked = self.data.val.take(_some(len(self.data.val), self.seed))
         val = seed_rows(inputs, self.graph, looked)
         feeder = make_feeder(self.name, inputs, config, self.graph, self.seed, batch_size=config.batch_size)
-        epochs = plan_epochs(feeder, train, len(drawn), len(val), config)
+        epochs = plan_epochs(feeder, train, drawn, len(val), config)
         if not epochs:
             raise not_applicable(
                 self.name, f"{config.budget_s:g} s are too few for one pass over the train rows"
@@ -138,18 +138,19 @@ class Fit:
             without=frozenset(self.config.without),
         )
 
-    def _epoch_rows(self, rows: Rows) -> EpochRows:
+    def _epoch_rows(self, rows: Rows, most: int) -> EpochRows:
         """Say which train rows an epoch reads."""
         ratio, classes = self.config.class_ratio, len(self.data.classes)
         if not ratio:
-            return EpochRows(len(rows), self.seed)
+            return EpochRows(len(rows), self.seed, most=most)
         if self.data.task.type not in (TaskType.BINARY, TaskType.MULTICLASS):
             raise UserError(
                 "LEARN043",
                 f"class_ratio is {ratio:g}, and rows of {self.data.task.type.value} have no class each.",
                 "leave class_ratio out.",
             )
-        return EpochRows.of_classes(rows.targets.values.astype(np.int64), classes or 2, ratio, self.seed)
+        of_rows = rows.targets.values.astype(np.int64)
+        return EpochRows.of_classes(of_rows, classes or 2, ratio, self.seed, most)
 
     def _network(self, inputs: NetworkInputs, goal: Goal, start: Start | None) -> Network:
         # The generator that layers draw their first weights from belongs to the whole process.

@@ -83,6 +83,8 @@ class NetworkModel(Model):
 
     def embed_rows(self, rows: Asked) -> np.ndarray:
         """Return the states of seeds of a graph, float32 ``(n, channels)``."""
+        if not len(rows):
+            return np.zeros((0, self.config.channels), np.float32)
         return embed(self.network, *self._fed(rows))
 
     def divide_rows(self, rows: Asked, class_index: int | None = None) -> Division:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 
 from weft.learn.networks.batch import NetworkBatch
-from weft.learn.networks.checkpoint import optimizer_tensors, restore_optimizer
+from weft.learn.networks.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
 from weft.learn.networks.configuration import NetworkConfig
 from weft.learn.networks.heads import loss_of
 from weft.learn.networks.layers import seed_dropout
@@ -53,6 +54,7 @@ class Stepper:
         rate, decay = config.learning_rate, config.weight_decay
         self.weights = list(network.parameters())
         self.optimizer = torch.optim.AdamW(self.weights, lr=rate, weight_decay=decay)
+        self.averages = [w.detach().clone() for w in self.weights] if config.averaging else []
         self._forward: Any = torch.compile(network, dynamic=True) if config.compiled else network
 
     def step(self, batches: Iterable[NetworkBatch], num_seeds: int, done: int) -> torch.Tensor:
@@ -82,7 +84,17 @@ class Stepper:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * self.rate(done)
         self.optimizer.step()
+        self._average(done)
         return total
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Let the network have its averaged weights for a while."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
 
     def rate(self, done: int) -> float:
         """Return the share of the highest learning rate after some steps: up in a line, then down."""
@@ -95,13 +107,31 @@ class Stepper:
         """Return the weights and what the optimizer remembers, as they are until the next step."""
         weights = {f"weights/{k}": t.detach().cpu() for k, t in self.network.state_dict().items()}
         held = optimizer_tensors(self.optimizer, self.network)
-        return weights | {f"optimizer/{k}": t for k, t in held.items()}
+        averages = {f"averages/{i}": t.cpu() for i, t in enumerate(self.averages)}
+        return weights | {f"optimizer/{k}": t for k, t in held.items()} | averages
 
-    def restore(self, weights: dict[str, torch.Tensor], optimizer: dict[str, torch.Tensor]) -> None:
+    def restore(self, found: Checkpoint) -> None:
         """Take up what `tensors` gave."""
         self.optimizer.zero_grad(set_to_none=True)
-        self.network.load_state_dict(weights)
-        restore_optimizer(self.optimizer, self.network, optimizer)
+        self.network.load_state_dict(found.part("weights"))
+        restore_optimizer(self.optimizer, self.network, found.part("optimizer"))
+        kept = found.part("averages")
+        for number, average in enumerate(self.averages):
+            average.copy_(kept[str(number)])
+
+    def _average(self, done: int) -> None:
+        """Move the averages toward the weights: fast at first, then by what the configuration says."""
+        decay = min(self.config.averaging, (1 + done) / (10 + done))
+        with torch.no_grad():
+            for average, weight in zip(self.averages, self.weights, strict=self.config.averaging > 0):
+                average.lerp_(weight, 1 - decay)
+
+    def _swap(self) -> None:
+        with torch.no_grad():
+            for average, weight in zip(self.averages, self.weights, strict=self.config.averaging > 0):
+                kept = weight.clone()
+                weight.copy_(average)
+                average.copy_(kept)
 
     def _loss(self, batch: NetworkBatch) -> torch.Tensor:
         moved = batch.to(self.device)

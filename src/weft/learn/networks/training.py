@@ -144,7 +144,9 @@ class Trainer:
         """End an epoch: predict for val, keep the best weights, decide whether to go on."""
         curve, position = self._curve, self._position
         own = self.val.take(self.ranks.share(np.arange(len(self.val))))
-        predicted = self.ranks.gather(predict(self.network, self.feeder, own, self.device))
+        with self._stepper.averaged():
+            predicted = self.ranks.gather(predict(self.network, self.feeder, own, self.device))
+            weights = copied(self.network.state_dict())
         if not np.isfinite(predicted).all():
             self._stop(f"predictions for val after epoch {len(curve.loss) + 1} are not finite")
             return
@@ -153,7 +155,7 @@ class Trainer:
         position.step, position.total = 0, 0.0
         if curve.is_best_so_far:
             curve.best = len(curve.gain) - 1
-            self._best = copied(self.network.state_dict())
+            self._best = weights
         if len(curve.gain) - 1 - curve.best >= self.config.patience:
             curve.note = f"val did not get better for {self.config.patience} epochs"
         elif self.ranks.any(deadline is not None and time.monotonic() > deadline):
@@ -214,7 +216,7 @@ class Trainer:
         found = Checkpoint.decode(data)
         self._curve = Curve(**found.facts["curve"])
         self._position = Position(**found.facts["position"])
-        self._stepper.restore(found.part("weights"), found.part("optimizer"))
+        self._stepper.restore(found)
         self._best = found.part("best")
         self.feeder.batch_size = math.ceil(self.config.batch_size / self._position.splits)
         return True

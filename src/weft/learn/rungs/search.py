@@ -41,6 +41,7 @@ class NetworkSearch:
     cost: ClassVar[int] = 60
     appetite: ClassVar[float] = 2.0
     reads_graph: ClassVar[bool] = True
+    resumes: ClassVar[bool] = True
 
     @property
     def model(self) -> type[Model]:
@@ -100,6 +101,7 @@ class NetworkSearch:
         resources: Resources,
         deadline: float | None,
         progress: Progress,
+        unfinished: Path | None = None,
     ) -> Model:
         """Fit the network that a trial names.
 
@@ -116,8 +118,10 @@ class NetworkSearch:
             raise UserError("LEARN043", "a trial of the search names no network.", "give one: network: sage.")
         if start := given.get("start"):
             given["start"] = str(_folder_of(start, members))
-        rung = get_rung(name)
-        return rung.fit(data, given, seed, resources=resources, deadline=deadline, progress=progress)
+        rung: Any = get_rung(name)
+        limits: dict[str, Any] = {"resources": resources, "deadline": deadline, "progress": progress}
+        model: Model = rung.fit(data, given, seed, **limits, unfinished=unfinished)
+        return model
 
 
 def _own(candidate: Candidate) -> dict[str, Any]:

@@ -1,0 +1,59 @@
+"""Embeddings: what a network knows of each entity, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from weft.core import Task, TaskType, UserError
+from weft.learn.candidate import Predictor
+from weft.learn.data import expand_frames
+from weft.learn.view import Asked, GraphView
+
+_BLOCK = 16_384
+
+
+def embed_blocks(
+    predictor: Predictor,
+    task: Task,
+    seeds: pa.Table,
+    values: pa.Table,
+    graph: GraphView | None,
+    *,
+    block_rows: int = _BLOCK,
+) -> Iterator[pa.Table]:
+    """Yield the embeddings of seeds: entity, anchor_time, ``embedding`` (float32, as many as channels).
+
+    Memory is that of one block, beside the seeds and their features.
+
+    Args:
+        predictor: A fitted network.
+        task: What it was fitted for.
+        seeds: ``entity, anchor_time, cutoff``; one row per entity.
+        values: Features of the seeds; one row per frame for forecasting.
+        graph: The graph.
+        block_rows: Rows of a block.
+
+    Raises:
+        UserError: ``LEARN047`` for a model that has no embeddings.
+    """
+    model = predictor.model
+    embed = getattr(model, "embed_rows", None)
+    if embed is None or task.type is TaskType.LINK_PREDICTION:
+        raise UserError(
+            "LEARN047",
+            f"the model '{predictor.candidate.model}' has no embeddings of rows.",
+            "name a network of the run, or fit with models=('network',).",
+        )
+    frames = task.num_frames or 1 if task.type is TaskType.FORECASTING else 1
+    for begin in range(0, max(1, seeds.num_rows), block_rows):
+        part = seeds.slice(begin, block_rows)
+        features = values.slice(begin * frames, part.num_rows * frames)
+        matrix = model.header.encoder.matrix(features, expand_frames(part, frames) if frames > 1 else part)
+        embedded = np.asarray(embed(Asked(part, matrix[::frames], graph)), np.float32)
+        flat = pa.array(np.ascontiguousarray(embedded).reshape(-1))
+        vectors = pa.FixedSizeListArray.from_arrays(flat, embedded.shape[1])
+        head = {task.entity_column: part["entity"], "anchor_time": part["anchor_time"]}
+        yield pa.table({**head, "embedding": vectors})
