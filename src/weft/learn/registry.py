@@ -6,10 +6,12 @@ import functools
 import importlib
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from weft.core import Task, UserError
+from weft.learn.networks.registry import added_networks
 from weft.learn.rung import Model, Rung, read_model_file
+from weft.learn.rungs.network import network_rung
 
 RUNG_GROUP = "weft.rungs"
 _BUILT_IN = {
@@ -32,7 +34,7 @@ _BUILT_IN = {
 
 def rung_names() -> tuple[str, ...]:
     """List the names of all rungs that are installed."""
-    return tuple(sorted({*_BUILT_IN, *_plugged_in()}))
+    return tuple(sorted({*_BUILT_IN, *added_networks(), *_plugged_in()}))
 
 
 @functools.cache
@@ -46,6 +48,9 @@ def get_rung(name: str) -> Rung:
         module, _, attribute = _BUILT_IN[name].partition(":")
         rung: Rung = getattr(importlib.import_module(module), attribute)()
         return rung
+    if name in added_networks():
+        network: Any = network_rung(name)
+        return cast(Rung, network)
     if name in (added := _plugged_in()):
         plugged: Rung = load_plug_in(added[name])
         return plugged

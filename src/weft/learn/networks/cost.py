@@ -15,6 +15,8 @@ _S_PER_EDGE = 9e-9
 _S_PER_STEP = 0.012
 _EVALUATION = 0.4
 _PROBES = 3
+# Of a long train set two passes are enough for a first answer, of a short one as many as are asked for.
+_MOST_LOOKS = 40
 
 
 def plan_epochs(feeder: Feeder, train: SeedRows, rows: EpochRows, num_val: int, config: NetworkConfig) -> int:
@@ -27,15 +29,16 @@ def plan_epochs(feeder: Feeder, train: SeedRows, rows: EpochRows, num_val: int, 
         num_val: Seeds that are predicted after each.
         config: With the budget; 0 is no limit.
     """
+    most = min(config.epochs * rows.parts, max(_MOST_LOOKS, 2 * rows.parts))
     if config.budget_s <= 0:
-        return config.epochs * rows.parts
+        return most
     size = min(config.batch_size, len(train))
     order = np.random.Generator(np.random.Philox([7, len(train)])).permutation(len(train))
     parts = [order[i * size : (i + 1) * size] for i in range(_PROBES) if (i + 1) * size <= len(train)]
     batches = [feeder.make(train, part, 0) for part in parts]
     per_seed = sum(step_seconds(b, config.channels) for b in batches) / sum(len(b.seeds) for b in batches)
     epoch_s = per_seed * (len(rows) + _EVALUATION * num_val)
-    return min(config.epochs * rows.parts, int(config.budget_s / epoch_s))
+    return min(most, int(config.budget_s / epoch_s))
 
 
 def step_seconds(batch: NetworkBatch, channels: int) -> float:

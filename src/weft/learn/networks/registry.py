@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from weft.core import UserError
 from weft.learn.networks.configuration import NetworkConfig
 from weft.learn.networks.inputs import NetworkInputs
 
+NETWORK_GROUP = "weft.networks"
 _BUILT_IN = ("graph_transformer", "relgnn", "sage")
 
 
@@ -22,6 +26,28 @@ def crossed_tables(name: str, inputs: NetworkInputs) -> tuple[str, ...]:
     return () if crossed is None else tuple(crossed(inputs))
 
 
+@functools.cache
+def added_networks() -> dict[str, EntryPoint]:
+    """Return the networks that other packages register with the group ``weft.networks``, by name."""
+    return {e.name: e for e in entry_points(group=NETWORK_GROUP) if e.name not in _BUILT_IN}
+
+
+@functools.cache
 def _module(name: str) -> Any:
-    assert name in _BUILT_IN, name
-    return importlib.import_module(f"weft.learn.models.{name}.network")
+    """Return what has ``build``, and maybe ``crossed``: a module, or an object.
+
+    Raises:
+        UserError: ``LEARN011`` when the package of an added network does not load.
+    """
+    if name in _BUILT_IN:
+        return importlib.import_module(f"weft.learn.models.{name}.network")
+    try:
+        loaded = added_networks()[name].load()
+        assert callable(getattr(loaded, "build", None)), "it has no function 'build'"
+    except Exception as error:
+        raise UserError(
+            "LEARN011",
+            f"'{name}' of the group {NETWORK_GROUP} does not load: {type(error).__name__}: {error}.",
+            "repair or remove the package that registers it.",
+        ) from error
+    return loaded

@@ -20,6 +20,7 @@ from weft.learn.networks.predictor import Network
 from weft.learn.networks.ranks import Ranks
 
 _WARM_UP = 0.1
+_MOST_WARM = 48
 _LAST = 0.01
 _FALLS: dict[str, Callable[[float], float]] = {
     "constant": lambda done: 1.0,
@@ -98,7 +99,7 @@ class Stepper:
 
     def rate(self, done: int) -> float:
         """Return the share of the highest learning rate after some steps: up in a line, then down."""
-        warm = max(1, int(self.steps * _WARM_UP))
+        warm = max(1, min(_MOST_WARM, int(self.steps * _WARM_UP)))
         if done < warm:
             return (done + 1) / warm
         return _FALLS[self.config.schedule](min(1.0, (done - warm) / max(1, self.steps - warm)))

@@ -81,6 +81,12 @@ class GraphTransformerRung(NetworkRung):
     cost = 70
 
 
+def network_rung(name: str) -> NetworkRung:
+    """Return the rung of a network that another package adds."""
+    rung: NetworkRung = type(f"{name.title()}Rung", (NetworkRung,), {"name": name})()
+    return rung
+
+
 def has_torch() -> bool:
     """Whether the extra ``gnn`` is installed."""
     return all(importlib.util.find_spec(name) for name in ("torch", "safetensors", "optuna"))
