@@ -158,7 +158,7 @@ def test_candidates_survive_a_folder(tmp_path):
 def test_damaged_and_newer_folders_are_refused(tmp_path):
     save_training_data(tmp_path, make_data(TaskType.BINARY, n=400))
     description = (tmp_path / "training.json").read_text()
-    (tmp_path / "training.json").write_text(description.replace('"format":1', '"format":99'))
+    (tmp_path / "training.json").write_text(description.replace('"format":2', '"format":99'))
     with pytest.raises(UserError, match=r"LEARN009: the training data in .* it has format 99"):
         load_training_data(tmp_path)
     (tmp_path / "training.json").write_text(description)

@@ -135,3 +135,14 @@ def test_what_a_query_predicts_of_the_entity_itself_is_not_read(tmp_path):
     graph = weft.Graph.from_data({"users": users, "orders": orders}, project=tmp_path)
     run = graph.query("PREDICT users.city FOR EACH users.user_id").fit(budget="4s", models=("sage",))
     assert run.record.results["winner"]["test"] < 0.75
+
+
+def test_a_network_recommends_items_in_a_whole_job(graph):
+    """It is measured beside the other rungs, and answers from what the run kept."""
+    query = "PREDICT LIST_DISTINCT(order_items.product_id, 0, 60, days) RANK TOP 5 FOR EACH users.user_id"
+    run = graph.query(query).fit(budget="6s", models=("popularity", "hybrid"))
+    told = {row["model"]: row for row in run.leaderboard}
+    assert not told["hybrid"]["left_out"] and told["hybrid"]["test"] is not None
+    assert "two towers" in told["hybrid"]["words"]
+    predicted = run.predict()
+    assert predicted["rank"].to_pylist()[:5] == [1, 2, 3, 4, 5]

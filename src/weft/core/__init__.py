@@ -9,7 +9,7 @@ from weft.core.feature import Feature, FeatureKind
 from weft.core.finding import Evidence, Finding, Severity
 from weft.core.fingerprint import Fingerprints, fingerprint_batches
 from weft.core.names import path_name
-from weft.core.neighbors import GraphColumn, GraphLink, GraphSource, GraphTable, Neighborhoods
+from weft.core.neighbors import GraphColumn, GraphLink, GraphSource, GraphTable, Negatives, Neighborhoods
 from weft.core.progress import Progress, Silent
 from weft.core.reader import FINGERPRINT_ROWS, ROW, TIME, TableReader
 from weft.core.resources import (
@@ -64,6 +64,7 @@ __all__ = [
     "InvariantError",
     "Link",
     "LinkKey",
+    "Negatives",
     "Neighborhoods",
     "Offset",
     "Progress",

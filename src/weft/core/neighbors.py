@@ -97,6 +97,19 @@ class Neighborhoods(Protocol):
         ...
 
 
+class Negatives(Protocol):
+    """Draws rows of one table that a seed is not linked to; may be used from several threads at once."""
+
+    def sample(
+        self, anchors_us: Sequence[int] | Array, num: int, *, keys: Sequence[int] | Array, epoch: int = 0
+    ) -> Array:
+        """Draw rows that existed at each anchor, uint32 ``(n, num)``, ``0xFFFFFFFF`` where there are too few.
+
+        The same anchor, key and epoch give the same rows.
+        """
+        ...
+
+
 class GraphSource(Protocol):
     """A materialized graph that a model reads rows and neighborhoods from."""
 
@@ -141,4 +154,33 @@ class GraphSource(Protocol):
 
     def neighborhoods(self, options: SampleOptions, *, threads: int = 1) -> Neighborhoods:
         """Return what draws neighborhoods as the options say."""
+        ...
+
+    def negatives(self, table: str, *, seed: int = 0) -> Negatives:
+        """Return what draws rows of a table, each with the same chance."""
+        ...
+
+    def best_items(
+        self,
+        users: Array,
+        items: Array,
+        k: int,
+        *,
+        seen: tuple[Array, Array] | None = None,
+        allowed: Array | None = None,
+        threads: int = 1,
+    ) -> tuple[Array, Array]:
+        """Find the ``k`` items of the largest inner products with each user, exactly.
+
+        Args:
+            users: Shape ``(n, d)``, float32.
+            items: Shape ``(m, d)``, float32.
+            k: Items per user.
+            seen: Offsets ``(n + 1,)`` and item rows, ascending per user, that a user is not given.
+            allowed: Which items anyone may be given, bool ``(m,)``.
+            threads: At most so many work.
+
+        Returns:
+            Rows, best first, -1 where there are fewer, int64 ``(n, k)``; and their products, float32.
+        """
         ...

@@ -9,9 +9,12 @@ import numpy as np
 import pyarrow as pa
 
 from weft.core import SampleOptions
+from weft.graph.embeddings import Seen
 from weft.graph.layout import LinkLayout, TableLayout
+from weft.graph.negatives import NegativeSampler, NegativeStrategy
 from weft.graph.sampling import Sampler
 from weft.graph.store import Store
+from weft.graph.topk import TopKOptions, top_k
 
 if TYPE_CHECKING:
     from weft.graph.service import RemoteStore
@@ -67,3 +70,23 @@ class Source:
     def neighborhoods(self, options: SampleOptions, *, threads: int = 1) -> Sampler:
         """Return a sampler."""
         return Sampler(self.store, options, threads=threads)
+
+    def negatives(self, table: str, *, seed: int = 0) -> NegativeSampler:
+        """Return what draws rows of a table that existed at an anchor."""
+        return NegativeSampler(self.store, table, strategy=NegativeStrategy.UNIFORM, seed=seed)
+
+    def best_items(
+        self,
+        users: Array,
+        items: Array,
+        k: int,
+        *,
+        seen: tuple[Array, Array] | None = None,
+        allowed: Array | None = None,
+        threads: int = 1,
+    ) -> tuple[Array, Array]:
+        """Find the best items of every user; see `top_k`."""
+        left_out = None if seen is None else Seen(*seen)
+        options = TopKOptions(threads=threads)
+        found = top_k(users, items, k, seen=left_out, allowed=allowed, options=options)
+        return found.items, found.scores

@@ -51,7 +51,7 @@ def pick_examples(
     if not len(rows) or not len(predicted) or not (model.header.encoder.features or model.reads_graph):
         return ()
     if isinstance(rows, RankingRows):
-        return _lists(predictor, rows, predicted)
+        return _lists(predictor, rows, predicted, graph)
     sureness = predicted if predicted.ndim == 1 else predicted.max(axis=1)
     return tuple(_row(predictor, rows, place, graph) for place in _spread(sureness))
 
@@ -76,13 +76,16 @@ def _row(predictor: Predictor, rows: Any, place: int, graph: GraphView | None) -
     return ExampleRow(*_seed(rows, place), float(told.about in names), told, _listed(names))
 
 
-def _lists(predictor: Predictor, rows: RankingRows, scores: np.ndarray) -> tuple[ExampleRow, ...]:
+def _lists(
+    predictor: Predictor, rows: RankingRows, scores: np.ndarray, graph: GraphView | None
+) -> tuple[ExampleRow, ...]:
     first = np.flatnonzero(rank_items(rows.seed, scores, rows.popularity) == 0)
     found = []
+    asked = Asked(rows.seeds, rows.matrix, graph, rows.pairs)
     for place in first[_spread(scores[first])].tolist():
         seed = int(rows.seed[place])
         item = str(rows.items[place].as_py())
-        told = explain_row(predictor, Asked(None, rows.matrix).take(np.array([place])), item)
+        told = explain_row(predictor, asked.take(np.array([place])), item)
         true = np.flatnonzero((rows.seed == seed) & rows.is_true)
         names = [str(name) for name in rows.items.take(pa.array(true)).to_pylist()]
         found.append(ExampleRow(*_seed(rows, seed), float(rows.is_true[place]), told, _listed(names)))

@@ -19,7 +19,7 @@ from weft.learn.importance import LOG_ODDS, UNCALIBRATED, divide_row, first_outp
 from weft.learn.metrics import rank_items
 from weft.learn.neighborhood import Neighborhood, describe_neighborhood, number_text
 from weft.learn.rung import sigmoid
-from weft.learn.view import Asked, GraphView
+from weft.learn.view import Asked, GraphView, Pairs
 
 
 def predict_table(
@@ -49,7 +49,7 @@ def predict_table(
         graph: The graph, for models that read one.
     """
     if task.type is TaskType.LINK_PREDICTION:
-        return _ranked_items(predictor, task, seeds, values)
+        return _ranked_items(predictor, task, seeds, values, graph)
     if task.type is TaskType.FORECASTING:
         seeds = expand_frames(seeds, task.num_frames or 1)
     predicted = predictor.predict(values, seeds, graph)
@@ -120,17 +120,18 @@ def explain_rows(
 ) -> RowExplanation:
     """Explain the first row; for candidate items the one that is ranked first."""
     model = predictor.model
-    about = ""
+    about, pairs = "", None
     if model.header.task.type is TaskType.LINK_PREDICTION:
-        place = int(np.argmax(predictor.predict(values)))
+        place = int(np.argmax(predictor.predict(values, seeds, graph)))
         about = str(values["item"][place].as_py())
         values = values.slice(place, 1)
+        pairs = Pairs(values["seed"].to_numpy(), values["item"])
     else:
         if model.header.task.type is TaskType.FORECASTING:
             about = f"frame 0 of {model.header.task.num_frames}"
         values = values.slice(0, 1)
         seeds = None if seeds is None else seeds.slice(0, 1)
-    rows = Asked(seeds, model.header.encoder.matrix(values, seeds), graph)
+    rows = Asked(seeds, model.header.encoder.matrix(values, seeds), graph, pairs)
     return explain_row(predictor, rows, about)
 
 
@@ -252,8 +253,10 @@ def _classes(predictor: Predictor, task: Task, head: dict[str, Any], predicted: 
     )
 
 
-def _ranked_items(predictor: Predictor, task: Task, seeds: pa.Table, candidates: pa.Table) -> pa.Table:
-    scores = predictor.predict(candidates)
+def _ranked_items(
+    predictor: Predictor, task: Task, seeds: pa.Table, candidates: pa.Table, graph: GraphView | None
+) -> pa.Table:
+    scores = predictor.predict(candidates, seeds, graph)
     seed = candidates["seed"].to_numpy()
     places = rank_items(seed, scores, candidates["score.popularity"].to_numpy(zero_copy_only=False))
     top = np.flatnonzero(places < (task.top_k or 10))

@@ -16,6 +16,7 @@ from weft.learn.encoder import Encoder, check_columns, encode_parts
 from weft.learn.matrices import Columns, Place, in_memory, take
 from weft.learn.metrics import Metric, named_of_items, rank_items
 from weft.learn.targets import Targets
+from weft.learn.view import GraphView, Pairs
 
 POPULARITY = "score.popularity"
 _SEED_COLUMNS = ("entity", "anchor_time", "cutoff")
@@ -36,6 +37,7 @@ class RankingRows:
         items: The item of each candidate.
         is_true: bool ``(candidates,)``.
         popularity: Orders candidates of equal score; ``None`` leaves them in order of the table.
+        truth: The true items of each seed, candidates or not, a list per seed.
     """
 
     seeds: pa.Table
@@ -45,6 +47,12 @@ class RankingRows:
     items: pa.ChunkedArray
     is_true: np.ndarray
     popularity: np.ndarray | None
+    truth: pa.ChunkedArray
+
+    @property
+    def pairs(self) -> Pairs:
+        """Which seed and which item each candidate is about."""
+        return Pairs(self.seed, self.items)
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -60,6 +68,7 @@ class RankingRows:
             items=self.items.take(pa.array(own)),
             is_true=self.is_true[own],
             popularity=None if self.popularity is None else self.popularity[own],
+            truth=self.truth.take(pa.array(rows)),
         )
 
     def clusters(self) -> np.ndarray:
@@ -90,7 +99,7 @@ class RankingData:
     """Candidates of one link prediction, encoded by what train alone taught.
 
     Make one with `RankingData.build`. It serves wherever `TrainingData` does; there are no classes and no
-    alternative train rows.
+    alternative train rows. ``graph`` is for the rungs that read one.
     """
 
     outline: Outline
@@ -99,6 +108,7 @@ class RankingData:
     val: RankingRows
     test: RankingRows
     classes: tuple[str, ...] = ()
+    graph: GraphView | None = None
 
     @property
     def task(self) -> Task:
@@ -171,10 +181,9 @@ def assemble_ranking(
     items = columns.read("item")
     num_true = _count_true(labels["label"])
     chosen = {split: find_rows(labels, split) for split in Split}
-    parts = {split: _candidates_of(seed, chosen[split]) for split in Split}
+    parts = {split: _candidates_of(seed, of) for split, of in chosen.items()}
     _check_true(is_true[parts[Split.TRAIN]], len(chosen[Split.TRAIN]))
-    vocabularies: dict[str, tuple[str, ...]] = {}
-    named = {part_name(split): rows for split, rows in parts.items()}
+    named, vocabularies = {part_name(s): r for s, r in parts.items()}, dict[str, tuple[str, ...]]()
     encoded = encode_parts(features, columns, named, place, vocabularies, learn_from=parts[Split.TRAIN])
     encoder = Encoder(tuple(features), vocabularies)
 
@@ -189,6 +198,7 @@ def assemble_ranking(
             items=items.take(pa.array(own)),
             is_true=is_true[own],
             popularity=find_popularity(encoder, matrix),
+            truth=labels["label"].take(pa.array(of)),
         )
 
     outline = Outline(task, history, (), metric)

@@ -28,6 +28,9 @@ _BUILT_IN = {
     "popularity": "weft.learn.rungs.ranking:PopularityRung",
     "repeat": "weft.learn.rungs.ranking:RepeatRung",
     "cooccurrence": "weft.learn.rungs.ranking:CooccurrenceRung",
+    "two_tower": "weft.learn.rungs.recommendation:TwoTowerRung",
+    "id_gnn": "weft.learn.rungs.recommendation:IdGnnRung",
+    "hybrid": "weft.learn.rungs.recommendation:HybridRung",
     "ranker": "weft.learn.rungs.ranker:RankerRung",
 }
 

@@ -32,7 +32,7 @@ from weft.core import Feature, Progress, Resources, Task, TaskType, UserError, f
 from weft.learn.data import Outline
 from weft.learn.division import Division
 from weft.learn.encoder import Encoder
-from weft.learn.view import Asked, GraphView
+from weft.learn.view import Asked, GraphView, Pairs
 
 Config = Mapping[str, Any]
 MODEL_FILE = "model.json"
@@ -105,13 +105,17 @@ class Model(ABC):
 
         Args:
             features: One row per row to predict.
-            seeds: Their entities and anchors, for models that read a graph; frames where the task forecasts.
+            seeds: Their entities and anchors, for models that read a graph; frames where the task forecasts;
+                for link prediction the seeds that the column ``seed`` counts.
             graph: The graph, for models that read one.
 
         Raises:
             UserError: ``LEARN005`` when the table is not what the model was fitted on.
         """
-        return self.score_rows(Asked(seeds, self.header.encoder.matrix(features, seeds), graph))
+        pairs = None
+        if self.reads_graph and self.header.task.type is TaskType.LINK_PREDICTION:
+            pairs = Pairs(features["seed"].to_numpy(), features["item"])
+        return self.score_rows(Asked(seeds, self.header.encoder.matrix(features, seeds), graph, pairs))
 
     def raw(self, matrix: np.ndarray) -> np.ndarray:
         """Return the sum that `contribution_matrix` divides; predictions where not overridden."""

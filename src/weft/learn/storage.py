@@ -8,6 +8,7 @@
     <part>.num_true.npy          how many answers are true
     <part>.seeds.parquet         entity, anchor_time, cutoff
     <part>.candidates.parquet    seed, item, label: rankings of items
+    <part>.truth.parquet         the true items of each seed: rankings of items
 
 Matrices are mapped, not read: candidates that run side by side in one process or in several share the pages,
 and a model that reads two columns touches two columns.
@@ -32,7 +33,7 @@ from weft.learn.ranking import RankingData, RankingRows, assemble_ranking, find_
 from weft.learn.targets import Targets
 
 TRAINING_FILE = "training.json"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,7 @@ def _described(directory: Path, data: TrainingData | RankingData) -> TrainingDat
         if isinstance(rows, RankingRows):
             found = {"seed": rows.seed, "item": rows.items, "label": rows.is_true}
             _write_table(pa.table(found), directory / f"{name}.candidates.parquet")
+            _write_table(pa.table({"truth": rows.truth}), directory / f"{name}.truth.parquet")
     train = tuple(data.train_by_name) if isinstance(data, TrainingData) else (OWN,)
     description = _Description(FORMAT, data.outline, data.encoder, tuple(data.classes), train)
     (directory / TRAINING_FILE).write_text(to_json(description), encoding="utf-8")
@@ -171,4 +173,5 @@ def _read_ranking_rows(directory: Path, name: str, encoder: Encoder) -> RankingR
         items=candidates["item"],
         is_true=candidates["label"].to_numpy(),
         popularity=find_popularity(encoder, matrix),
+        truth=_read_table(directory / f"{name}.truth.parquet")["truth"],
     )

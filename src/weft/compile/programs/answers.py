@@ -117,7 +117,7 @@ def explain_entity(context: Context) -> dict[str, Any]:
         query = compile_query(context.parameters["query"], tables.schema)
         rows: list[dict[str, Any]] = []
         ranked = query.task.type is TaskType.LINK_PREDICTION
-        asked, graph = None if ranked else _with_frames(query, seeds), _graph(context)
+        asked, graph = _with_frames(query, seeds), _graph(context)
         told = learn.explain_rows(predictor, values, asked, graph)
         if not ranked:
             labels = read_labels(context.inputs["labels"]).table

@@ -118,7 +118,7 @@ def materialize_graph(context: Context) -> dict[str, Any]:
 def read_training_data(context: Context) -> learn.TrainingData | learn.RankingData:
     """Open the encoded features, whose matrices are mapped, and the graph where the node has one."""
     training = learn.load_training_data(lay_out(context.inputs["encoded"], context.scratch / "encoded"))
-    if "graph" in context.inputs and isinstance(training, learn.TrainingData):
+    if "graph" in context.inputs:
         return replace(training, graph=read_graph(context))
     return training
 

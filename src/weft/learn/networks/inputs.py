@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
 from weft.core import GraphSource, UserError
-from weft.learn.data import Rows, TrainingData
+from weft.learn.data import TrainingData
 from weft.learn.encoders import EncoderOptions, TableEncoder, fit_table
 from weft.learn.encoders.column import Array
+from weft.learn.ranking import RankingData
 from weft.learn.rungs.linear_terms import Term, design, list_terms
 
 NO_ROW = 0xFFFFFFFF
 PAST = "past"
 ALL_FEATURES = "all"
 _MOST_TERMS = 400
+
+
+class HasSeeds(Protocol):
+    """Rows of which entity and anchor are known."""
+
+    @property
+    def seeds(self) -> Any:
+        """A table with ``entity``, ``anchor_time`` and, where it differs, ``cutoff``."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -82,7 +93,7 @@ class NetworkInputs:
 
 
 def fit_inputs(
-    data: TrainingData,
+    data: TrainingData | RankingData,
     source: GraphSource,
     *,
     options: EncoderOptions,
@@ -136,18 +147,18 @@ def _walked(
     )
 
 
-def last_anchor_us(data: TrainingData) -> int:
+def last_anchor_us(data: TrainingData | RankingData) -> int:
     """Return the last anchor of train, microseconds UTC."""
     return int(data.train.seeds["anchor_time"].cast("timestamp[us]").cast("int64").to_numpy().max())
 
 
-def cutoffs_us(rows: Rows) -> Array:
+def cutoffs_us(rows: HasSeeds) -> Array:
     """Return up to when each row may see, microseconds UTC, int64 ``(n,)``."""
     name = "cutoff" if "cutoff" in rows.seeds.column_names else "anchor_time"
     return np.asarray(rows.seeds[name].cast("timestamp[us]").cast("int64").to_numpy())
 
 
-def find_seeds(source: GraphSource, table: str, rows: Rows, *, threads: int) -> Array:
+def find_seeds(source: GraphSource, table: str, rows: HasSeeds, *, threads: int) -> Array:
     """Return the row of the graph of each seed, uint32 ``(n,)``.
 
     Raises:
@@ -165,7 +176,7 @@ def find_seeds(source: GraphSource, table: str, rows: Rows, *, threads: int) -> 
     return found
 
 
-def _seed_terms(data: TrainingData, features: str) -> SeedTerms:
+def _seed_terms(data: TrainingData | RankingData, features: str) -> SeedTerms:
     if features == "none":
         return SeedTerms()
     matrix = data.train.matrix

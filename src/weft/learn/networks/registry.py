@@ -10,9 +10,10 @@ from typing import Any
 from weft.core import UserError
 from weft.learn.networks.configuration import NetworkConfig
 from weft.learn.networks.inputs import NetworkInputs
+from weft.learn.networks.known_items import KnownItems
 
 NETWORK_GROUP = "weft.networks"
-_BUILT_IN = ("graph_transformer", "relgnn", "sage")
+_BUILT_IN = ("graph_transformer", "hybrid", "id_gnn", "relgnn", "sage", "two_tower")
 
 
 def build_network(name: str, inputs: NetworkInputs, config: NetworkConfig) -> Any:
@@ -24,6 +25,16 @@ def crossed_tables(name: str, inputs: NetworkInputs) -> tuple[str, ...]:
     """Return the bridge tables that a network crosses in one step."""
     crossed: Any = getattr(_module(name), "crossed", None)
     return () if crossed is None else tuple(crossed(inputs))
+
+
+def build_ranking_network(name: str, inputs: NetworkInputs, known: KnownItems, config: NetworkConfig) -> Any:
+    """Build a network that ranks items: a `weft.learn.networks.towers.RankingNetwork`."""
+    return _module(name).build(inputs, known, config)
+
+
+def ranking_defaults(name: str) -> dict[str, Any]:
+    """Return the settings in which a network that ranks items differs from `NetworkConfig`."""
+    return dict(_module(name).DEFAULTS)
 
 
 @functools.cache

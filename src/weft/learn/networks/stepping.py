@@ -16,7 +16,6 @@ from weft.learn.networks.checkpoint import Checkpoint, optimizer_tensors, restor
 from weft.learn.networks.configuration import NetworkConfig
 from weft.learn.networks.heads import loss_of
 from weft.learn.networks.layers import seed_dropout
-from weft.learn.networks.predictor import Network
 from weft.learn.networks.ranks import Ranks
 
 _WARM_UP = 0.1
@@ -43,14 +42,15 @@ class Stepper:
 
     def __init__(
         self,
-        network: Network,
+        network: nn.Module,
         config: NetworkConfig,
         device: torch.device,
         seed: int,
         steps: int,
         ranks: Ranks,
     ) -> None:
-        self.network, self.config, self.device = network, config, device
+        self.network: Any = network
+        self.config, self.device = config, device
         self.seed, self.steps, self.ranks = seed, steps, ranks
         rate, decay = config.learning_rate, config.weight_decay
         self.weights = list(network.parameters())

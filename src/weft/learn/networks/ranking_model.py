@@ -1,0 +1,128 @@
+"""A trained network that ranks items, as a model of the ladder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pyarrow as pa
+
+from weft.core import InvariantError, from_plain, to_plain
+from weft.learn.networks.configuration import NetworkConfig
+from weft.learn.networks.inputs import NO_ROW, NetworkInputs
+from weft.learn.networks.known_items import KnownItems
+from weft.learn.networks.recommending import Recommender
+from weft.learn.networks.registry import build_ranking_network
+from weft.learn.networks.scorer import Scorer
+from weft.learn.networks.starting import WEIGHTS
+from weft.learn.rung import Header, Model
+from weft.learn.view import Asked
+
+
+class RankingNetworkModel(Model):
+    """A network that scores pairs of seeds and items from what is around them."""
+
+    rung: ClassVar[str] = "ranking_network"
+    reads_graph: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        header: Header,
+        inputs: NetworkInputs,
+        known: KnownItems,
+        config: NetworkConfig,
+        network: Any,
+        *,
+        seed: int,
+        curve: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(header)
+        self.inputs, self.known, self.config = inputs, known, config
+        self.network, self.seed, self.curve = network, seed, curve or {}
+
+    @property
+    def words(self) -> str:
+        """Say what is read."""
+        fanouts = ", ".join(str(n) for n in self.config.fanouts)
+        how = {
+            (True, False): "two towers",
+            (False, True): "items around the entity",
+            (True, True): "items around the entity, the rest by two towers",
+        }[self.network.has_towers, self.network.reads_places]
+        beside = ", beside the features of the candidates" if self.inputs.seed.terms else ""
+        return (
+            f"{how}: a graph network over {len(self.config.fanouts)} hops of {fanouts} rows per link{beside}"
+        )
+
+    def score(self, matrix: np.ndarray) -> np.ndarray:
+        """Refuse: features alone do not do.
+
+        Raises:
+            InvariantError: ``LEARN044``.
+        """
+        raise InvariantError(
+            "LEARN044",
+            f"the model '{self.rung}' reads a graph and was given {len(matrix):,} rows of features alone.",
+            "call score_rows with the graph.",
+        )
+
+    def score_rows(self, rows: Asked) -> np.ndarray:
+        """Score candidates, float64 ``(n,)``; an item that the graph lacks comes after all others."""
+        assert rows.graph is not None and rows.pairs is not None
+        scores = np.zeros(len(rows))
+        if not len(rows):
+            return scores
+        items = rows.graph.source.rows(self.known.table, rows.pairs.items)
+        scorer = Scorer(self, rows.graph)
+        there = np.flatnonzero(items != NO_ROW)
+        if len(there):
+            scores[there] = scorer.score(rows, there, items[there])
+        scores[items == NO_ROW] = scores[there].min(initial=0.0) - 1.0
+        return scores
+
+    def recommend(self, rows: Asked, k: int, *, seen: pa.Table | None = None, threads: int = 1) -> pa.Table:
+        """Rank all items for every seed, not collected candidates alone.
+
+        Args:
+            rows: Seeds with their graph, and collected candidates where there are some.
+            k: Items per seed; fewer where fewer can be scored.
+            seen: ``seed`` (row of the seeds) and ``item``: pairs that are left out.
+            threads: For the search.
+
+        Returns:
+            ``seed``, ``item``, ``score``, ``rank`` from 1; by seed and rank.
+        """
+        assert rows.graph is not None
+        found = Recommender(Scorer(self, rows.graph), k, threads=threads).lists(rows, seen)
+        items = rows.graph.source.keys(self.known.table, found.rows)
+        return pa.table({"seed": found.seed, "item": items, "score": found.scores, "rank": found.rank})
+
+    def save_files(self, directory: Path) -> None:
+        """Write the weights and the known items."""
+        from safetensors.torch import save_file
+
+        weights = {name: t.detach().cpu().contiguous() for name, t in self.network.state_dict().items()}
+        save_file(weights, directory / WEIGHTS)
+        self.known.save(directory)
+
+    def state(self) -> dict[str, Any]:
+        """Return everything but the weights and the known items."""
+        return {
+            "inputs": to_plain(self.inputs),
+            "config": to_plain(self.config),
+            "seed": self.seed,
+            "curve": self.curve,
+        }
+
+    @classmethod
+    def from_state(cls, header: Header, state: dict[str, Any], directory: Path) -> Self:
+        """Rebuild the network and read the weights back."""
+        from safetensors.torch import load_file
+
+        inputs = from_plain(NetworkInputs, state["inputs"])
+        config = from_plain(NetworkConfig, state["config"])
+        known = KnownItems.load(directory)
+        network = build_ranking_network(cls.rung, inputs, known, config)
+        network.load_state_dict(load_file(directory / WEIGHTS))
+        return cls(header, inputs, known, config, network, seed=state["seed"], curve=state["curve"])
