@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from weft.core import SampleOptions, TaskType, Toward
 from weft.learn.encoders import EncoderOptions
-from weft.learn.models.sage.network import SageNetwork
+from weft.learn.models.sage.network import build as build_sage
 from weft.learn.networks.batch import BatchMaker
 from weft.learn.networks.configuration import NetworkConfig
 from weft.learn.networks.heads import LOSSES, Goal, loss_of, predict_of
@@ -73,7 +73,7 @@ def test_tensors_say_what_the_batch_says(shop, inputs):
 
 def test_graph_sage_computes_what_plain_loops_over_all_rows_do(shop, inputs):
     torch.manual_seed(0)
-    network = SageNetwork(inputs, channels=8, num_hops=2).eval()
+    network = build_sage(inputs, NetworkConfig(channels=8, fanouts=(2, 2))).eval()
     _, made = sampled(shop, inputs)
     with torch.no_grad():
         state = {t: network.encode[network.names[t]](r) for t, r in made.rows.items()}
@@ -102,7 +102,7 @@ def test_graph_sage_computes_what_plain_loops_over_all_rows_do(shop, inputs):
 def test_a_network_reads_ages_links_and_columns(shop, inputs):
     """Whatever is changed in the neighborhood changes the state of the seeds."""
     torch.manual_seed(0)
-    network = SageNetwork(inputs, channels=8, num_hops=2).eval()
+    network = build_sage(inputs, NetworkConfig(channels=8, fanouts=(2, 2))).eval()
     _, made = sampled(shop, inputs)
     before = network(made)
     orders, items = made.rows["orders"], made.rows["items"]

@@ -1,4 +1,8 @@
-"""RelGNN: messages cross bridge tables in one step."""
+"""RelGNN (Chen, 2025): messages cross bridge tables in one step.
+
+A table with two foreign keys or more is a bridge: what a row of it joins is reached together with it, and its
+message to one parent is made of itself and of its other parents.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,11 @@ from torch import nn
 from torch.nn import functional
 
 from weft.core import Toward
-from weft.learn.networks.batch import EdgeTensors, NetworkBatch
+from weft.learn.networks.batch import EdgeTensors
 from weft.learn.networks.configuration import NetworkConfig
 from weft.learn.networks.inputs import NetworkInputs
-from weft.learn.networks.layers import Attention, Dropout, RowEncoder, heard, module_names, targets_of
+from weft.learn.networks.layered import LayeredNetwork
+from weft.learn.networks.layers import Attention, heard, module_names, targets_of
 
 _HEADS = 4
 
@@ -85,36 +90,6 @@ class RelGNNLayer(nn.Module):
         return spoken
 
 
-class RelGNNNetwork(nn.Module):
-    """RelGNN (Chen, 2025): a layer per hop, where a hop crosses a bridge table.
-
-    A table with two foreign keys or more is a bridge: what a row of it joins is reached together with it, and
-    its message to one parent is made of itself and of its other parents.
-
-    Args:
-        inputs: What is read.
-        channels: Width, a multiple of 4.
-        num_hops: Hops that are sampled.
-        dropout: Share of the state that is left out while training.
-    """
-
-    def __init__(self, inputs: NetworkInputs, *, channels: int, num_hops: int, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.names = module_names([t.table for t in inputs.tables])
-        self.encode = nn.ModuleDict({self.names[t.table]: RowEncoder(t, channels) for t in inputs.tables})
-        self.layers = nn.ModuleList(RelGNNLayer(inputs, channels) for _ in range(num_hops))
-        self.dropout = Dropout(dropout)
-
-    def forward(self, batch: NetworkBatch) -> torch.Tensor:
-        """Compute the state of the seeds, ``(num_seeds, channels)``."""
-        state = {t: self.encode[self.names[t]](rows) for t, rows in batch.rows.items()}
-        for done, layer in enumerate(self.layers, 1):
-            num_rows = {t: rows.num_rows(batch.num_hops - done) for t, rows in batch.rows.items()}
-            state = layer(state, batch.edges, num_rows, batch.presence)
-            state = {t: self.dropout(v) for t, v in state.items()}
-        return state[batch.seed_table][batch.seeds]
-
-
 def crossed(inputs: NetworkInputs) -> tuple[str, ...]:
     """Return the bridge tables: those with two foreign keys or more."""
     children = [link.child for link in inputs.links]
@@ -122,7 +97,5 @@ def crossed(inputs: NetworkInputs) -> tuple[str, ...]:
 
 
 def build(inputs: NetworkInputs, config: NetworkConfig) -> nn.Module:
-    """Build the network of a configuration."""
-    return RelGNNNetwork(
-        inputs, channels=config.channels, num_hops=len(config.fanouts), dropout=config.dropout
-    )
+    """Build the network of a configuration: a layer per hop, where a hop crosses a bridge table."""
+    return LayeredNetwork(inputs, RelGNNLayer, config)

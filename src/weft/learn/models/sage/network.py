@@ -1,4 +1,7 @@
-"""GraphSAGE over tables: every row takes the mean of its neighbors, link by link."""
+"""GraphSAGE over tables: every row takes the mean of its neighbors, link by link.
+
+Heterogeneous GraphSAGE (Hamilton, 2017) with relative times, as RelBench's reference has it.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,11 @@ from torch import nn
 from torch.nn import functional
 
 from weft.core import Toward
-from weft.learn.networks.batch import EdgeTensors, NetworkBatch
+from weft.learn.networks.batch import EdgeTensors
 from weft.learn.networks.configuration import NetworkConfig
 from weft.learn.networks.inputs import NetworkInputs
+from weft.learn.networks.layered import LayeredNetwork
 from weft.learn.networks.layers import (
-    Dropout,
-    RowEncoder,
     heard,
     log_counts,
     mean_of_neighbors,
@@ -65,42 +67,22 @@ class SageLayer(nn.Module):
                 continue
             source, offsets = edge.of_first(num_rows[edge.target_table])
             if len(source):
-                mean = mean_of_neighbors(said[edge.source_table], source, offsets)
                 count = log_counts(source, offsets, presence.get(edge.source_table))
-                message = self.message[edge.kind](torch.cat([mean, count], dim=1))
-                new[edge.target_table] = new[edge.target_table] + message
+                told = new[edge.target_table]
+                told += self._message(edge.kind, said[edge.source_table], source, offsets)
+                told.addr_(count[:, 0].to(told.dtype), self.message[edge.kind].weight[:, -1].to(told.dtype))
         return {t: functional.relu(self.norm[self.names[t]](v)) for t, v in new.items()}
 
-
-class SageNetwork(nn.Module):
-    """Heterogeneous GraphSAGE (Hamilton, 2017) with relative times, as RelBench's reference has it.
-
-    A layer per hop; each computes only rows that later layers read.
-
-    Args:
-        inputs: What is read.
-        channels: Width.
-        num_hops: Hops that are sampled.
-        dropout: Share of the state that is left out while training.
-    """
-
-    def __init__(self, inputs: NetworkInputs, *, channels: int, num_hops: int, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.names = module_names([t.table for t in inputs.tables])
-        self.encode = nn.ModuleDict({self.names[t.table]: RowEncoder(t, channels) for t in inputs.tables})
-        self.layers = nn.ModuleList(SageLayer(inputs, channels) for _ in range(num_hops))
-        self.dropout = Dropout(dropout)
-
-    def forward(self, batch: NetworkBatch) -> torch.Tensor:
-        """Compute the state of the seeds, ``(num_seeds, channels)``."""
-        state = {t: self.encode[self.names[t]](rows) for t, rows in batch.rows.items()}
-        for done, layer in enumerate(self.layers, 1):
-            num_rows = {t: rows.num_rows(batch.num_hops - done) for t, rows in batch.rows.items()}
-            state = layer(state, batch.edges, num_rows, batch.presence)
-            state = {t: self.dropout(v) for t, v in state.items()}
-        return state[batch.seed_table][batch.seeds]
+    def _message(
+        self, kind: str, said: torch.Tensor, source: torch.Tensor, offsets: torch.Tensor
+    ) -> torch.Tensor:
+        """Turn the mean of each target's neighbors: before it is taken or after, whichever is fewer rows."""
+        weight = self.message[kind].weight[:, :-1]
+        if len(said) < len(offsets) - 1:
+            return mean_of_neighbors(functional.linear(said, weight), source, offsets)
+        return functional.linear(mean_of_neighbors(said, source, offsets), weight)
 
 
 def build(inputs: NetworkInputs, config: NetworkConfig) -> nn.Module:
-    """Build the network of a configuration."""
-    return SageNetwork(inputs, channels=config.channels, num_hops=len(config.fanouts), dropout=config.dropout)
+    """Build the network of a configuration: a layer per hop."""
+    return LayeredNetwork(inputs, SageLayer, config)
