@@ -43,10 +43,24 @@ def encode_ages(ages_us: Array) -> Array:
     """
     missing = ages_us == NO_TIME
     days = np.where(missing, 0, ages_us) / MICROSECONDS_PER_DAY
-    parts = [np.log1p(days) / 4, *(np.exp(-days / scale) for scale in _SCALES)]
-    parts += [np.sin(2 * np.pi * days / _YEAR_DAYS), np.cos(2 * np.pi * days / _YEAR_DAYS)]
-    known = [np.where(missing, 0.0, p) for p in parts]
-    return np.stack([missing * 1.0, *known], axis=-1).astype(np.float32)
+    told = np.empty((*ages_us.shape, AGE_WIDTH), np.float32)
+    # Single precision is exact to minutes here, and faster where a result is written side by side.
+    short = days.astype(np.float32)
+    told[..., 1] = np.log1p(short) / 4
+    for place, scale in enumerate(_SCALES, 2):
+        told[..., place] = np.exp(short * np.float32(-1 / scale))
+    _tell_turn(days / _YEAR_DAYS, told[..., -2:])
+    if missing.any():
+        told[missing] = 0
+    told[..., 0] = missing
+    return told
+
+
+def _tell_turn(turns: Array, out: Array) -> None:
+    """Write turns as points on a circle."""
+    angle = (turns % 1.0).astype(np.float32) * np.float32(2 * np.pi)
+    out[..., 0] = np.sin(angle)
+    out[..., 1] = np.cos(angle)
 
 
 def encode_instants(instants_us: Array, anchors_us: Array) -> Array:
@@ -62,9 +76,13 @@ def encode_instants(instants_us: Array, anchors_us: Array) -> Array:
         float32, a last axis of `INSTANT_WIDTH` added.
     """
     missing = (instants_us == NO_TIME) | (instants_us > anchors_us)
-    ages = np.where(missing, NO_TIME, anchors_us - np.where(missing, 0, instants_us))
+    told = np.empty((*missing.shape, INSTANT_WIDTH), np.float32)
+    told[..., :AGE_WIDTH] = encode_ages(
+        np.where(missing, NO_TIME, anchors_us - np.where(missing, 0, instants_us))
+    )
     days = np.where(missing, 0, instants_us) / MICROSECONDS_PER_DAY
-    turns = [days, (days + 3) / 7, days / _YEAR_DAYS]
-    circles = [f(2 * np.pi * (t % 1.0)) for t in turns for f in (np.sin, np.cos)]
-    told = np.stack([np.where(missing, 0.0, c) for c in circles], axis=-1)
-    return np.concatenate([encode_ages(ages), told.astype(np.float32)], axis=-1)
+    for number, turns in enumerate((days, (days + 3) / 7, days / _YEAR_DAYS)):
+        place = AGE_WIDTH + 2 * number
+        _tell_turn(turns, told[..., place : place + 2])
+    told[missing, AGE_WIDTH:] = 0
+    return told
