@@ -72,12 +72,7 @@ class Trainer:
         Raises:
             UnavailableError: ``LEARN050`` when half a batch is too much for the memory.
         """
-        self._curve, self._position = Curve(), Position()
-        self._best = copied(self.network.state_dict())
-        # What no checkpoint holds, since it follows from the inputs.
-        self._constants = copied({n: b for n, b in self.network.named_buffers() if n not in self._best})
-        self._failed: set[str] = set()
-        self._begin()
+        self._start()
         if not self._restore():
             self._save()
         while len(self._curve.loss) < self.epochs and not self._curve.note:
@@ -86,6 +81,15 @@ class Trainer:
                 self._recover(*trouble)
         self.network.load_state_dict(self._best)
         return self._curve
+
+    def _start(self) -> None:
+        """Begin at the first step."""
+        self._curve, self._position = Curve(), Position()
+        self._best = copied(self.network.state_dict())
+        # What no checkpoint holds, since it follows from the inputs.
+        self._constants = copied({n: b for n, b in self.network.named_buffers() if n not in self._best})
+        self._failed: set[str] = set()
+        self._begin()
 
     def _begin(self) -> None:
         """Make what steps are made with, on the device."""
