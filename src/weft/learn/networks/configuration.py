@@ -47,7 +47,7 @@ class NetworkConfig:
             0 reads all. Predictions are corrected for it.
         train_cutoffs: Which train rows: ``own``, ``stale`` or ``all``; see `TrainingData.train_rows`.
         checkpoint_steps: A checkpoint is written every so many steps; at the end of an epoch in any case.
-        compiled: Whether the network goes through ``torch.compile``, which on a CPU takes minutes before the first step.
+        compiled: Whether the network goes through ``torch.compile``: minutes before the first step on a CPU.
         options: What only some networks know.
         budget_s: CPU seconds that the fit may plan for; 0 is no limit.
     """
