@@ -61,6 +61,6 @@ def work_of(batch: NetworkBatch, channels: int) -> tuple[float, float]:
 
 
 def seconds_of(name: str, work: tuple[float, float]) -> float:
-    """Estimate the CPU seconds of some work of a network."""
-    step, cell, edge = _CONSTANTS[name]
+    """Estimate the CPU seconds of some work of a network; one that was not measured is taken for `sage`."""
+    step, cell, edge = _CONSTANTS.get(name, _CONSTANTS["sage"])
     return step + work[0] * cell + work[1] * edge

@@ -114,7 +114,7 @@ class RankingFit:
         parts = maker.lessons.orders(0, self.seed, self.config.batch_size)
         batch = maker.make(parts[0], 0, 0)
         read = [batch.users.batch, *([batch.pool.items.batch] if batch.pool else [])]
-        step_s = sum(step_seconds(b, self.config.channels) for b in read)
+        step_s = sum(step_seconds(self.name, b, self.config.channels) for b in read)
         num_val = min(len(self.data.val), _MOST_VAL_SEEDS)
         epoch_s = step_s * (len(parts) + _EVALUATION * num_val / len(parts[0]))
         epochs = min(self.config.epochs, int(self.config.budget_s / epoch_s))
