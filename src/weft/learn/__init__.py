@@ -10,14 +10,16 @@ from weft.learn.candidate import (
     read_predictions,
 )
 from weft.learn.choice import is_combining
+from weft.learn.cohorts import Cohort, Cohorts, measure_cohorts
 from weft.learn.conformal import Conformal, check_quantiles, quantile_name
 from weft.learn.data import Outline, Rows, TrainingData, expand_frames
 from weft.learn.embedding import embed_blocks
 from weft.learn.encoder import Encoder
 from weft.learn.evaluation import Evaluation, LeaderboardRow, evaluate
 from weft.learn.examples import ExampleRow
-from weft.learn.importance import Importance, first_output
+from weft.learn.importance import Importance, Share, first_output, hop_of
 from weft.learn.metrics import Metric, Needs, get_metric, metric_names, metrics_for
+from weft.learn.neighborhood import Neighborhood, SeenCell, SeenRow
 from weft.learn.output import RowExplanation, explain_rows, predict_table
 from weft.learn.ranking import RankingData, RankingRows
 from weft.learn.registry import appetite_of, get_rung, is_search, load_model, rung_names, rungs_for
@@ -32,6 +34,8 @@ __all__ = [
     "Budget",
     "Calibration",
     "Candidate",
+    "Cohort",
+    "Cohorts",
     "Comparison",
     "Conformal",
     "Encoder",
@@ -44,6 +48,7 @@ __all__ = [
     "Metric",
     "Model",
     "Needs",
+    "Neighborhood",
     "Outline",
     "Predictor",
     "RankingData",
@@ -51,6 +56,9 @@ __all__ = [
     "RowExplanation",
     "Rows",
     "Rung",
+    "SeenCell",
+    "SeenRow",
+    "Share",
     "TrainingData",
     "Verdict",
     "appetite_of",
@@ -65,11 +73,13 @@ __all__ = [
     "fit_candidate",
     "get_metric",
     "get_rung",
+    "hop_of",
     "is_combining",
     "is_search",
     "leave_out",
     "load_model",
     "load_training_data",
+    "measure_cohorts",
     "metric_names",
     "metrics_for",
     "not_applicable",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -171,7 +171,21 @@ class Movement:
         return _ranked(Share(name, name, size[name], mean[name] if known else None) for name in size)
 
 
-def hop_of(part: Feature) -> tuple[str, ...]:
+class Sourced(Protocol):
+    """What comes from a table over links: a feature, or an amount of one."""
+
+    @property
+    def table(self) -> str:
+        """Where it comes from; empty for what reads no table."""
+        ...
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Links walked from the entity."""
+        ...
+
+
+def hop_of(part: Sourced) -> tuple[str, ...]:
     """Say how many links lie between the entity and what a part reads; nothing of what reads no table."""
     if not part.table:
         return ()

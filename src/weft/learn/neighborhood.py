@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -73,6 +74,18 @@ class Neighborhood:
 
     rows: tuple[SeenRow, ...]
     num_rows: dict[str, int]
+
+    def first(self, most: int) -> Neighborhood:
+        """Keep the rows that moved most, and those between them and the entity."""
+        order = sorted(range(len(self.rows)), key=lambda i: (-abs(self.rows[i].amount), i))
+        kept: set[int] = set()
+        for place in order[:most]:
+            while place >= 0 and place not in kept:
+                kept.add(place)
+                place = self.rows[place].parent
+        new = {old: place for place, old in enumerate(sorted(kept))}
+        rows = tuple(replace(self.rows[i], parent=new.get(self.rows[i].parent, -1)) for i in sorted(kept))
+        return Neighborhood(rows, self.num_rows)
 
 
 @dataclass
@@ -252,21 +265,20 @@ class _Reader:
 
 def _texts(column: GraphColumn, raw: RawColumn) -> list[str]:
     missing = raw.is_missing.tolist()
-    if raw.dictionary is not None:
-        known = [_short(t or "") for t in raw.texts().to_pylist()]
-    elif raw.values.ndim == 2:
-        known = [f"{raw.values.shape[1]} numbers"] * len(missing)
-    else:
-        known = [_one(column, v) for v in raw.values.tolist()]
-    return ["missing" if m else k for m, k in zip(missing, known, strict=True)]
+    values = raw.values if raw.dictionary is None else raw.texts()
+    if raw.values.ndim == 2:
+        return ["missing" if m else f"{raw.values.shape[1]} numbers" for m in missing]
+    return ["missing" if m else _one(column, v) for m, v in zip(missing, values.tolist(), strict=True)]
 
 
-def _one(column: GraphColumn, value: float) -> str:
+def _one(column: GraphColumn, value: Any) -> str:
+    if isinstance(value, str):
+        return value if len(value) <= _LONGEST else f"{value[: _LONGEST - 1]}…"
     if column.dtype is Dtype.TIMESTAMP:
-        return format_time(int(value)) if value != np.iinfo(np.int64).min else "missing"
+        return format_time(int(value))
     if column.dtype is Dtype.BOOL:
         return "true" if value else "false"
-    return number_text(value)
+    return str(int(value)) if column.dtype is Dtype.INT else number_text(value)
 
 
 def number_text(value: float) -> str:
@@ -277,10 +289,6 @@ def number_text(value: float) -> str:
         ('16,880', '0.1235')
     """
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def _values_of_parts(nodes: dict[NodeKey, _Node], reader: _Reader) -> dict[str, str]:
