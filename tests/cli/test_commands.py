@@ -124,6 +124,13 @@ def test_a_run_predicts_explains_and_reports_later(weft, place):
     assert json.loads(out)["model"]
     code, out, _ = weft("explain", "latest")
     assert code == 0
+    code, out, _ = weft("explain", "latest", "--by", "users.tier", "--json")
+    assert {c["value"] for c in json.loads(out)["cohorts"]["cohorts"]} >= {"basic"}
+    code, out, _ = weft("explain", "latest", rows[0]["user_id"], "--out", "why.html")
+    assert (place / "why.html").read_text().startswith("<!doctype html>")
+    for words in (("--out", "x.html"), (rows[0]["user_id"], "--by", "users.tier")):
+        code, _, err = weft("explain", "latest", *words)
+        assert code == 1 and "LEARN061" in err
     code, out, _ = weft("report", "latest", "--out", "r.html")
     assert (place / "r.html").read_text().lower().startswith("<!doctype html>")
 

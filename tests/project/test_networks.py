@@ -1,5 +1,8 @@
 """A network on the ladder of a whole job: fitted, blended, asked about newer rows, explained."""
 
+import datetime as dt
+import math
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -89,10 +92,86 @@ def test_predictions_come_in_any_process_and_from_newer_rows(run, place):
 
 
 def test_a_report_and_an_explanation_are_written(run, tmp_path):
-    assert "sage" in run.report(tmp_path / "report.html").read_text()
+    text = run.report(tmp_path / "report.html").read_text()
+    assert "sage" in text and "chart neighborhood" in text and "Distance" in text
     user = run.predict()["user_id"][0].as_py()
     told = run.explain(user)
-    assert 0 <= told.to_json()["prediction"] <= 1
+    plain = told.to_json()
+    assert 0 <= plain["prediction"] <= 1
+    assert {"orders", "visits"} & set(plain["tables"]) and "1 link away" in plain["hops"]
+    rows = plain["neighborhood"]["rows"]
+    assert (rows[0]["table"], rows[0]["key"], rows[0]["parent"]) == ("users", str(user), -1)
+    assert plain["rows"] == []
+    assert "Rows that the network read" in str(told) and "amount  distance" in str(told)
+    page = told.page(tmp_path / "why" / "why.html").read_text()
+    assert f"users {user}" in page and "chart neighborhood" in page and "<script" not in page
+    assert "data:image/svg+xml" in told._repr_html_()
+
+
+def test_rows_that_are_told_are_the_entitys_own_and_not_later_than_the_anchor(run, place):
+    at = dt.datetime(2025, 3, 1)
+    user = run.predict(at="2025-03-01")["user_id"][0].as_py()
+    told = run.explain(user, at="2025-03-01").told.neighborhood
+    orders = {str(o["order_id"]): o for o in pq.read_table(place / "shop" / "orders.parquet").to_pylist()}
+    own = [r for r in told.rows if r.table == "orders" and r.hop == 1]
+    assert own
+    for row in own:
+        stored = orders[row.key]
+        assert stored["user_id"] == user and stored["ordered_at"] <= at
+        assert row.age_us == (at - stored["ordered_at"]) // dt.timedelta(microseconds=1)
+    dates = [c.value for r in told.rows for c in r.cells if c.column.endswith("_at") and c.value != "missing"]
+    assert dates and max(dates) <= "2025-03-01"
+
+
+def test_amounts_add_up_to_the_probability_that_is_predicted(run):
+    predicted = run.predict()
+    for key, chance in zip(predicted["user_id"][:3], predicted["probability"][:3], strict=True):
+        plain = run.explain(key.as_py()).to_json()
+        whole = plain["base"] + sum(a["amount"] for a in plain["amounts"])
+        if plain["unit"] == "log-odds":
+            assert 1 / (1 + math.exp(-whole)) == pytest.approx(chance.as_py(), abs=1e-4)
+        rows = plain["neighborhood"]["rows"]
+        assert rows[0]["hop" if "hop" in rows[0] else "links"] in (0, [])
+
+
+def test_the_planted_cause_is_named(run, place):
+    """A bad review of a late delivery keeps users away."""
+    columns = [s.name for s in run.importance().importance.columns]
+    beyond = [name for name in columns if not name.startswith("users.")]
+    assert "reviews.rating" in beyond[:2]
+    reviews = pq.read_table(place / "shop" / "reviews.parquet").to_pandas()
+    recent = reviews[(reviews.rating <= 2) & (reviews.reviewed_at > "2025-03-15")]
+    late = recent[recent.body.str.contains("late|Waited|days after", na=False)]
+    known = set(run.predict()["user_id"].to_pylist())
+    grudging = [u for u in late.user_id.unique().tolist() if u in known][:8]
+    assert len(grudging) >= 3
+    raised, is_first = [], []
+    for user in grudging:
+        told = run.explain(user).told
+        raised.append(sum(a.amount for a in told.amounts if a.columns == ("reviews.rating",)))
+        bad = set(late[late.user_id == user].review_id.astype(str))
+        shown = [r for r in told.neighborhood.rows if r.table == "reviews" and r.hop == 1]
+        is_first.append(max(shown, key=lambda r: r.amount).key in bad)
+    # Some have many good reviews beside the bad one.
+    assert np.mean(raised) > 0.1 and np.mean(np.array(raised) > 0) > 0.6, raised
+    assert np.mean(is_first) > 0.6, is_first
+
+
+def test_cohorts_of_a_column_are_told_apart(run):
+    told = run.importance(by="users.tier")
+    plain = told.to_json()["cohorts"]
+    assert plain["column"] == "users.tier"
+    assert {c["value"] for c in plain["cohorts"]} == {"basic", "plus", "business"}
+    assert sum(c["num_rows"] for c in plain["cohorts"]) == plain["num_rows"]
+    by_tier = {
+        c["value"]: next(s["mean"] for s in c["columns"] if s["name"] == "users.tier")
+        for c in plain["cohorts"]
+    }
+    # Business users order most, basic ones least.
+    assert by_tier["business"] < by_tier["basic"]
+    assert "users.tier basic:" in str(told) and "<table>" in told._repr_html_()
+    with pytest.raises(UserError, match=r"orders.payment.*LEARN060|LEARN060.*orders.payment"):
+        run.importance(by="orders.payment")
 
 
 def test_embeddings_are_a_vector_per_entity_the_same_for_a_few_as_for_all(run, place):

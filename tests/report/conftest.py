@@ -8,6 +8,7 @@ from report_browser import Browser, find_chromium
 
 from weft.core import Finding, History, Offset, Severity, Task, TaskType
 from weft.report import (
+    AmountGroup,
     AnchorFacts,
     Bar,
     ColumnFacts,
@@ -18,6 +19,7 @@ from weft.report import (
     FindingFacts,
     Importance,
     LinkFacts,
+    NeighborRow,
     ReportDocument,
     Reproduction,
     RowsSeen,
@@ -184,6 +186,17 @@ def importance():
     return Importance("lightgbm", by_table, by_link, columns, features, check)
 
 
+def neighborhood():
+    return (
+        NeighborRow("users 1187", -1, -0.21, "tier business, newsletter false"),
+        NeighborRow("reviews 90125", 0, 1.42, "rating 1, body Waited and waited", "reviews.user_id -> users"),
+        NeighborRow("products P00017", 1, -0.002, "list_price 19.9", "reviews.product_id -> products"),
+        NeighborRow("orders 511200", 0, 0.63, "age 41 days, payment card", "orders.user_id -> users"),
+        NeighborRow("deliveries 7000", 3, 0.3, "days_late 4", "deliveries.order_id -> orders"),
+        NeighborRow("order_items 511200, 1", 3, -0.01, "quantity 2", "order_items.order_id -> orders"),
+    )
+
+
 def examples():
     contributions = (
         Contribution("number of bad reviews of late deliveries in the last 120 days", "1", 1.42, "reviews"),
@@ -206,6 +219,9 @@ def examples():
             "log-odds",
             contributions,
             (seen,),
+            groups=(AmountGroup("Tables", contributions[:2]),),
+            neighborhood=neighborhood(),
+            seen="Read were reviews 3, orders 2, deliveries 1.",
         ),
         Example(
             "user 1020",
@@ -476,6 +492,10 @@ def hostile(churn):
                 evil,
                 (Contribution(evil, evil, 1.0),),
                 (RowsSeen(evil, (evil,), ((evil,),)),),
+                evil,
+                (AmountGroup(evil, (Contribution(evil, evil, -1.0),)),),
+                (NeighborRow(evil, -1, 0.0, evil), NeighborRow(evil, 0, 1.0, evil, evil)),
+                evil,
             ),
         ),
         importance=Importance(evil, features=(Bar(evil, evil, 0.5),)),

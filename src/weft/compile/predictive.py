@@ -298,6 +298,32 @@ def compile_answer(
     return Plan(fit.name, (*fit.nodes, *newer, *(map(_of_newer, asked) if newer else asked)))
 
 
+def compile_cohorts(
+    fit: Plan, query: str, model: str, column: str, *, history: str, seed: int, resources: Resources
+) -> Plan:
+    """Make the Plan that says what moves predictions, cohort by cohort of a column of the entity's table.
+
+    Args:
+        fit: The Plan of the finished run; its nodes are found in the store.
+        query: Text of the query.
+        model: Name of the candidate that is explained.
+        column: The column.
+        history: That of the run.
+        seed: Of the sample of val rows.
+        resources: Limits.
+    """
+    graph = _GRAPH_INPUTS if _has_graph(fit, model) else {}
+    node = Node(
+        "cohorts",
+        "weft.compile.programs:explain_cohorts",
+        code_version("data", "learn", "pql"),
+        parameters={"query": query, "column": column, "history": history, "seed": seed},
+        inputs=_LEARNING_INPUTS | graph | {"model": f"candidate[{model}]"},
+        resources=resources,
+    )
+    return Plan(fit.name, (*fit.nodes, node))
+
+
 def _has_graph(fit: Plan, model: str) -> bool:
     """Whether a candidate of a fit was given the graph."""
     return any(node.name == f"candidate[{model}]" and "graph" in node.inputs for node in fit.nodes)

@@ -16,7 +16,8 @@ from weft.core import History, TaskType, format_time, from_plain
 from weft.data import Layout, Profile
 from weft.learn import Evaluation, ExampleRow, LeaderboardRow, get_metric
 from weft.learn.targets import Targets
-from weft.project.explanation import UNITS, deletion_sentence
+from weft.project.explanation import UNITS, deletion_sentence, short_unit
+from weft.project.neighbors import neighbor_rows, seen_sentence
 from weft.project.reproduction import describe_reproduction
 from weft.project.tallies import decision_on, unread_findings
 from weft.version import __version__
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _KS = (1, 3, 5, 10, 12, 20)
 _MOST = 12
+_MOST_ROWS = 10
 
 
 def fill_document(run: Run) -> report.ReportDocument:
@@ -199,7 +201,7 @@ def _importance(made: Evaluation) -> report.Importance | None:
         return None
 
     def bars(shares: Any) -> tuple[report.Bar, ...]:
-        return tuple(report.Bar(s.name, s.words, s.value) for s in shares[:_MOST])
+        return tuple(report.Bar(s.name, s.words, s.value, s.mean) for s in shares[:_MOST])
 
     check = None
     if told.deletion is not None:
@@ -213,6 +215,8 @@ def _importance(made: Evaluation) -> report.Importance | None:
         features=bars(told.features),
         deletion=check,
         num_rows=told.num_rows,
+        hops=bars(told.hops),
+        unit=short_unit(told.unit),
     )
 
 
@@ -228,6 +232,8 @@ def _examples(run: Run) -> tuple[report.Example, ...]:
             contributions=tuple(
                 report.Contribution(a.words, a.value, a.amount, a.table) for a in example.told.amounts[:8]
             ),
+            neighborhood=neighbor_rows(example.told.neighborhood, _MOST_ROWS),
+            seen=seen_sentence(example.told.neighborhood),
             command=shlex.join(
                 ["weft", "explain", run.name, example.entity, "--at", format_time(example.anchor_us)]
             ),

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import html
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weft.core import format_time, from_plain, to_plain
-from weft.learn import Importance, RowExplanation
+from weft.learn import Importance, RowExplanation, Share, hop_of
+from weft.project.neighbors import neighbor_lines, neighbor_rows, seen_sentence
+from weft.project.pages import write_page
 from weft.project.view import count_text, html_table, text_table
+from weft.report import AmountGroup, Contribution, Example, draw_neighborhood, render_explanation
 
 if TYPE_CHECKING:
     from weft.project.run import Run
 
 _MOST = 12
 _MOST_GROUPS = 6
+_MOST_DRAWN, _MOST_ROWS = 24, 16
 _NOISE = 1e-12
 
 
@@ -86,6 +93,19 @@ class Explanation:
         """Return the sum of the amounts per column."""
         return self._sums(lambda a: a.columns)
 
+    def by_hop(self) -> dict[str, float]:
+        """Return the sum of the amounts by how many links lie between the entity and what was read."""
+        return self._sums(hop_of)
+
+    def page(self, path: str | Path) -> Path:
+        """Write the explanation as one HTML file, with the rows behind it where a network read them.
+
+        Raises:
+            UserError: ``DATA125`` when it cannot be written.
+        """
+        title = f"Why {self.model} predicts {self.told.prediction:.4g} for {self.table} {self.entity}"
+        return write_page(path, render_explanation(title, self._drawn()))
+
     def to_json(self) -> dict[str, Any]:
         """Return plain data for ``--json``."""
         plain: dict[str, Any] = to_plain(self.told)
@@ -99,6 +119,7 @@ class Explanation:
             "tables": self.by_table(),
             "links": self.by_link(),
             "columns": self.by_column(),
+            "hops": self.by_hop(),
             "rows": list(self.rows),
         }
 
@@ -111,6 +132,7 @@ class Explanation:
             ("table", self.by_table()),
             ("link", self.by_link()),
             ("column", self.by_column()),
+            ("distance", self.by_hop()),
         ):
             cells = [[f"{amount:+.4f}", name] for name, amount in list(sums.items())[:_MOST_GROUPS]]
             if cells:
@@ -120,7 +142,33 @@ class Explanation:
         if rest:
             total = sum(a.amount for a in rest)
             parts.append(f"… and {count_text(len(rest), 'more feature')}, together {total:+.4f}")
-        return "\n".join([*parts, *self._row_lines()])
+        return "\n".join([*parts, *neighbor_lines(self.told.neighborhood), *self._row_lines()])
+
+    def _drawn(self) -> Example:
+        """Return what the page shows."""
+        sums = {
+            "Tables": self.by_table(),
+            "Links": self.by_link(),
+            "Columns": self.by_column(),
+            "Distance": self.by_hop(),
+        }
+        return Example(
+            entity=f"{self.table} {self.entity}",
+            anchor_us=self.anchor_us,
+            prediction=f"{self.told.prediction:.4g}" + (f" for {self.told.about}" if self.told.about else ""),
+            words=self.words,
+            unit=UNITS.get(self.told.unit, self.told.unit),
+            contributions=tuple(
+                Contribution(a.words, a.value, a.amount, a.table) for a in self.told.amounts[:_MOST_DRAWN]
+            ),
+            groups=tuple(
+                AmountGroup(title, tuple(Contribution(name, "", amount) for name, amount in found.items()))
+                for title, found in sums.items()
+                if found
+            ),
+            neighborhood=neighbor_rows(self.told.neighborhood, _MOST_ROWS),
+            seen=seen_sentence(self.told.neighborhood),
+        )
 
     def _row_lines(self) -> list[str]:
         """Write the rows whose absence would change the prediction."""
@@ -148,6 +196,8 @@ class Explanation:
         rows = [[f"{_signed(r['effect'])}", r["table"], _row_text(r["row"])] for r in moved[:_MOST]]
         if rows:
             parts.append(html_table(["effect", "table", "row"], rows))
+        if self.told.neighborhood is not None:
+            parts.append(draw_neighborhood(neighbor_rows(self.told.neighborhood, _MOST_ROWS)))
         return "".join(parts)
 
     def _cells(self) -> list[list[str]]:
@@ -182,11 +232,13 @@ class GlobalExplanation:
             ("table", told.tables),
             ("link", told.links),
             ("column", told.columns),
+            ("distance", told.hops),
             ("feature", told.features),
         ):
-            rows = [[f"{s.value:.1%}", s.words] for s in shares[:_MOST]]
-            if rows:
-                parts += ["", text_table(["share", title], rows)]
+            if shares:
+                parts += ["", share_table(title, shares)]
+        if any(s.mean is not None for s in told.features):
+            parts += ["", f"Mean amounts are {short_unit(told.unit)}."]
         if told.deletion is not None:
             parts += ["", deletion_sentence(told)]
         return "\n".join(parts)
@@ -200,6 +252,19 @@ class GlobalExplanation:
         return (
             html_table(["share", "table"], tables) + html_table(["share", "feature"], rows) + f"<p>{note}</p>"
         )
+
+
+def short_unit(unit: str) -> str:
+    """Say what a unit is, without what its amounts add up to."""
+    return re.split("[,:;]", UNITS.get(unit, unit))[0]
+
+
+def share_table(title: str, shares: Sequence[Share]) -> str:
+    """Write shares, with the mean signed amounts where there are any."""
+    if any(s.mean is None for s in shares):
+        return text_table(["share", title], [[f"{s.value:.1%}", s.words] for s in shares[:_MOST]])
+    rows = [[f"{s.value:.1%}", s.words, f"{s.mean:+.4f}"] for s in shares[:_MOST]]
+    return text_table(["share", title, "mean"], rows)
 
 
 def deletion_sentence(importance: Importance) -> str:

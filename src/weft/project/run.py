@@ -27,11 +27,13 @@ from weft.data import export_frame, like_input
 from weft.flow import Output, Plan, RunResult
 from weft.hub import RunRecord
 from weft.learn import Evaluation, check_quantiles
+from weft.project.cohorts import CohortExplanation, explain_cohorts
 from weft.project.embedding import embeddings
 from weft.project.explanation import Explanation, GlobalExplanation
 from weft.project.folder import ProjectFolder
 from weft.project.guard import refuse_source
 from weft.project.newer import read_newer
+from weft.project.pages import write_page
 from weft.project.tallies import alarm_lines, decision_on, show_table, split_sizes, stage_facts, unread_values
 from weft.project.view import Findings, Leaderboard, count_text
 from weft.project.views import View
@@ -228,8 +230,14 @@ class Run:
         output = self.answer(Answer.EXPLAIN, at, key, source=source)
         return Explanation.of(self, key[0] if key else entity, output.value)
 
-    def importance(self) -> GlobalExplanation:
-        """Say what moves predictions in general, by table, link, column and feature, with the check."""
+    def importance(self, *, by: str | None = None) -> GlobalExplanation | CohortExplanation:
+        """Say what moves predictions in general, by table, link, column and feature, with the check.
+
+        Args:
+            by: A column of the entity's table, such as ``users.city``: says it for each of its values apart.
+        """
+        if by is not None:
+            return explain_cohorts(self, by)
         return GlobalExplanation(self.evaluation.importance, self.winner)
 
     def report(self, path: str | Path | None = None) -> Path:
@@ -242,16 +250,7 @@ class Run:
         from weft.report import render_report
 
         target = Path(path) if path is not None else self.project.folder / f"report-{self.name}.html"
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(render_report(fill_document(self)), encoding="utf-8")
-        except OSError as error:
-            raise UserError(
-                "DATA125",
-                f"the report cannot be written to {target}: {error.strerror}.",
-                "name another file.",
-            ) from error
-        self.report_path = target
+        self.report_path = write_page(target, render_report(fill_document(self)))
         return target
 
     def to_json(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from weft.report.curves import (
     thin,
 )
 from weft.report.document import (
+    AmountGroup,
     AnchorFacts,
     Bar,
     Bin,
@@ -41,9 +42,11 @@ from weft.report.document import (
 )
 from weft.report.facts import link_facts, table_facts
 from weft.report.formats import number_text, percent_text
-from weft.report.render import render_report
+from weft.report.neighborhood import NeighborRow
+from weft.report.render import draw_neighborhood, render_explanation, render_report
 
 __all__ = [
+    "AmountGroup",
     "AnchorFacts",
     "Bar",
     "Bin",
@@ -59,6 +62,7 @@ __all__ = [
     "FrameFacts",
     "Importance",
     "LinkFacts",
+    "NeighborRow",
     "RankingPlots",
     "RegressionPlots",
     "ReportDocument",
@@ -74,12 +78,14 @@ __all__ = [
     "binary_plots",
     "calibration_bins",
     "confusion_of",
+    "draw_neighborhood",
     "frame_facts",
     "link_facts",
     "number_text",
     "percent_text",
     "ranking_plots",
     "regression_plots",
+    "render_explanation",
     "render_report",
     "split_facts",
     "table_facts",

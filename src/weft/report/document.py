@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from weft.core import Finding, History, Task
+from weft.report.neighborhood import NeighborRow
 
 
 @dataclass(frozen=True)
@@ -210,11 +211,15 @@ class RankingPlots:
 
 @dataclass(frozen=True)
 class Bar:
-    """A thing that matters, in words, and its share; shares of one list add up to at most 1."""
+    """A thing that matters, in words, and its share; shares of one list add up to at most 1.
+
+    ``mean`` is its mean signed amount, ``None`` where there is none.
+    """
 
     name: str
     words: str
     value: float
+    mean: float | None = None
 
 
 @dataclass(frozen=True)
@@ -233,7 +238,10 @@ class DeletionCheck:
 
 @dataclass(frozen=True)
 class Importance:
-    """What moved predictions, by table, link, column and feature; measured on ``num_rows`` rows of val."""
+    """What moved predictions, by table, link, column, feature and how many links away it lies.
+
+    It was measured on ``num_rows`` rows of val; ``unit`` is that of the mean amounts.
+    """
 
     model: str
     tables: tuple[Bar, ...] = ()
@@ -242,6 +250,8 @@ class Importance:
     features: tuple[Bar, ...] = ()
     deletion: DeletionCheck | None = None
     num_rows: int | None = None
+    hops: tuple[Bar, ...] = ()
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -252,6 +262,19 @@ class Contribution:
     value: str
     amount: float
     source: str = ""
+
+
+@dataclass(frozen=True)
+class AmountGroup:
+    """Amounts added up in one way, such as by table."""
+
+    title: str
+    items: tuple[Contribution, ...]
+
+    @property
+    def reach(self) -> float:
+        """The largest amount, to which bars are drawn."""
+        return max((abs(item.amount) for item in self.items), default=0.0) or 1.0
 
 
 @dataclass(frozen=True)
@@ -268,6 +291,7 @@ class Example:
     """One prediction, explained.
 
     ``unit`` says what amounts are, such as "in log-odds"; ``command`` asks for the whole explanation.
+    ``neighborhood`` are the rows that a network read and that moved it most, ``seen`` says of how many.
     """
 
     entity: str
@@ -279,6 +303,9 @@ class Example:
     contributions: tuple[Contribution, ...] = ()
     rows: tuple[RowsSeen, ...] = ()
     command: str = ""
+    groups: tuple[AmountGroup, ...] = ()
+    neighborhood: tuple[NeighborRow, ...] = ()
+    seen: str = ""
 
 
 @dataclass(frozen=True)

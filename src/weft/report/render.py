@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import resources
 from textwrap import shorten
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from weft.core import History, Severity, TaskType
 from weft.report import formats, plots
-from weft.report.document import BinaryPlots, RegressionPlots, ReportDocument, Rung
+from weft.report.document import BinaryPlots, Example, RegressionPlots, ReportDocument, Rung
+from weft.report.neighborhood import NeighborRow, neighborhood_tree
 from weft.report.schema_graph import schema_graph
 from weft.report.timelines import label_plot, split_plot
 
@@ -55,6 +57,27 @@ def render_report(document: ReportDocument) -> str:
         **_trust_context(document),
     }
     return str(_environment().get_template("report.html").render(context))
+
+
+def render_explanation(title: str, example: Example) -> str:
+    """Draw the explanation of one prediction as one HTML file that needs nothing from outside."""
+    context: dict[str, Any] = {
+        "title": title,
+        "example": example,
+        "reach": _reach(example),
+        "picture": _tree(example),
+        "style": _resource("style.css"),
+    }
+    return str(_environment().get_template("explanation.html").render(context)).lstrip()
+
+
+def draw_neighborhood(rows: Sequence[NeighborRow]) -> str:
+    """Draw rows that a network read as a picture whose style and that of a notebook do not mix."""
+    tree = str(neighborhood_tree(rows, WIDE))
+    start = '<svg xmlns="http://www.w3.org/2000/svg" '
+    written = tree.replace("<svg ", start, 1).replace(">", f"><style>{_resource('style.css')}</style>", 1)
+    content = base64.b64encode(written.encode()).decode()
+    return f"<img alt='The rows behind it' src='data:image/svg+xml;base64,{content}'>"
 
 
 @functools.cache
@@ -192,7 +215,19 @@ def _pictures(document: ReportDocument) -> dict[str, Any]:
         drawn["recall"] = plots.ranking_plot(ranking, [p.recall_at_k for p in ranking], "recall at k")
     if document.importance and document.importance.deletion:
         drawn["deletion"] = plots.deletion_plot(document.importance.deletion)
+    drawn["neighborhoods"] = [_tree(example) for example in document.examples]
     return drawn | _data_pictures(document)
+
+
+def _tree(example: Example) -> dict[str, Any] | None:
+    if not example.neighborhood:
+        return None
+    return _both(lambda width: neighborhood_tree(example.neighborhood, width))
+
+
+def _reach(example: Example) -> float:
+    """Return the largest amount, to which bars are drawn."""
+    return max([abs(c.amount) for c in example.contributions], default=0.0) or 1.0
 
 
 def _data_pictures(document: ReportDocument) -> dict[str, Any]:
@@ -226,14 +261,13 @@ def _regression_shown(document: ReportDocument) -> tuple[RegressionPlots, ...]:
 def _answer_context(document: ReportDocument) -> dict[str, Any]:
     """What the sections about the answer need beside the document."""
     rows = sum(b.count for b in document.binary[0].calibration) if document.binary else 0
-    reaches = [max([abs(c.amount) for c in e.contributions], default=0.0) or 1.0 for e in document.examples]
     return {
         "scale": _scale(document.ladder),
         "binary": document.binary,
         "binary_rows": formats.count_text(rows),
         "lift_words": _lift_words(document.binary[0]) if document.binary else "",
         "regression": _regression_shown(document),
-        "reaches": reaches,
+        "reaches": [_reach(example) for example in document.examples],
     }
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from weft.cli import options as opt
 from weft.cli.app import app
 from weft.cli.output import print_json, print_result
+from weft.core import UserError
 from weft.project import ProjectFolder, embed_to, models_view, open_run, runs_view
 
 
@@ -133,6 +134,13 @@ def explain(
     ] = None,
     at: opt.At = None,
     source: opt.Newer = None,
+    by: Annotated[
+        str | None,
+        typer.Option("--by", help="Column of the entity's table: without a key, tell its values apart."),
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", help="HTML file to write the explanation of a key to.")
+    ] = None,
     as_json: opt.Json = False,
     project: opt.Here = None,
     memory_limit: opt.MemoryLimit = None,
@@ -145,11 +153,19 @@ def explain(
 
     Example: weft explain latest
 
-    Example: weft explain latest 42 --at 2026-01-01
+    Example: weft explain latest --by users.tier
+
+    Example: weft explain latest 42 --at 2026-01-01 --out why.html
     """
+    _check_explained(entity, by, out)
     folder = ProjectFolder(project or ".", memory_limit=memory_limit, threads=threads)
     opened = open_run(run, project=folder)
-    told = opened.importance() if entity is None else opened.explain(entity, at=at, source=source)
+    if entity is None:
+        told: Any = opened.importance(by=by)
+    else:
+        told = opened.explain(entity, at=at, source=source)
+    if out is not None:
+        told.page(out)
     print_json(told.to_json()) if as_json else print_result(str(told))
 
 
@@ -168,3 +184,23 @@ def report(
     """
     path = open_run(run, project=ProjectFolder(project or ".")).report(out)
     print_json({"report": str(path)}) if as_json else print_result(str(path))
+
+
+def _check_explained(entity: str | None, by: str | None, out: str | None) -> None:
+    """Refuse options that mean nothing together.
+
+    Raises:
+        UserError: ``LEARN061``.
+    """
+    if entity is None and out is not None:
+        raise UserError(
+            "LEARN061",
+            "--out writes the explanation of one prediction, and no key was given.",
+            "name a key, or write the report of the run: weft report RUN.",
+        )
+    if entity is not None and by is not None:
+        raise UserError(
+            "LEARN061",
+            f"--by tells cohorts of all predictions apart, and the key {entity} was given.",
+            "leave out the key or --by.",
+        )

@@ -10,6 +10,7 @@ from weft.compile.programs.answers import (
 from weft.compile.programs.learning import (
     encode_features,
     evaluate_candidates,
+    explain_cohorts,
     fit_candidate,
     materialize_graph,
     propose_trials,
@@ -29,6 +30,7 @@ __all__ = [
     "embed_seeds",
     "encode_features",
     "evaluate_candidates",
+    "explain_cohorts",
     "explain_entity",
     "fit_candidate",
     "make_candidates",

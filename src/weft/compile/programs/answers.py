@@ -119,9 +119,10 @@ def explain_entity(context: Context) -> dict[str, Any]:
         ranked = query.task.type is TaskType.LINK_PREDICTION
         asked, graph = _with_frames(query, seeds), _graph(context)
         told = learn.explain_rows(predictor, values, asked, graph)
-        if not ranked:
+        # What a network read is told row by row with its amounts.
+        if not ranked and not predictor.model.reads_graph:
             labels = read_labels(context.inputs["labels"]).table
-            rows = _rows_that_matter(tables, query, seeds, features, labels, predictor, graph)
+            rows = _rows_that_matter(tables, query, seeds, features, labels, predictor)
     anchor_us = seeds["anchor_time"].cast("int64")[0].as_py()
     return {"anchor_us": anchor_us, "contributions": to_plain(told), "rows": rows}
 
@@ -133,7 +134,6 @@ def _rows_that_matter(
     features: Any,
     labels: pa.Table,
     predictor: Any,
-    graph: learn.GraphView | None,
 ) -> list[dict[str, Any]]:
     """Leave out one row at a time, all in one computation, and see how the prediction moves."""
     entity = seeds["entity"][0].as_py()
@@ -155,7 +155,7 @@ def _rows_that_matter(
         }
     )
     values = data.compute_features(tables, variants, features, query=query, labels=labels, without=without)
-    predicted = learn.first_output(predictor.predict(values, variants, graph))
+    predicted = learn.first_output(predictor.predict(values, variants))
     shown = [
         _shown_row(group, index, float(predicted[0] - without_it))
         for (group, index), without_it in zip(left_out, predicted[1:], strict=True)

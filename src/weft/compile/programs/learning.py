@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+
 import weft.data as data
 import weft.graph as graph
 import weft.learn as learn
@@ -80,6 +82,26 @@ def evaluate_candidates(context: Context) -> dict[str, Any]:
     context.report(rows=len(training.val) + len(training.test))
     plain: dict[str, Any] = to_plain(evaluation)
     return plain
+
+
+def explain_cohorts(context: Context) -> dict[str, Any]:
+    """Say what moves predictions of val rows, cohort by cohort of a column of the entity's table."""
+    training, column = read_training_data(context), context.parameters["column"]
+    with open_tables(context.inputs["tables"], context.resources, context.scratch / "tables") as tables:
+        task = compile_query(context.parameters["query"], tables.schema).task
+        read = tables.table(task.entity_table).select(task.entity_column, column)
+        known = tables.fetch(read)
+    place = pc.index_in(training.val.seeds["entity"], value_set=known[task.entity_column].combine_chunks())
+    values = known[column].combine_chunks().take(place.combine_chunks())
+    told = learn.measure_cohorts(
+        open_predictor(context, "model"),
+        training,
+        f"{task.entity_table}.{column}",
+        values,
+        seed=context.parameters["seed"],
+    )
+    context.report(rows=0 if told is None else told.num_rows)
+    return {"cohorts": to_plain(told)}
 
 
 def encode_features(context: Context) -> None:
