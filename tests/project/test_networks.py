@@ -11,6 +11,8 @@ import pytest
 import weft
 from weft.core import InvariantError, UserError
 from weft.data import generate_shop
+from weft.learn import load_model
+from weft.learn.encoders import IndexedCategories, StandardNumbers, Timestamps
 from weft.learn.networks.stepping import Stepper
 from weft.project import embed_to
 
@@ -34,6 +36,19 @@ def graph(place):
 def run(graph):
     times = {"val_start": "2025-01-01", "test_start": "2025-02-01"}
     return graph.query(CHURN).fit(budget="4s", models=("constant", "sage"), **times)
+
+
+def test_explain_says_how_networks_would_encode_each_column_as_the_fit_then_does(graph, run, tmp_path):
+    told = graph.query(CHURN).explain(models=MODELS)
+    assert (
+        "Networks encode by " in str(told) and not graph.query(CHURN).explain(models=("constant",)).encoders
+    )
+    fitted = load_model(lay_out(run.output("candidate[sage]"), tmp_path) / "model").inputs.tables
+    made = {f"{t.table}.{c.name}": type(c.encoder) for t in fitted for c in t.columns}
+    kinds = {"index": IndexedCategories, "standard": StandardNumbers, "time": Timestamps}
+    alike = [kinds[k] is made[c] for c, k in told.encoders.items() if k in kinds and c in made]
+    assert len(alike) > 8 and np.mean(alike) > 0.9
+    assert all(told.encoders[c] != "drop" for c in made)
 
 
 def test_a_network_is_tried_only_when_it_is_named(graph):

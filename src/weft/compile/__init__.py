@@ -17,6 +17,7 @@ from weft.compile.predictive import (
     compile_fit,
     compile_labels,
     compile_tables,
+    reads_graph,
 )
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "read_labels",
     "read_table",
     "read_value",
+    "reads_graph",
 ]

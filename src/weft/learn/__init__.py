@@ -15,6 +15,7 @@ from weft.learn.conformal import Conformal, check_quantiles, quantile_name
 from weft.learn.data import Outline, Rows, TrainingData, expand_frames
 from weft.learn.embedding import embed_blocks
 from weft.learn.encoder import Encoder
+from weft.learn.encoders import EncoderOptions, RawColumn, choose_kind
 from weft.learn.evaluation import Evaluation, LeaderboardRow, evaluate
 from weft.learn.examples import ExampleRow
 from weft.learn.importance import Importance, Share, first_output, hop_of
@@ -39,6 +40,7 @@ __all__ = [
     "Comparison",
     "Conformal",
     "Encoder",
+    "EncoderOptions",
     "Evaluation",
     "ExampleRow",
     "GraphView",
@@ -53,6 +55,7 @@ __all__ = [
     "Predictor",
     "RankingData",
     "RankingRows",
+    "RawColumn",
     "RowExplanation",
     "Rows",
     "Rung",
@@ -64,6 +67,7 @@ __all__ = [
     "appetite_of",
     "calibrate",
     "check_quantiles",
+    "choose_kind",
     "default_space",
     "embed_blocks",
     "evaluate",

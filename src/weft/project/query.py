@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 import weft.pql
-from weft.compile import FitSpec, compile_fit, compile_labels, read_labels
+from weft.compile import FitSpec, compile_fit, compile_labels, read_labels, reads_graph
 from weft.core import History, Resources, Split, Task, UserError, digest_value, to_plain
 from weft.data import Labels, export_frame, like_input, plan_layout, to_arrow
 from weft.data import connect as connect_source
 from weft.flow import Plan
 from weft.learn import default_space, get_metric, metrics_for, read_space
+from weft.project.encoding import fixed_encoders, plan_encoders
 from weft.project.guard import refuse_source
 from weft.project.ladder import Ladder, plan_ladder
 from weft.project.opening import open_outputs
@@ -68,6 +69,7 @@ class Query:
         spec = self._spec(options)
         with open_outputs(self.graph) as tables:
             layout = plan_layout(tables, self.checked, spec.options, spec.history)
+            encoders = plan_encoders(tables, fixed_encoders(spec.space)) if reads_graph(spec.models) else {}
         plan = compile_fit(self.graph.nodes, spec, self.graph.project.resources)
         return QueryExplanation(
             words=weft.pql.describe(self.checked),
@@ -77,6 +79,7 @@ class Query:
             rows={t.table: t.num_rows for t in self.graph.profile.statistics},
             models=tuple(n.name[10:-1] for n in plan.nodes if n.name.startswith("candidate[")),
             findings=self.graph.findings,
+            encoders=encoders,
         )
 
     def labels(self, **options: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from weft.core import Finding, Split, Task, format_time, to_plain
@@ -23,6 +23,7 @@ class QueryExplanation:
         rows: Table → rows.
         models: Candidates, in order of cost.
         findings: What was found in the data.
+        encoders: How networks would encode each column; empty where none is a candidate.
     """
 
     words: str
@@ -32,6 +33,7 @@ class QueryExplanation:
     rows: dict[str, int]
     models: tuple[str, ...]
     findings: tuple[Finding, ...]
+    encoders: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for ``--json``."""
@@ -46,6 +48,7 @@ class QueryExplanation:
             "rows": self.rows,
             "models": list(self.models),
             "findings": to_plain(self.findings),
+            "encoders": self.encoders,
         }
 
     def __str__(self) -> str:
@@ -61,6 +64,8 @@ class QueryExplanation:
             f"Reads {count_text(sum(self.rows.values()), 'row')} of {count_text(len(self.rows), 'table')}. "
             "No model was fitted.",
         ]
+        if self.encoders:
+            parts.append(f"Networks encode {self._encoded()}.")
         if self.layout.straddling:
             is_one = len(self.layout.straddling) == 1
             parts.append(
@@ -78,6 +83,14 @@ class QueryExplanation:
             + html_table(["task", self.task.type.value], self._facts())
             + html_table(["split", "anchors", "first", "last", "labels until"], self._splits())
         )
+
+    def _encoded(self) -> str:
+        by_kind: dict[str, list[str]] = {}
+        for column, kind in self.encoders.items():
+            by_kind.setdefault(kind, []).append(column)
+        told = (f"by {kind} {', '.join(by_kind[kind])}" for kind in sorted(by_kind) if kind != "drop")
+        dropped = by_kind.get("drop")
+        return "; ".join([*told, *([f"not {', '.join(dropped)}"] if dropped else [])])
 
     def _facts(self) -> list[list[str]]:
         return [

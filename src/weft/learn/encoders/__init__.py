@@ -1,7 +1,7 @@
 """From the raw values of a column to what a network reads; learned from the train period alone."""
 
 from weft.learn.encoders.categories import HashedCategories, IndexedCategories, SeveralCategories
-from weft.learn.encoders.choice import EncoderOptions, choose_encoder
+from weft.learn.encoders.choice import EncoderOptions, choose_encoder, choose_kind
 from weft.learn.encoders.column import BoundColumn, ColumnEncoder, Encoded, RawColumn
 from weft.learn.encoders.numbers import (
     PiecewiseLinear,
@@ -33,5 +33,6 @@ __all__ = [
     "Timestamps",
     "Vectors",
     "choose_encoder",
+    "choose_kind",
     "fit_table",
 ]

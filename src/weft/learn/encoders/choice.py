@@ -84,11 +84,17 @@ def choose_encoder(
     Returns:
         The encoder; ``None`` where the column tells nothing: a single value, or an id.
     """
-    kind = options.by_column.get(name) or _kind(stype, raw, options)
-    _check_suits(name, kind, raw)
+    kind = choose_kind(name, stype, raw, options)
     if kind == "drop" or not len(raw.values):
         return None
     return _fits(raw, options, separator or ",")[kind]()
+
+
+def choose_kind(name: str, stype: Stype, raw: RawColumn, options: EncoderOptions) -> str:
+    """Choose the encoder of a column, one of `KINDS`, without fitting it; see `choose_encoder`."""
+    kind = options.by_column.get(name) or _kind(stype, raw, options)
+    _check_suits(name, kind, raw)
+    return kind
 
 
 def _check_suits(name: str, kind: str, raw: RawColumn) -> None:

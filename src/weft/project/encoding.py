@@ -1,0 +1,78 @@
+"""How networks would encode each column, told before anything is fitted, from a sample of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from weft.core import Column, Dtype, Stype
+from weft.data import Tables
+from weft.learn import EncoderOptions, RawColumn, choose_kind
+
+_MOST_ROWS = 20_000
+_LEAST = np.iinfo(np.int64).min
+
+
+def plan_encoders(tables: Tables, options: Mapping[str, Any]) -> dict[str, str]:
+    """Choose the encoder of each column that a network may read, from the first 20,000 rows of its table.
+
+    The fit chooses anew, from rows of the train period, so a choice that hangs by a few values may differ.
+
+    Args:
+        tables: The prepared tables.
+        options: Of `EncoderOptions`, as ``search`` of the project fixes them.
+
+    Returns:
+        ``table.column`` → kind; keys, foreign keys and ids are left out.
+    """
+    chosen = EncoderOptions(**options)
+    kinds = {}
+    for table in tables.schema.tables:
+        keys = {*table.primary_key, *(c for k in tables.schema.links_from(table.name) for c in k.columns)}
+        columns = [c for c in table.columns if c.name not in keys and c.stype is not Stype.ID]
+        sample = _sample(tables, table.name, [c.name for c in columns])
+        for column in columns:
+            name = f"{table.name}.{column.name}"
+            kinds[name] = choose_kind(name, column.stype, _raw(column, sample[column.name]), chosen)
+    return kinds
+
+
+def fixed_encoders(search: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of encoders that ``search`` of a project fixes, rather than searches."""
+    given = {k.partition(".")[2]: v for k, v in search.items() if k.startswith("encoders.")}
+    return {name: value for name, value in given.items() if name and not isinstance(value, (list, dict))}
+
+
+def _sample(tables: Tables, table: str, columns: list[str]) -> dict[str, pa.Array]:
+    if not columns:
+        return {}
+    parts, rows = [], 0
+    for batch in tables.batches(table, columns):
+        parts.append(batch.slice(0, _MOST_ROWS - rows))
+        rows += parts[-1].num_rows
+        if rows >= _MOST_ROWS:
+            break
+    whole = (
+        pa.Table.from_batches(parts) if parts else pa.table({c: pa.array([], pa.string()) for c in columns})
+    )
+    return {c: whole[c].combine_chunks() for c in columns}
+
+
+def _raw(column: Column, values: pa.Array) -> RawColumn:
+    """Store a sample as a graph would store it."""
+    if column.dtype is Dtype.VECTOR:
+        width = max((len(v) for v in values.to_pylist() if v is not None), default=1)
+        rows = [[np.nan] * width if v is None else v for v in values.to_pylist()]
+        return RawColumn(np.asarray(rows, np.float32).reshape(len(values), -1))
+    if column.dtype is Dtype.BOOL:
+        return RawColumn(values.cast(pa.uint8()).fill_null(255).to_numpy(zero_copy_only=False))
+    if column.dtype is Dtype.TIMESTAMP:
+        times = values.cast(pa.timestamp("us")).cast(pa.int64()).fill_null(_LEAST)
+        return RawColumn(times.to_numpy(zero_copy_only=False))
+    if column.dtype in (Dtype.INT, Dtype.FLOAT) and column.stype is Stype.NUMERICAL:
+        return RawColumn(values.cast(pa.float64()).to_numpy(zero_copy_only=False))
+    coded = values.cast(pa.string()).dictionary_encode()
+    return RawColumn(coded.indices.fill_null(-1).to_numpy(zero_copy_only=False), coded.dictionary)
