@@ -31,6 +31,10 @@ from weft.learn.view import asked
 
 _MOST_VAL_SEEDS = 4_000
 _EVALUATION = 0.4
+# Their towers are those of sage; the pass outwards and dense negatives come on top.
+_OVER_SAGE = 2.0
+# CPU seconds per pair whose features are read, and squared channel.
+_S_PER_PAIR = 3e-9
 _OF_ENTITIES = {
     "network",
     "start",
@@ -114,7 +118,9 @@ class RankingFit:
         parts = maker.lessons.orders(0, self.seed, self.config.batch_size)
         batch = maker.make(parts[0], 0, 0)
         read = [batch.users.batch, *([batch.pool.items.batch] if batch.pool else [])]
-        step_s = sum(step_seconds(self.name, b, self.config.channels) for b in read)
+        step_s = _OVER_SAGE * sum(step_seconds("sage", b, self.config.channels) for b in read)
+        if maker.terms.terms:
+            step_s += _S_PER_PAIR * len(batch.own.seed) * self.config.channels**2
         num_val = min(len(self.data.val), _MOST_VAL_SEEDS)
         epoch_s = step_s * (len(parts) + _EVALUATION * num_val / len(parts[0]))
         epochs = min(self.config.epochs, int(self.config.budget_s / epoch_s))
