@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from weft.learn.view import Asked
 
 _NUM_RANDOM = 5
+# Of a neighborhood that is nearly gone, what is left says more than what was taken.
+_LEAST_TIMES = 4
 
 
 def deletion_test(
@@ -46,7 +48,7 @@ def deletion_test(
         rows: Seeds to try it on, a batch at most.
         seed: Of the random rows.
         class_index: The class whose output is looked at.
-        removed: How many rows; a number counts for seeds with at least twice as many.
+        removed: How many rows; a number counts for seeds with at least four times as many.
 
     Returns:
         ``None`` where no seed has rows enough.
@@ -61,9 +63,9 @@ def deletion_test(
     def moved(order: Array, size: int) -> float:
         gone = _first_of_each(order, scope, size)
         without = _outputs(model.network, without_rows(batch, model.inputs, gone))[:, class_index or 0]
-        return float(np.abs(without - whole)[num_rows >= 2 * size].mean())
+        return float(np.abs(without - whole)[num_rows >= _LEAST_TIMES * size].mean())
 
-    sizes = [size for size in removed if (num_rows >= 2 * size).any()]
+    sizes = [size for size in removed if (num_rows >= _LEAST_TIMES * size).any()]
     drawn = [np.where(is_seed, -np.inf, rng.random(len(scope))) for _ in range(_NUM_RANDOM)]
     important = [moved(strength, size) for size in sizes]
     random = [float(np.mean([moved(order, size) for order in drawn])) for size in sizes]
