@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import weft
+from weft.compile.opening import lay_out
 from weft.core import InvariantError, UserError
 from weft.data import generate_shop
 from weft.learn import load_model
