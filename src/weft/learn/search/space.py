@@ -62,7 +62,7 @@ def default_space(task: TaskType, links: Iterable[str] = ()) -> dict[str, Choice
     space: dict[str, Choices | Range] = {
         "network": Choices(("sage", "relgnn", "graph_transformer")),
         "channels": Choices((32, 64, 128)),
-        "fanouts": Choices(([64], [32, 16], [64, 32], [128, 64], [16, 8, 8])),
+        "fanouts": Choices(([24], [64], [16, 4], [16, 8], [32, 16], [64, 32], [16, 8, 8])),
         "strategy": Choices(("last", "uniform")),
         "dropout": Range(0.0, 0.5),
         "features": Choices(("past", "all", "none")),
