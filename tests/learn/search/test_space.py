@@ -13,7 +13,7 @@ BASE = default_space(TaskType.BINARY, ["orders.user_id"])
 def test_every_setting_of_the_space_is_one_of_a_network():
     point = {n: (d.low if isinstance(d, Range) else d.values[0]) for n, d in BASE.items()}
     config = NetworkConfig.read(arrange(point))
-    assert config.fanouts == (64,) and config.without == ()
+    assert config.fanouts == (24,) and config.without == ()
 
 
 def test_a_configuration_and_a_point_of_the_space_are_the_same_thing():
