@@ -29,11 +29,13 @@ from weft.core import (
     Task,
     UserError,
     from_json,
+    from_plain,
     one_blas_thread,
     to_json,
 )
 from weft.learn.calibration import Calibration, calibrate
 from weft.learn.metrics import get_metric
+from weft.learn.networks.curve import Curve
 from weft.learn.registry import get_rung, load_model
 from weft.learn.rung import Model
 from weft.learn.scoring import fallback_metric
@@ -65,6 +67,7 @@ class Candidate:
         rows_per_s: Train rows over ``fit_s``.
         left_out: Why the rung could not be used on these data; empty when it could.
         is_idle: Whether it stands for a trial that a search did without.
+        curve: How its training went; empty for what is not trained in epochs.
     """
 
     model: str
@@ -84,6 +87,7 @@ class Candidate:
     rows_per_s: float = 0.0
     left_out: str = ""
     is_idle: bool = False
+    curve: Curve = field(default_factory=Curve)
 
 
 def fit_candidate(
@@ -218,6 +222,7 @@ def _finish(
         fit_s=times[0],
         cpu_s=times[1],
         rows_per_s=num_train / max(times[0], 1e-9),
+        curve=from_plain(Curve, getattr(model, "curve", {})),
     )
 
 

@@ -93,6 +93,20 @@ def gain_of(chosen_metric: str, task_type: TaskType, targets: Targets, predictio
     return _decide(chosen_metric, task_type, targets, prediction)[1]
 
 
+def deciding_metric(chosen_metric: str, task_type: TaskType, targets: Targets, num_classes: int) -> str:
+    """Name the metric that `gain_of` scores by: whether it is defined depends on the targets alone.
+
+    Args:
+        chosen_metric: Name of the metric that candidates are chosen by.
+        task_type: Of the task.
+        targets: The labels.
+        num_classes: Of the task; 0 where predictions are one number each.
+    """
+    shape = (len(targets), num_classes) if num_classes else (len(targets),)
+    metric, _ = _decide(chosen_metric, task_type, targets, np.full(shape, 1 / max(2, num_classes)))
+    return metric.name if metric else chosen_metric
+
+
 def _decide(
     chosen_metric: str, task_type: TaskType, targets: Targets, prediction: np.ndarray
 ) -> tuple[Metric | None, float]:

@@ -6,6 +6,7 @@ import contextlib
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from weft.flow import Event
 
@@ -24,31 +25,38 @@ def show_progress(num_nodes: int, told: set[str]) -> Iterator[Callable[[Event], 
         yield lambda event: None
         return
     from rich.console import Console
+
+    with make_bar(Console(stderr=True)) as bar:
+        yield Watch(bar, num_nodes, told)
+
+
+def make_bar(console: Any) -> Any:
+    """Make what is drawn on a console: a line per step that runs, and one for all."""
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-    bar = Progress(
+    # Names of steps have brackets, which are no markup.
+    return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description:<22}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[note]}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
+        TextColumn("{task.description:<22}", markup=False),
+        BarColumn(bar_width=16),
+        TextColumn("{task.fields[note]}", markup=False),
+        TimeRemainingColumn(compact=True),
+        console=console,
         transient=True,
     )
-    with bar:
-        yield Watch(bar, num_nodes, told)
 
 
 class Watch:
     """Draws the events of one plan."""
 
-    def __init__(self, bar: object, num_nodes: int, told: set[str]) -> None:
+    def __init__(self, bar: Any, num_nodes: int, told: set[str]) -> None:
         self._bar = bar
         self._tasks: dict[str, int] = {}
         self._total = num_nodes
         self._told = told
         self._done = 0
         self._lock = threading.Lock()
+        self._all = bar.add_task("all steps", total=num_nodes, note=self._counted)
 
     def __call__(self, event: Event) -> None:
         with self._lock:
@@ -60,26 +68,31 @@ class Watch:
                 self._finish(event)
 
     def _start(self, node: str) -> None:
-        self._tasks[node] = self._bar.add_task(node, total=None, note="")  # type: ignore[attr-defined]
+        self._tasks[node] = self._bar.add_task(node, total=None, note="")
 
     def _move(self, event: Event) -> None:
         if event.node in self._tasks:
-            self._bar.update(  # type: ignore[attr-defined]
+            self._bar.update(
                 self._tasks[event.node], completed=event.done, total=event.total, note=event.note
             )
 
     def _finish(self, event: Event) -> None:
         task = self._tasks.pop(event.node, None)
         if task is not None:
-            self._bar.remove_task(task)  # type: ignore[attr-defined]
+            self._bar.remove_task(task)
         self._done += 1
+        self._bar.update(self._all, completed=self._done, note=self._counted)
         if event.state == "cached" and event.key in self._told:
             return
         self._told.add(event.key)
         sign = _SIGNS.get(event.state, " ")
-        self._bar.console.print(  # type: ignore[attr-defined]
+        self._bar.console.print(
             f"{sign} [{self._done}/{self._total}] {describe_event(event)}", highlight=False, markup=False
         )
+
+    @property
+    def _counted(self) -> str:
+        return f"{self._done} of {self._total}"
 
 
 def describe_event(event: Event) -> str:

@@ -75,6 +75,7 @@ def test_it_is_better_than_popularity_and_repeats_by_far(lists, model):
     ]
     assert score(lists, model) > 3 * max(score(lists, m) for m in simple)
     assert model.curve["gain"][model.curve["best"]] == max(model.curve["gain"])
+    assert model.curve["metric"] == "map@5"
     assert "graph network over" in model.words
 
 

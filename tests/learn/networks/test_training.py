@@ -14,13 +14,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from weft.core import Silent, UnavailableError
-from weft.learn import fit_candidate
+from weft.core import Silent, TaskType, UnavailableError
+from weft.learn import fit_candidate, get_rung, read_candidate
 from weft.learn.networks import recovery, training
 from weft.learn.networks.checkpoint import Checkpoint, CheckpointFile
+from weft.learn.networks.curve import Curve
 from weft.learn.networks.fitting import Fit
 from weft.learn.networks.recovery import Trouble, diagnose, find_device
 from weft.learn.networks.stepping import Stepper
+from weft.learn.scoring import deciding_metric
+from weft.learn.targets import Targets
 from weft.learn.view import asked
 
 from .fit_process import CONFIG, fit
@@ -246,7 +249,7 @@ def test_an_interrupt_between_two_steps_loses_none(data, whole, tmp_path, monkey
 
     class Watch(Silent):
         def update(self, done, total=None, note=""):
-            if done > 1.6 and not note:
+            if done > 1.6 and done % 1:
                 raise Interrupt
 
     steps = count_steps(monkeypatch)
@@ -335,3 +338,50 @@ def test_two_processes_train_as_one(shop, tmp_path, data):
         assert torch.allclose(first[name], weight, atol=2e-3), name
     assert (tmp_path / "out" / "0" / "unfinished").exists()
     assert not (tmp_path / "out" / "1" / "unfinished").exists()
+
+
+class Told:
+    """A progress that notes what it is told."""
+
+    def __init__(self):
+        self.lines = []
+
+    def update(self, done, total=None, note=""):
+        self.lines.append((done, total, note))
+
+
+def test_progress_tells_loss_val_and_rate_throughout(data):
+    told = Told()
+    limits = {"resources": RESOURCES, "deadline": None, "progress": told}
+    model = get_rung("sage").fit(data, CONFIG | {"epochs": 2}, 0, **limits)
+    done = [line[0] for line in told.lines]
+    assert done == sorted(done) and done[-1] == 2 and {line[1] for line in told.lines} == {2}
+    first, second = (f"val {gain:.4g}" for gain in model.curve["gain"])
+    assert all("val" not in note for at, _, note in told.lines if at < 1)
+    assert all(first in note for at, _, note in told.lines if 1 <= at < 2)
+    assert told.lines[-1][2].startswith(f"loss {model.curve['loss'][1]:.4g}, {second}, ")
+    for _, _, note in told.lines:
+        loss, *_, rate = note.split(", ", 2)
+        assert 0.1 < float(loss.removeprefix("loss ")) < 3
+        assert float(rate.split(", ")[-1].removesuffix(" rows/s").replace(",", "")) > 1
+
+
+def test_the_curve_of_a_candidate_is_in_the_metrics_own_direction(shop, data, tmp_path):
+    config = CONFIG | {"epochs": 1}
+    rising = fit_candidate(data, "sage", config, 0, tmp_path / "auroc", resources=RESOURCES)
+    assert rising.curve.metric == "auroc" and rising.curve.val == [pytest.approx(rising.val)]
+    numbers = make_data(*shop, TaskType.REGRESSION)
+    falling = fit_candidate(numbers, "sage", config, 0, tmp_path / "mae", resources=RESOURCES)
+    assert falling.curve.metric == "mae" and falling.curve.val == [pytest.approx(falling.val)]
+    assert falling.curve.gain == [pytest.approx(-falling.val)]
+    assert read_candidate(tmp_path / "mae").curve == falling.curve
+    constant = fit_candidate(data, "constant", {}, 0, tmp_path / "constant", resources=RESOURCES)
+    assert constant.curve == Curve()
+
+
+def test_a_curve_follows_the_metric_that_decides():
+    targets = Targets(np.ones(5), np.ones(5, np.int64))
+    assert deciding_metric("auroc", TaskType.BINARY, targets, 0) == "log_loss"
+    assert Curve(gain=[-0.4], metric="log_loss").val == [0.4]
+    mixed = Targets(np.array([0.0, 1, 2, 2, 1]), np.ones(5, np.int64))
+    assert deciding_metric("accuracy", TaskType.MULTICLASS, mixed, 3) == "accuracy"

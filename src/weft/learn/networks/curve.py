@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
+
+from weft.learn.metrics import get_metric
 
 
 @dataclass
@@ -15,6 +18,7 @@ class Curve:
         best: Which epoch's weights were kept, from 0; -1 for none.
         note: Why the training ended early; empty where it did not.
         events: What went wrong on the way, in words.
+        metric: What ``gain`` is the gain in; empty for one that rises.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -22,11 +26,23 @@ class Curve:
     best: int = -1
     note: str = ""
     events: list[str] = field(default_factory=list)
+    metric: str = ""
 
     @property
-    def words(self) -> str:
-        """The last epoch in words."""
-        return f"loss {self.loss[-1]:.4f}, val {abs(self.gain[-1]):.4f}"
+    def val(self) -> list[float]:
+        """Scores on val in the metric's own direction."""
+        is_rising = not self.metric or get_metric(self.metric).higher_is_better
+        return [g if is_rising else -g for g in self.gain]
+
+    def words(self, loss: float, rows_per_s: float) -> str:
+        """Say how it goes.
+
+        Args:
+            loss: Mean over the rows of the epoch that were read so far.
+            rows_per_s: Train rows read per second.
+        """
+        val = [f"val {self.val[-1]:.4g}"] if self.gain else []
+        return ", ".join([f"loss {loss:.4g}", *val, f"{rows_per_s:,.0f} rows/s"])
 
     @property
     def is_best_so_far(self) -> bool:
@@ -49,3 +65,20 @@ class Position:
     steps: int = 0
     total: float = 0.0
     splits: int = 1
+
+
+class Pace:
+    """Counts the rows that were read since it was made, against the clock."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._rows = 0
+
+    def count(self, rows: int) -> None:
+        """Add rows that were read."""
+        self._rows += rows
+
+    @property
+    def rows_per_s(self) -> float:
+        """Rows per second, looks at val included."""
+        return self._rows / max(1e-9, time.monotonic() - self._began)

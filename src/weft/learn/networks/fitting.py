@@ -30,7 +30,7 @@ from weft.learn.networks.recovery import find_device
 from weft.learn.networks.starting import Start, read_start
 from weft.learn.networks.training import Trainer
 from weft.learn.rung import Config, Header, Model, not_applicable
-from weft.learn.scoring import gain_of
+from weft.learn.scoring import deciding_metric, gain_of
 from weft.learn.view import asked
 
 _MOST_VAL_ROWS = 20_000
@@ -119,6 +119,7 @@ class Fit:
             epochs=epochs,
             file=CheckpointFile(folder, self._fingerprint(told, train, val, looked.targets.values)),
             ranks=ranks,
+            metric=deciding_metric(self.metric, task.type, looked.targets, len(self.data.classes)),
         )
 
     def _goal(self) -> Goal:

@@ -6,6 +6,8 @@ import copy
 import math
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from weft.core import Progress, Resources, UserError
 from weft.learn.metrics import get_metric
 from weft.learn.networks.configuration import NetworkConfig
 from weft.learn.networks.cost import step_seconds
-from weft.learn.networks.curve import Curve
+from weft.learn.networks.curve import Curve, Pace
 from weft.learn.networks.inputs import NetworkInputs, fit_inputs
 from weft.learn.networks.known_items import KnownItems
 from weft.learn.networks.ranking_feed import LessonMaker, Lessons
@@ -96,7 +98,7 @@ class RankingFit:
         curve = self._train(made, maker, epochs, deadline, progress)
         if curve.best < 0:
             raise not_applicable(self.name, curve.note)
-        made.curve = {"loss": curve.loss, "gain": curve.gain, "best": curve.best, "note": curve.note}
+        made.curve = asdict(curve)
         fitted: Model = made
         return fitted
 
@@ -137,9 +139,14 @@ class RankingFit:
         steps = epochs * len(maker.lessons.orders(0, self.seed, size))
         stepper = RankingStepper(network, self.config, self.device, self.seed, steps, Ranks())
         stepper.loss = self.loss
-        curve, best = Curve(), copy.deepcopy(network.state_dict())
+        curve, pace, best = Curve(metric=self.metric.name), Pace(), copy.deepcopy(network.state_dict())
+
+        def tell(share: float, loss: float, rows: int) -> None:
+            pace.count(rows)
+            progress.update(len(curve.loss) + min(share, 0.99), epochs, curve.words(loss, pace.rows_per_s))
+
         while len(curve.loss) < epochs and not curve.note:
-            curve.loss.append(_epoch(stepper, maker, len(curve.loss), size))
+            curve.loss.append(_epoch(stepper, maker, len(curve.loss), size, tell))
             if not math.isfinite(curve.loss[-1]):
                 curve.note = f"the loss of epoch {len(curve.loss)} is not finite"
                 curve.loss.pop()
@@ -149,14 +156,14 @@ class RankingFit:
             if curve.is_best_so_far:
                 curve.best = len(curve.gain) - 1
                 best = copy.deepcopy(network.state_dict())
-            progress.update(len(curve.loss), epochs, curve.words)
+            progress.update(len(curve.loss), epochs, curve.words(curve.loss[-1], pace.rows_per_s))
             curve.note = self._ending(curve, deadline)
         network.load_state_dict(best)
         return curve
 
     def _ending(self, curve: Curve, deadline: float | None) -> str:
         if len(curve.gain) - 1 - curve.best >= self.config.patience:
-            return f"val did not get better for {self.config.patience} epochs"
+            return f"val did not get better for {self.config.patience} looks"
         return "the deadline came" if deadline is not None and time.monotonic() > deadline else ""
 
     def _looked(self) -> RankingRows:
@@ -168,16 +175,23 @@ class RankingFit:
         return self.data.val.take(np.sort(chosen))
 
 
-def _epoch(stepper: Stepper, maker: LessonMaker, epoch: int, size: int) -> float:
-    """Make one pass over the train seeds; return the mean loss."""
+def _epoch(
+    stepper: Stepper, maker: LessonMaker, epoch: int, size: int, tell: Callable[[float, float, int], None]
+) -> float:
+    """Make one pass over the train seeds; return the mean loss.
+
+    ``tell`` learns after each step which share of the pass is made, the mean loss, and how many seeds it had.
+    """
     total, num = 0.0, 0
-    done = epoch * len(maker.lessons.orders(epoch, maker.seed, size))
+    steps = len(maker.lessons.orders(epoch, maker.seed, size))
+    done = epoch * steps
     for number, batch in enumerate(maker.batches(epoch, size)):
         whole: list[Any] = [batch]
         loss = float(stepper.step(whole, len(batch.seeds), done + number))
         if not math.isfinite(loss):
             return math.nan
         total, num = total + loss, num + len(batch.seeds)
+        tell((number + 1) / steps, total / num, len(batch.seeds))
     return total / max(1, num)
 
 

@@ -16,7 +16,7 @@ from weft.learn.encoders.column import Array
 from weft.learn.networks.batch import NetworkBatch
 from weft.learn.networks.checkpoint import Checkpoint, CheckpointFile, copied
 from weft.learn.networks.configuration import NetworkConfig
-from weft.learn.networks.curve import Curve, Position
+from weft.learn.networks.curve import Curve, Pace, Position
 from weft.learn.networks.drawing import EpochRows
 from weft.learn.networks.feeding import Feeder, SeedRows
 from weft.learn.networks.predictor import Network, predict
@@ -47,6 +47,7 @@ class Trainer:
         epochs: At most.
         file: Where checkpoints go.
         ranks: The processes that train together.
+        metric: What ``score`` is the gain in.
     """
 
     network: Network
@@ -61,6 +62,7 @@ class Trainer:
     epochs: int
     file: CheckpointFile
     ranks: Ranks = field(default_factory=Ranks)
+    metric: str = ""
 
     def fit(self, *, deadline: float | None, progress: Progress) -> Curve:
         """Train, from the last checkpoint of the same fit where there is one.
@@ -84,7 +86,7 @@ class Trainer:
 
     def _start(self) -> None:
         """Begin at the first step."""
-        self._curve, self._position = Curve(), Position()
+        self._curve, self._position, self._pace = Curve(metric=self.metric), Position(), Pace()
         self._best = copied(self.network.state_dict())
         # What no checkpoint holds, since it follows from the inputs.
         self._constants = copied({n: b for n, b in self.network.named_buffers() if n not in self._best})
@@ -123,18 +125,20 @@ class Trainer:
             total = total.to(summed.device) + summed
             position.step += 1
             position.steps += 1
+            self._pace.count(len(chunk))
             is_last = position.step * size >= len(order)
             if is_last or self.device.type == "cpu" or position.step % _GPU_LOOKS_EVERY == 0:
                 position.total = float(total)
                 if not math.isfinite(position.total):
                     self._stop(f"the loss of epoch {epoch + 1} is not finite at step {position.step}")
                     return
-                saved = self._tick(saved, epoch + position.step * size / max(1, len(order)), progress)
+                saved = self._tick(saved, min(1.0, position.step * size / len(order)), len(order), progress)
 
-    def _tick(self, saved: float, done: float, progress: Progress) -> float:
-        """Between two steps: tell how far it is, and save now and then."""
+    def _tick(self, saved: float, share: float, num_rows: int, progress: Progress) -> float:
+        """Between two steps: tell how far the epoch is, and save now and then."""
+        words = self._curve.words(self._position.total / (share * num_rows), self._pace.rows_per_s)
         try:
-            progress.update(min(done, len(self._curve.loss) + 0.99), self.epochs)
+            progress.update(len(self._curve.loss) + min(share, 0.99), self.epochs, words)
         except BaseException:
             self._save()
             raise
@@ -161,11 +165,12 @@ class Trainer:
             curve.best = len(curve.gain) - 1
             self._best = weights
         if len(curve.gain) - 1 - curve.best >= self.config.patience:
-            curve.note = f"val did not get better for {self.config.patience} epochs"
+            curve.note = f"val did not get better for {self.config.patience} looks"
         elif self.ranks.any(deadline is not None and time.monotonic() > deadline):
             curve.note = "the deadline came"
         self._save()
-        progress.update(len(curve.loss), self.epochs, curve.words)
+        words = curve.words(curve.loss[-1], self._pace.rows_per_s)
+        progress.update(len(curve.loss), self.epochs, words)
 
     def _stop(self, reason: str) -> None:
         """End the fit for something that went wrong; the best weights so far stay."""
