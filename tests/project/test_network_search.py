@@ -6,6 +6,7 @@ import yaml
 import weft
 from weft.core import UserError
 from weft.data import generate_shop
+from weft.project.trials import search_facts
 
 CHURN = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH users.user_id"
 SMALL = {"epochs": 2, "channels": [4, 8], "fanouts": [[4], [4, 2]], "network": ["sage", "relgnn"]}
@@ -54,6 +55,32 @@ def test_an_interrupted_search_goes_on_where_it_was(run):
     again = run_again(run)
     states = {s["name"]: s["state"] for s in again.record.results["stages"] if "network" in s["name"]}
     assert len(states) == 8 and set(states.values()) == {"cached"}
+
+
+def test_the_report_tells_every_trial_and_how_it_was_trained(run, tmp_path):
+    found = search_facts(run)
+    assert (found.metric, found.higher_is_better) == ("auroc", True)
+    boarded = [r["model"] for r in run.leaderboard if r["model"].startswith("network:")]
+    assert [t.model for t in found.trials] == boarded
+    configs = {t.model: run.output(f"candidate[{t.model}]").value["config"] for t in found.trials}
+    sizes = {config["batch_size"] for config in configs.values()}
+    for trial in found.trials:
+        assert trial.network == configs[trial.model]["network"]
+        told = f"batch size {configs[trial.model]['batch_size']:,}"
+        assert (told in trial.settings) is (len(sizes) > 1)
+        assert not [words for words in trial.settings if words.startswith("epochs")]
+        assert trial.looks == len(trial.curve.y) == 2 and trial.curve.x == (1.0, 2.0)
+        assert trial.curve.y[trial.best - 1] == max(trial.curve.y) == pytest.approx(trial.kept, rel=1e-5)
+        assert trial.val == pytest.approx(trial.kept, abs=1e-6)
+        assert trial.note == "it was trained to its end"
+    page = run.report(tmp_path / "report.html").read_text()
+    section = page.split('<section id="search"')[1].split("</section>")[0]
+    assert all(f">{model}" in section for model in boarded)
+
+
+def test_without_a_network_the_report_has_no_such_section(run):
+    plain = reopen(run).query(CHURN).fit(models=("constant", "entity"), **TIMES)
+    assert search_facts(plain) is None
 
 
 def reopen(run):

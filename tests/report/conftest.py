@@ -13,6 +13,7 @@ from weft.report import (
     Bar,
     ColumnFacts,
     Contribution,
+    Curve,
     DataVersion,
     DeletionCheck,
     Example,
@@ -25,14 +26,17 @@ from weft.report import (
     RowsSeen,
     Rung,
     Score,
+    Search,
     SplitFacts,
     Stage,
     TableFacts,
     TopValue,
+    Trial,
     binary_plots,
     confusion_of,
     ranking_plots,
     regression_plots,
+    thin,
 )
 
 DAY_US = 86_400_000_000
@@ -274,6 +278,42 @@ def ladder():
     )
 
 
+def search(metric, start, reached, count):
+    """Trials that come near ``reached``, each a little less than the one before; the last was left out."""
+    rng = np.random.default_rng(5)
+    trials = []
+    for number in range(count):
+        looks = int(rng.integers(4, 24))
+        end = reached + 0.03 * number * (start - reached)
+        scores = end + (start - end) * np.exp(-np.arange(looks) / 3) + rng.normal(0, 0.004 * abs(end), looks)
+        best = int(np.argmax(scores) if reached > start else np.argmin(scores))
+        trials.append(
+            Trial(
+                model=f"network:{number + 1}",
+                network=("sage", "relgnn", "graph transformer")[number % 3],
+                settings=(
+                    "channels 64",
+                    f"fanouts {32 >> number % 3}, 16",
+                    "learning rate 0.001",
+                    "numbers bins",
+                ),
+                origin="" if number else "network:3 again, for longer",
+                curve=thin(np.arange(1.0, looks + 1), scores),
+                looks=looks,
+                best=best + 1,
+                kept=float(scores[best]),
+                loss=0.61 - 0.001 * number,
+                val=float(scores[best]),
+                test=float(end),
+                fit_s=14.2 + number,
+                note="val did not get better for 6 looks",
+            )
+        )
+    reason = "the rung 'network' was left out: 12 s are too few for one pass over the train rows"
+    trials.sort(key=lambda t: -t.val if reached > start else t.val)
+    return Search(metric, reached > start, (*trials, Trial("network:99", "sage", note=reason)))
+
+
 @pytest.fixture(scope="session")
 def churn():
     """A binary task with every section filled."""
@@ -322,6 +362,7 @@ def churn():
             ),
         ),
         ladder=ladder(),
+        search=search("auroc", 0.55, 0.822, 7),
         binary=tuple(p for p in plots if p),
         importance=importance(),
         examples=examples(),
@@ -364,6 +405,7 @@ def spend(churn):
         query="PREDICT SUM(orders.total_amount, 0, 30, days) FOR EACH users.user_id",
         metric="mae",
         higher_is_better=False,
+        search=search("mae", 60.0, 27.1, 16),
         task=Task(TaskType.REGRESSION, "users", "user_id", horizon=Offset(30)),
         anchors=anchors(lambda k: 36 + 6 * np.cos(k / 3)),
         binary=(),
@@ -497,6 +539,9 @@ def hostile(churn):
                 (NeighborRow(evil, -1, 0.0, evil), NeighborRow(evil, 0, 1.0, evil, evil)),
                 evil,
             ),
+        ),
+        search=Search(
+            evil, True, (Trial(evil, evil, (evil,), evil, Curve((1.0,), (0.5,)), 1, 1, 0.5, note=evil),)
         ),
         importance=Importance(evil, features=(Bar(evil, evil, 0.5),)),
         versions=(DataVersion(evil, evil, 1, evil),),

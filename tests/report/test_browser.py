@@ -8,6 +8,7 @@ from weft.report import render_report
 
 SECTIONS = [
     "ladder",
+    "search",
     "plots",
     "importance",
     "examples",

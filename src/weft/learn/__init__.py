@@ -25,7 +25,7 @@ from weft.learn.output import RowExplanation, explain_rows, predict_table
 from weft.learn.ranking import RankingData, RankingRows
 from weft.learn.registry import appetite_of, get_rung, is_search, load_model, rung_names, rungs_for
 from weft.learn.rung import Budget, Header, Model, Rung, not_applicable
-from weft.learn.search import default_space, read_space
+from weft.learn.search import default_space, differing, read_space
 from weft.learn.storage import load_training_data, save_training_data, write_training_data
 from weft.learn.verdict import Comparison, Verdict
 from weft.learn.view import Asked, GraphView
@@ -69,6 +69,7 @@ __all__ = [
     "check_quantiles",
     "choose_kind",
     "default_space",
+    "differing",
     "embed_blocks",
     "evaluate",
     "expand_frames",

@@ -20,6 +20,7 @@ from weft.project.explanation import UNITS, deletion_sentence, short_unit
 from weft.project.neighbors import neighbor_rows, seen_sentence
 from weft.project.reproduction import describe_reproduction
 from weft.project.tallies import decision_on, unread_findings
+from weft.project.trials import search_facts
 from weft.version import __version__
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def fill_document(run: Run) -> report.ReportDocument:
         audit=_audit(run),
         quality=(*profile.findings, *unread_findings(results)),
         ladder=tuple(_rung(row) for row in made.leaderboard),
+        search=search_facts(run),
         importance=_importance(made),
         examples=_examples(run),
         versions=_versions(run),

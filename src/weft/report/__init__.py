@@ -20,7 +20,6 @@ from weft.report.document import (
     ColumnFacts,
     Confusion,
     Contribution,
-    Curve,
     DataVersion,
     DeletionCheck,
     Example,
@@ -44,6 +43,7 @@ from weft.report.facts import link_facts, table_facts
 from weft.report.formats import number_text, percent_text
 from weft.report.neighborhood import NeighborRow
 from weft.report.render import draw_neighborhood, render_explanation, render_report
+from weft.report.trials import Curve, Search, Trial
 
 __all__ = [
     "AmountGroup",
@@ -70,10 +70,12 @@ __all__ = [
     "RowsSeen",
     "Rung",
     "Score",
+    "Search",
     "SplitFacts",
     "Stage",
     "TableFacts",
     "TopValue",
+    "Trial",
     "anchor_facts",
     "binary_plots",
     "calibration_bins",

@@ -16,12 +16,12 @@ from weft.report.document import (
     Bin,
     BinaryPlots,
     Confusion,
-    Curve,
     FrameFacts,
     RankingPlots,
     RegressionPlots,
     SplitFacts,
 )
+from weft.report.trials import Curve
 
 Floats = NDArray[np.float64]
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from weft.core import Finding, History, Task
 from weft.report.neighborhood import NeighborRow
+from weft.report.trials import Curve, Search
 
 
 @dataclass(frozen=True)
@@ -125,14 +126,6 @@ class Rung:
     rows_per_s: float | None = None
     words: str = ""
     note: str = ""
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Points of a line, thinned; ``x`` and ``y`` are of one length."""
-
-    x: tuple[float, ...]
-    y: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -382,6 +375,7 @@ class ReportDocument:
     was_audited: bool = True
     quality: tuple[Finding, ...] = ()
     ladder: tuple[Rung, ...] = ()
+    search: Search | None = None
     binary: tuple[BinaryPlots, ...] = ()
     regression: tuple[RegressionPlots, ...] = ()
     frames: tuple[FrameFacts, ...] = ()

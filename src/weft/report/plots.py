@@ -11,13 +11,13 @@ from markupsafe import Markup
 from weft.report.document import (
     Bin,
     BinaryPlots,
-    Curve,
     DeletionCheck,
     RankingPlots,
     RegressionPlots,
 )
 from weft.report.formats import count_text, number_text, percent_text
 from weft.report.svg import Frame, axes, drawing, element, padded, polyline, text, ticks
+from weft.report.trials import Curve
 
 WIDTH, HEIGHT = 400.0, 310.0
 UNIT = (0.0, 1.0)

@@ -16,6 +16,7 @@ from weft.report import formats, plots
 from weft.report.document import BinaryPlots, Example, RegressionPlots, ReportDocument, Rung
 from weft.report.neighborhood import NeighborRow, neighborhood_tree
 from weft.report.schema_graph import schema_graph
+from weft.report.searches import NAMED, has_edge, search_plot, trained
 from weft.report.timelines import label_plot, split_plot
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ def _sections(document: ReportDocument) -> list[dict[str, str]]:
     described = any(table.columns for table in document.tables)
     present = {
         "ladder": ("The ladder", document.ladder),
+        "search": ("The networks", document.search and trained(document.search)),
         "plots": (
             "How good it is",
             document.binary or document.regression or document.ranking or document.confusion,
@@ -216,6 +218,8 @@ def _pictures(document: ReportDocument) -> dict[str, Any]:
     if document.importance and document.importance.deletion:
         drawn["deletion"] = plots.deletion_plot(document.importance.deletion)
     drawn["neighborhoods"] = [_tree(example) for example in document.examples]
+    if (search := document.search) and trained(search):
+        drawn["search"] = _both(lambda width: search_plot(search, width))
     return drawn | _data_pictures(document)
 
 
@@ -263,6 +267,9 @@ def _answer_context(document: ReportDocument) -> dict[str, Any]:
     rows = sum(b.count for b in document.binary[0].calibration) if document.binary else 0
     return {
         "scale": _scale(document.ladder),
+        "trained": trained(document.search) if document.search else (),
+        "num_named": NAMED,
+        "has_edge": document.search is not None and has_edge(document.search),
         "binary": document.binary,
         "binary_rows": formats.count_text(rows),
         "lift_words": _lift_words(document.binary[0]) if document.binary else "",

@@ -4,7 +4,7 @@ import pytest
 
 from weft.core import TaskType, UserError
 from weft.learn.networks.configuration import NetworkConfig
-from weft.learn.search import Choices, Range, default_space, read_space
+from weft.learn.search import Choices, Range, default_space, differing, read_space
 from weft.learn.search.space import arrange, complete, flatten
 
 BASE = default_space(TaskType.BINARY, ["orders.user_id"])
@@ -67,3 +67,20 @@ def test_a_configuration_is_moved_into_the_space_and_no_further():
     assert moved["network"] == "relgnn" and moved["fanouts"] == [16, 8, 8]
     assert moved["learning_rate"] == NetworkConfig().learning_rate
     assert arrange(complete(moved, space)) == moved
+
+
+def test_trials_are_told_apart_by_what_differs():
+    near = {
+        "network": "sage",
+        "fanouts": [64],
+        "encoders": {"numbers": "bins"},
+        "variant": "1",
+        "dropout": 0.1,
+    }
+    wide = {"network": "relgnn", "fanouts": (32, 16), "without": ["orders.user_id"], "start": "network:1"}
+    assert differing([near, wide]) == [
+        {"fanouts": [64], "encoders.numbers": "bins", "link:orders.user_id": True},
+        {"fanouts": [32, 16], "encoders.numbers": "auto", "link:orders.user_id": False},
+    ]
+    assert differing([near]) == [{}]
+    assert differing([near, {**near, "fanouts": (64,), "budget_s": 3.0}]) == [{}, {}]

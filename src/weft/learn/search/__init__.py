@@ -1,5 +1,6 @@
 """The search over networks: a portfolio first, then what earlier trials suggest, the best trained longer."""
 
+from weft.learn.search.differing import differing
 from weft.learn.search.portfolio import Traits, make_portfolio
 from weft.learn.search.proposing import Trial, improves, propose
 from weft.learn.search.rounds import Kind, Round, plan_rounds
@@ -14,6 +15,7 @@ __all__ = [
     "Traits",
     "Trial",
     "default_space",
+    "differing",
     "improves",
     "make_portfolio",
     "plan_rounds",
