@@ -53,7 +53,11 @@ def embed_blocks(
         features = values.slice(begin * frames, part.num_rows * frames)
         matrix = model.header.encoder.matrix(features, expand_frames(part, frames) if frames > 1 else part)
         embedded = np.asarray(embed(Asked(part, matrix[::frames], graph)), np.float32)
-        flat = pa.array(np.ascontiguousarray(embedded).reshape(-1))
-        vectors = pa.FixedSizeListArray.from_arrays(flat, embedded.shape[1])
-        head = {task.entity_column: part["entity"], "anchor_time": part["anchor_time"]}
-        yield pa.table({**head, "embedding": vectors})
+        yield _laid_out(task, part, embedded)
+
+
+def _laid_out(task: Task, seeds: pa.Table, embedded: np.ndarray) -> pa.Table:
+    flat = pa.array(np.ascontiguousarray(embedded).reshape(-1))
+    vectors = pa.FixedSizeListArray.from_arrays(flat, embedded.shape[1])
+    head = {task.entity_column: seeds["entity"], "anchor_time": seeds["anchor_time"]}
+    return pa.table({**head, "embedding": vectors})

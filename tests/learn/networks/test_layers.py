@@ -3,22 +3,23 @@
 import dataclasses
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from weft.core import SampleOptions, TaskType, Toward
-from weft.learn.encoders import EncoderOptions
+from weft.learn.encoders import EncoderOptions, fit_table
 from weft.learn.models.sage.network import build as build_sage
 from weft.learn.networks.batch import BatchMaker
 from weft.learn.networks.configuration import NetworkConfig
 from weft.learn.networks.heads import LOSSES, Goal, loss_of, predict_of
-from weft.learn.networks.inputs import fit_inputs
+from weft.learn.networks.inputs import LinkEnds, NetworkInputs, SeedTerms, fit_inputs
 from weft.learn.networks.layers import Attention, Dropout, mean_of_neighbors, seed_dropout
 from weft.learn.networks.registry import build_network, crossed_tables
 
-from .planted import DAY, make_data
+from .planted import DAY, make_data, open_graph
 
 
 @given(st.data())
@@ -224,3 +225,31 @@ def test_a_weighted_loss_still_predicts_shares():
         loss_of(goal, raw.expand(100, 1), targets).backward()
         optimizer.step()
     assert predict_of(goal, raw.detach().numpy()) == pytest.approx([0.1], abs=0.01)
+
+
+def test_nothing_of_a_seed_that_is_later_than_its_anchor_is_read(tmp_path):
+    def shop(rating):
+        created = pa.array(np.array([1, 50]) * DAY, pa.int64()).cast(pa.timestamp("us"))
+        users = pa.table({"user_id": [0, 1], "rating": rating, "created_at": created})
+        times = pa.array(np.arange(40) * DAY, pa.int64()).cast(pa.timestamp("us"))
+        orders = pa.table({"order_id": np.arange(40), "user_id": np.arange(40) % 2, "at": times})
+        return open_graph({"users": users, "orders": orders}, tmp_path / str(rating[1]))
+
+    first, second = shop([3.5, 1.25]), shop([3.5, 99.75])
+    usual = {"options": EncoderOptions(numbers="standard"), "until_us": 60 * DAY}
+    tables = tuple(fit_table(first, table, **usual) for table in first.tables)
+    links = tuple(LinkEnds(k.name, k.child, k.parent) for k in first.links)
+    inputs = NetworkInputs("users", tables, links, SeedTerms(), 60 * DAY)
+    config = NetworkConfig(channels=8, fanouts=(4,))
+    torch.manual_seed(0)
+    network = build_network("sage", inputs, config).eval()
+
+    def state(source, anchor):
+        drawn = source.neighborhoods(config.sampling(0, [k.name for k in links]))
+        row = source.rows("users", pa.array([1]), threads=1)
+        batch = drawn.sample("users", row, np.array([anchor * DAY]))
+        with torch.no_grad():
+            return network(BatchMaker(inputs, source).make(batch, np.zeros((1, 0), np.float32)))
+
+    assert torch.equal(state(first, 49), state(second, 49))
+    assert not torch.allclose(state(first, 50), state(second, 50))

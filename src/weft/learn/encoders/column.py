@@ -85,6 +85,14 @@ class Encoded:
         """Copy the given rows."""
         return Encoded(self.dense[rows], self.codes[rows], self.instants[rows])
 
+    def with_unknown(self) -> Encoded:
+        """Add a row of which nothing is known: all of it is missing, and no number says so."""
+        return Encoded(
+            np.pad(self.dense, ((0, 1), (0, 0))),
+            np.pad(self.codes, ((0, 1), (0, 0)), constant_values=MISSING),
+            np.pad(self.instants, ((0, 1), (0, 0)), constant_values=NO_TIME),
+        )
+
     @property
     def num_bytes(self) -> int:
         """Return the bytes of all parts."""

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from weft.core import Batch, BatchEdges, BatchRows, GraphSource, Toward
+from weft.core import NO_AGE, Batch, BatchEdges, BatchRows, GraphSource, Toward
 from weft.learn.encoders import BoundTable
-from weft.learn.encoders.column import Array
+from weft.learn.encoders.column import NO_TIME, Array
 from weft.learn.encoders.times import encode_ages, encode_instants
 from weft.learn.networks.inputs import NetworkInputs
 
@@ -172,7 +172,7 @@ class BatchMaker:
 
     def __init__(self, inputs: NetworkInputs, source: GraphSource) -> None:
         inputs.check(source)
-        self.inputs = inputs
+        self.inputs, self.source = inputs, source
         self._bound: dict[str, BoundTable] = {t.table: t.bind(source) for t in inputs.tables}
         self._links = {k.name: (i, k) for i, k in enumerate(inputs.links)}
 
@@ -190,6 +190,9 @@ class BatchMaker:
     def _rows(self, table: str, rows: BatchRows, batch: Batch) -> RowTensors:
         distinct, place = np.unique(rows.rows, return_inverse=True)
         encoded = self._bound[table].encode(distinct)
+        if len(later := self._later(table, rows, batch)):
+            # One row more, of which nothing is known, stands for all of them.
+            encoded, place[later] = encoded.with_unknown(), len(distinct)
         ages = encode_ages(rows.age_us)
         if encoded.instants.shape[1]:
             anchors = batch.scope_anchors_us[rows.scope][:, None]
@@ -203,6 +206,17 @@ class BatchMaker:
             scope=torch.from_numpy(rows.scope.astype(np.int64)),
             per_hop=rows.per_hop,
         )
+
+    def _later(self, table: str, rows: BatchRows, batch: Batch) -> Array:
+        """Return the seeds that are themselves later than their anchor: nothing of them may be read."""
+        if table != batch.seed_table:
+            return np.empty(0, np.int64)
+        # Only seeds can be: whatever is sampled is visible. They have no age, nor have rows without a time.
+        ageless = np.flatnonzero(rows.age_us[: rows.per_hop[0]] == NO_AGE)
+        if not len(ageless):
+            return ageless
+        later: Array = ageless[self.source.times_us(table, rows.rows[ageless]) != NO_TIME]
+        return later
 
     def _edges(self, edges: BatchEdges, batch: Batch) -> EdgeTensors:
         position, link = self._links[edges.link]
