@@ -21,6 +21,7 @@ from weft.learn.examples import ExampleRow
 from weft.learn.importance import Importance, Share, first_output, hop_of
 from weft.learn.metrics import Metric, Needs, get_metric, metric_names, metrics_for
 from weft.learn.neighborhood import Neighborhood, SeenCell, SeenRow
+from weft.learn.networks.tracking import check_tracking
 from weft.learn.output import RowExplanation, explain_rows, predict_table
 from weft.learn.ranking import RankingData, RankingRows
 from weft.learn.registry import appetite_of, get_rung, is_search, load_model, rung_names, rungs_for
@@ -67,6 +68,7 @@ __all__ = [
     "appetite_of",
     "calibrate",
     "check_quantiles",
+    "check_tracking",
     "choose_kind",
     "default_space",
     "differing",

@@ -16,7 +16,7 @@ from weft.core import History, Resources, Split, Task, UserError, digest_value, 
 from weft.data import Labels, export_frame, like_input, plan_layout, to_arrow
 from weft.data import connect as connect_source
 from weft.flow import Plan
-from weft.learn import default_space, get_metric, metrics_for, read_space
+from weft.learn import check_tracking, default_space, get_metric, metrics_for, read_space
 from weft.project.encoding import fixed_encoders, plan_encoders
 from weft.project.guard import refuse_source
 from weft.project.ladder import Ladder, plan_ladder
@@ -171,6 +171,7 @@ class Query:
             )
         if not isinstance(seed, int) or seed < 0:
             raise UserError("DATA131", f"seed is {seed!r}.", "give a whole number from 0 up.")
+        check_tracking()
 
     def _parameters(self, spec: FitSpec, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return what the run is asked for, so that it can be repeated."""

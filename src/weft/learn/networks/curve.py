@@ -44,6 +44,11 @@ class Curve:
         val = [f"val {self.val[-1]:.4g}"] if self.gain else []
         return ", ".join([f"loss {loss:.4g}", *val, f"{rows_per_s:,.0f} rows/s"])
 
+    def last(self, rows_per_s: float) -> dict[str, float]:
+        """Return the numbers of the last look by name."""
+        score = f"val/{self.metric.replace('@', '_at_')}"
+        return {"loss": self.loss[-1], score: self.val[-1], "rows_per_s": rows_per_s}
+
     @property
     def is_best_so_far(self) -> bool:
         """Whether the last epoch is better on val than those before."""

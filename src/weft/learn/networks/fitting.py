@@ -28,6 +28,7 @@ from weft.learn.networks.predictor import Network
 from weft.learn.networks.ranks import join_ranks
 from weft.learn.networks.recovery import find_device
 from weft.learn.networks.starting import Start, read_start
+from weft.learn.networks.tracking import tracking
 from weft.learn.networks.training import Trainer
 from weft.learn.rung import Config, Header, Model, not_applicable
 from weft.learn.scoring import deciding_metric, gain_of
@@ -82,7 +83,9 @@ class Fit:
         folder = tempfile.TemporaryDirectory(prefix="weft-") if self.unfinished is None else nullcontext()
         with folder as temporary:
             trainer = self._trainer(self.unfinished or Path(str(temporary)))
-            curve = trainer.fit(deadline=deadline, progress=progress)
+            found = trainer.file.fingerprint, trainer.ranks.rank
+            with tracking(self.name, self.config, *found) as trainer.tracker:
+                curve = trainer.fit(deadline=deadline, progress=progress)
         return self._model(trainer.feeder.maker.inputs, trainer.network, curve)
 
     def _trainer(self, folder: Path) -> Trainer:

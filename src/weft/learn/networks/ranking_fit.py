@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from weft.core import Progress, Resources, UserError
+from weft.core import Progress, Resources, UserError, digest_bytes, to_json
 from weft.learn.metrics import get_metric
 from weft.learn.networks.configuration import NetworkConfig
 from weft.learn.networks.cost import step_seconds
@@ -27,6 +27,7 @@ from weft.learn.networks.recovery import find_device
 from weft.learn.networks.registry import build_ranking_network, ranking_defaults
 from weft.learn.networks.slates import RankingBatch, RankingOptions, Surroundings
 from weft.learn.networks.stepping import Stepper
+from weft.learn.networks.tracking import tracking
 from weft.learn.ranking import RankingData, RankingRows
 from weft.learn.rung import Config, Header, Model, not_applicable
 from weft.learn.view import asked
@@ -95,7 +96,9 @@ class RankingFit:
         epochs = self._plan(maker)
         header = Header(task, (), self.data.encoder)
         made = self.model(header, inputs, known, self.config, network, seed=self.seed)
-        curve = self._train(made, maker, epochs, deadline, progress)
+        told = to_json([self.name, source.digest, self.config, self.seed, epochs])
+        with tracking(self.name, self.config, digest_bytes(told.encode())) as self.tracker:
+            curve = self._train(made, maker, epochs, deadline, progress)
         if curve.best < 0:
             raise not_applicable(self.name, curve.note)
         made.curve = asdict(curve)
@@ -156,6 +159,7 @@ class RankingFit:
             if curve.is_best_so_far:
                 curve.best = len(curve.gain) - 1
                 best = copy.deepcopy(network.state_dict())
+            self.tracker.record(len(curve.loss), curve.last(pace.rows_per_s))
             progress.update(len(curve.loss), epochs, curve.words(curve.loss[-1], pace.rows_per_s))
             curve.note = self._ending(curve, deadline)
         network.load_state_dict(best)

@@ -23,6 +23,7 @@ from weft.learn.networks.predictor import Network, predict
 from weft.learn.networks.ranks import Ranks
 from weft.learn.networks.recovery import Trouble, diagnose, find_device, no_memory_left, release_memory
 from weft.learn.networks.stepping import Stepper
+from weft.learn.networks.tracking import NoTracker, Tracker
 
 _log = logging.getLogger(__name__)
 _CHECKPOINT_S = 30.0
@@ -48,6 +49,7 @@ class Trainer:
         file: Where checkpoints go.
         ranks: The processes that train together.
         metric: What ``score`` is the gain in.
+        tracker: Where the numbers of each look go.
     """
 
     network: Network
@@ -63,6 +65,7 @@ class Trainer:
     file: CheckpointFile
     ranks: Ranks = field(default_factory=Ranks)
     metric: str = ""
+    tracker: Tracker = field(default_factory=NoTracker)
 
     def fit(self, *, deadline: float | None, progress: Progress) -> Curve:
         """Train, from the last checkpoint of the same fit where there is one.
@@ -169,6 +172,7 @@ class Trainer:
         elif self.ranks.any(deadline is not None and time.monotonic() > deadline):
             curve.note = "the deadline came"
         self._save()
+        self.tracker.record(len(curve.loss), curve.last(self._pace.rows_per_s))
         words = curve.words(curve.loss[-1], self._pace.rows_per_s)
         progress.update(len(curve.loss), self.epochs, words)
 
