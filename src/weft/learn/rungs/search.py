@@ -81,6 +81,7 @@ class NetworkSearch:
         space = read_space(said, default_space(data.task.type, links))
         kind, count = Kind(asked["kind"]), int(asked["trials"])
         told = [c for c in map(read_candidate, finished) if not c.left_out]
+        told.sort(key=lambda c: int(c.config["variant"]))
         if kind is Kind.LONGER:
             metric = get_metric(data.outline.chosen_metric)
             best = sorted(told, key=lambda c: rank_on_val(metric, c))[:count]

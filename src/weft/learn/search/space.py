@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from weft.core import TaskType, UserError
-from weft.learn.networks.configuration import NetworkConfig
+from weft.learn.networks.configuration import SCHEDULES, NetworkConfig
 
 LINK = "link:"
 _MOST_LINKS = 12
@@ -69,6 +69,7 @@ def default_space(task: TaskType, links: Iterable[str] = ()) -> dict[str, Choice
         "batch_size": Choices((256, 512, 1024)),
         "learning_rate": Range(2e-4, 1e-2, is_log=True),
         "weight_decay": Range(1e-5, 1e-1, is_log=True),
+        "schedule": Choices(SCHEDULES),
         "train_cutoffs": Choices(("all", "own")),
         "encoders.numbers": Choices(("auto", "standard", "bins", "piecewise")),
     }
@@ -76,6 +77,7 @@ def default_space(task: TaskType, links: Iterable[str] = ()) -> dict[str, Choice
         space["loss"] = Choices(_LOSSES[task])
     if task is TaskType.BINARY:
         space["positive_weight"] = Choices((1.0, "balanced"))
+        space["class_ratio"] = Choices((0.0, 5.0))
     space |= {LINK + name: Choices((True, False)) for name in list(links)[:_MOST_LINKS]}
     return space
 
