@@ -23,6 +23,9 @@ from weft.learn import Budget, Outline, Rung, appetite_of, get_rung, is_combinin
 
 RANKING = {TaskType.LINK_PREDICTION}
 _GRAPH_INPUTS = {"graph": "graph", "audit": "audit"}
+_LEARNING = ("learn",)
+# Rooms whose code decides what of a graph may be read, and reads it.
+_OF_GRAPHS = ("compile", "data", "graph", "pql")
 _FIT = "weft.compile.programs:fit_candidate"
 _PROPOSE = "weft.compile.programs:propose_trials"
 _LEARNING_INPUTS = {name: name for name in ("tables", "labels", "features", "encoded")}
@@ -172,7 +175,7 @@ def compile_fit(tables: tuple[Node, ...], spec: FitSpec, resources: Resources) -
     evaluate = Node(
         "evaluate",
         "weft.compile.programs:evaluate_candidates",
-        code_version("learn"),
+        code_version(*_LEARNING, *(_OF_GRAPHS if reads_graph(spec.models) else ())),
         parameters={"query": spec.query, "history": spec.history.value, "seed": spec.seed},
         inputs=_LEARNING_INPUTS | _graph_inputs(spec) | fitted,
         resources=resources,
@@ -235,7 +238,7 @@ def _trials(
     nodes: list[Node] = []
     earlier: dict[str, str] = {}
     asked = {"query": spec.query, "history": spec.history.value, "rung": rung, "seed": spec.seed}
-    version = code_version("learn")
+    version = code_version(*_LEARNING, *(_OF_GRAPHS if "graph" in read else ()))
     for config in configs:
         name = f"{rung}:{config['variant']}" if config.get("variant") else rung
         inputs = dict(read)
@@ -316,7 +319,7 @@ def compile_cohorts(
     node = Node(
         "cohorts",
         "weft.compile.programs:explain_cohorts",
-        code_version("data", "learn", "pql"),
+        code_version(*_LEARNING, *_OF_GRAPHS),
         parameters={"query": query, "column": column, "history": history, "seed": seed},
         inputs=_LEARNING_INPUTS | graph | {"model": f"candidate[{model}]"},
         resources=resources,
@@ -358,7 +361,7 @@ def _answer(
     return Node(
         "answer",
         f"weft.compile.programs:{kind.value}",
-        code_version("data", "learn", "pql"),
+        code_version(*_LEARNING, *_OF_GRAPHS),
         parameters={"query": query} | asked,
         inputs={n: n for n in read} | {"model": f"candidate[{model}]"},
         resources=resources,

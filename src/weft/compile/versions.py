@@ -18,6 +18,6 @@ def code_version(*rooms: str) -> str:
         str(path.relative_to(_ROOT)): digest_file(path)
         for room in sorted({"core", *rooms})
         for path in sorted((_ROOT / room).rglob("*"))
-        if path.suffix in {".py", ".lark"}
+        if path.suffix in {".py", ".lark", ".so"}
     }
     return f"{__version__}+{digest_value(digests)[:12]}"

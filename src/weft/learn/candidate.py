@@ -207,7 +207,7 @@ def _finish(
     metric = get_metric(data.outline.chosen_metric)
     fallback = get_metric(fallback_metric(data.task.type))
     calibration = calibrate(data.task, data.val.targets, val, data.val.seeds)
-    num_train = len(data.train_rows(str(config.get("train_cutoffs", "own"))))
+    num_train = len(data.train_rows(str(config.get("train_cutoffs", model.train_cutoffs))))
     return _describe(
         data,
         kind,

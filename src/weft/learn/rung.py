@@ -70,6 +70,8 @@ class Model(ABC):
     rung: ClassVar[str]
     # Whether `score_rows` needs the graph beside the features.
     reads_graph: ClassVar[bool] = False
+    # Which train rows it learned from, where the configuration does not say.
+    train_cutoffs: str = "own"
     # What a model that was fitted on val predicts for val when those rows are held out; see `BlendRung`.
     val_prediction: np.ndarray | None = None
 

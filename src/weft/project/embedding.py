@@ -35,7 +35,7 @@ def choose_network(run: Run, model: str | None) -> str:
         UserError: ``LEARN047`` when the run has no network, or none of that name.
     """
     rows = [r for r in run.evaluation.leaderboard if not r.left_out]
-    networks = [r.model for r in rows if getattr(get_rung(r.model.partition(":")[0]), "reads_graph", False)]
+    networks = [r.model for r in rows if hasattr(get_rung(r.model.partition(":")[0]).model, "embed_rows")]
     if model is None and networks:
         return networks[0]
     if model in networks:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from weft.compile import FitSpec
 from weft.core import Column, Dtype, Stype
 from weft.data import Tables
-from weft.learn import EncoderOptions, RawColumn, choose_kind
+from weft.learn import EncoderOptions, RawColumn, choose_kind, is_search
 
 _MOST_ROWS = 20_000
 _LEAST = np.iinfo(np.int64).min
@@ -40,9 +41,11 @@ def plan_encoders(tables: Tables, options: Mapping[str, Any]) -> dict[str, str]:
     return kinds
 
 
-def fixed_encoders(search: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of encoders that ``search`` of a project fixes, rather than searches."""
-    given = {k.partition(".")[2]: v for k, v in search.items() if k.startswith("encoders.")}
+def fixed_encoders(spec: FitSpec) -> dict[str, Any]:
+    """Return the options of encoders that a project fixes for its search over networks."""
+    if not any(is_search(name) for name in spec.models):
+        return {}
+    given = {k.partition(".")[2]: v for k, v in spec.space.items() if k.startswith("encoders.")}
     return {name: value for name, value in given.items() if name and not isinstance(value, (list, dict))}
 
 

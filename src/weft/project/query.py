@@ -69,7 +69,7 @@ class Query:
         spec = self._spec(options)
         with open_outputs(self.graph) as tables:
             layout = plan_layout(tables, self.checked, spec.options, spec.history)
-            encoders = plan_encoders(tables, fixed_encoders(spec.space)) if reads_graph(spec.models) else {}
+            encoders = plan_encoders(tables, fixed_encoders(spec)) if reads_graph(spec.models) else {}
         plan = compile_fit(self.graph.nodes, spec, self.graph.project.resources)
         return QueryExplanation(
             words=weft.pql.describe(self.checked),

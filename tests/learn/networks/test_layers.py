@@ -253,3 +253,20 @@ def test_nothing_of_a_seed_that_is_later_than_its_anchor_is_read(tmp_path):
 
     assert torch.equal(state(first, 49), state(second, 49))
     assert not torch.allclose(state(first, 50), state(second, 50))
+
+
+@pytest.mark.parametrize("name", ["sage", "relgnn", "graph_transformer"])
+def test_a_step_in_mixed_precision_ends_with_finite_gradients(shop, inputs, name):
+    source, _ = shop
+    config = NetworkConfig(channels=8, fanouts=(4, 3))
+    torch.manual_seed(0)
+    network = build_network(name, inputs, config)
+    drawn = source.neighborhoods(
+        config.sampling(0, [k.name for k in inputs.links], crossed_tables(name, inputs))
+    )
+    batch = drawn.sample("users", np.array([3, 7], np.uint32), np.array([120, 250]) * DAY)
+    made = BatchMaker(inputs, source).make(batch, np.zeros((2, 0), np.float32))
+    with torch.autocast("cpu", torch.bfloat16):
+        network(made).float().square().sum().backward()
+    grads = [p.grad for p in network.parameters() if p.grad is not None]
+    assert grads and all(torch.isfinite(g).all() for g in grads)

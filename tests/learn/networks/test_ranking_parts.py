@@ -10,7 +10,7 @@ import torch
 from weft.learn.encoders import EncoderOptions
 from weft.learn.models.id_gnn.network import PathLayer
 from weft.learn.networks.configuration import NetworkConfig
-from weft.learn.networks.inputs import fit_inputs
+from weft.learn.networks.inputs import NO_ROW, fit_inputs
 from weft.learn.networks.known_items import KnownItems
 from weft.learn.networks.ranking_feed import LessonMaker, Lessons
 from weft.learn.networks.ranking_loss import bayesian_ranking, sampled_softmax
@@ -137,6 +137,18 @@ def test_a_sample_stands_for_all_items():
         true = torch.zeros(1).double()
         sums.append(float(sampled_softmax(true, scores[drawn][None], batch_of(own, pool, 1)).exp()))
     assert np.mean(sums) == pytest.approx(float(1 + scores.exp().sum()), rel=0.03)
+
+
+def test_candidates_that_a_drawn_one_stands_for_are_no_shared_negatives_of_their_seed(lists, inputs):
+    maker, part = make_maker(lists, inputs, slate=2), np.arange(12)
+    lessons, num = maker.lessons, len(maker.around.numbers)
+    keys, _, _ = maker._own(part, maker._true_keys(part), np.zeros(0, np.int64), 0, 0)
+    apart = maker._told_apart(part, keys)
+    for seed in part:
+        rows = lessons.candidate_rows[lessons.candidate_offsets[seed] : lessons.candidate_offsets[seed + 1]]
+        known = {int(seed) * num + int(row) for row in rows if row != NO_ROW}
+        assert known <= set(apart.tolist())
+    assert len(apart) > len(keys)
 
 
 def test_pairs_of_true_and_false_items_are_compared_one_by_one():

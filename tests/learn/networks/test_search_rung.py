@@ -2,12 +2,13 @@
 
 import pytest
 
-from weft.core import to_json
-from weft.learn import Budget
+from weft.core import UnavailableError, to_json
+from weft.learn import Budget, fit_candidate
 from weft.learn.candidate import CANDIDATE_FILE, Candidate
+from weft.learn.rungs.network import SageRung
 from weft.learn.rungs.search import NetworkSearch
 
-from .planted import make_data
+from .planted import RESOURCES, make_data
 
 RUNG = NetworkSearch()
 
@@ -69,3 +70,14 @@ def test_the_best_are_trained_longer_from_their_weights(data, tmp_path):
     proposed = RUNG.propose(data, {**longer, "trials": 2}, trials(tmp_path, [0.6, 0.9, 0.7]), {}, 0)
     assert [c["start"] for c in proposed] == ["network:2", "network:3"]
     assert all("budget_s" not in c and c["channels"] == 32 for c in proposed)
+
+
+def test_a_trial_that_the_memory_does_not_hold_is_left_out(data, tmp_path, monkeypatch):
+    def starved(self, *given, **limits):
+        raise UnavailableError("LEARN050", "half a batch is too much.", "take fewer channels.")
+
+    monkeypatch.setattr(SageRung, "fit", starved)
+    made = fit_candidate(
+        data, "network", {"network": "sage", "budget_s": 1.0}, 0, tmp_path, resources=RESOURCES
+    )
+    assert "half a batch is too much" in made.left_out

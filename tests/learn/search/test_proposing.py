@@ -56,3 +56,9 @@ def test_a_trial_outside_of_the_space_does_not_stop_the_search():
 )
 def test_a_search_goes_on_while_its_last_trials_are_the_best(gains, told):
     assert improves(gains, 2 if len(gains) > 2 else 3) is told
+
+
+def test_whole_numbers_are_proposed_whole():
+    space = {"channels": Range(32, 128, is_log=True, is_whole=True), "dropout": Range(0.0, 0.5)}
+    tried = [Trial({"channels": 64, "dropout": 0.1}, 0.5)] * 8
+    assert all(type(c["channels"]) is int for c in propose(space, tried, 4, 0))

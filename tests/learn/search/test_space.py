@@ -44,6 +44,9 @@ def test_users_narrow_and_widen():
         ({"dropout": {"low": 0, "high": 1, "log": True}}, "cannot take"),
         ({"dropout": {"low": 0, "hihg": 1}}, "cannot take"),
         ({"dropout": {"low": True, "high": 2}}, "cannot take"),
+        ({"dropout": "x"}, "cannot take 'x'"),
+        ({"loss": {"low": 1, "high": 2}}, "cannot take"),
+        ({"encoders.numbrs": "bins"}, "no setting 'encoders.numbrs'"),
     ],
 )
 def test_what_cannot_be_searched_is_refused_with_its_value(said, told):
@@ -84,3 +87,12 @@ def test_trials_are_told_apart_by_what_differs():
     ]
     assert differing([near]) == [{}]
     assert differing([near, {**near, "fanouts": (64,), "budget_s": 3.0}]) == [{}, {}]
+
+
+def test_whole_numbers_stay_whole_and_focal_losses_are_not_weighed_twice():
+    space = read_space({"channels": {"low": 32, "high": 128, "log": True}}, BASE)
+    assert space["channels"] == Range(32.0, 128.0, is_log=True, is_whole=True)
+    assert repr(complete({"channels": 8}, space)["channels"]) == "32"
+    config = arrange({"loss": "focal", "class_ratio": 5.0, "positive_weight": "balanced", "channels": 32})
+    assert config == {"loss": "focal", "channels": 32}
+    assert read_space({"positive_weight": ["balanced", 2.0]}, BASE)["positive_weight"].values[0] == "balanced"

@@ -23,7 +23,14 @@ _MOST_LOOKS = 40
 
 
 def plan_epochs(
-    name: str, feeder: Feeder, train: SeedRows, rows: EpochRows, num_val: int, config: NetworkConfig
+    name: str,
+    feeder: Feeder,
+    train: SeedRows,
+    rows: EpochRows,
+    num_val: int,
+    config: NetworkConfig,
+    *,
+    num_last: int = 0,
 ) -> int:
     """Return how many epochs fit into the budget; the same data and configuration give the same number.
 
@@ -34,6 +41,7 @@ def plan_epochs(
         rows: Those that an epoch reads.
         num_val: Seeds that are predicted after each.
         config: With the budget; 0 is no limit.
+        num_last: Seeds that are predicted once the training has ended.
     """
     most = min(config.epochs * rows.parts, max(_MOST_LOOKS, 2 * rows.parts))
     if config.budget_s <= 0:
@@ -46,7 +54,8 @@ def plan_epochs(
         len(b.seeds) for b in batches
     )
     epoch_s = per_seed * (len(rows) + _EVALUATION * num_val)
-    return min(most, int(config.budget_s / epoch_s))
+    left_s = config.budget_s - per_seed * _EVALUATION * num_last
+    return max(0, min(most, int(left_s / epoch_s)))
 
 
 def step_seconds(name: str, batch: NetworkBatch, channels: int) -> float:

@@ -101,7 +101,8 @@ class Fit:
         train = seed_rows(inputs, self.graph, rows, goal.encode(rows.targets.values))
         val = seed_rows(inputs, self.graph, looked)
         feeder = make_feeder(self.name, inputs, config, self.graph, self.seed, batch_size=config.batch_size)
-        epochs = plan_epochs(self.name, feeder, train, drawn, len(val), config)
+        last = len(self.data.val) + len(self.data.test)
+        epochs = plan_epochs(self.name, feeder, train, drawn, len(val), config, num_last=last)
         if not epochs:
             raise not_applicable(
                 self.name, f"{config.budget_s:g} s are too few for one pass over the train rows"

@@ -191,8 +191,9 @@ class Attention(nn.Module):
         share = share / total[target]
         if presence is not None:
             share = share * presence[source][:, None]
-        told = value.new_zeros((len(targets), self.heads, width))
-        told = told.index_add(0, target, share[:, :, None] * value[source])
+        # Autocast makes shares more exact than values; sums are kept as exact as the shares.
+        told = share.new_zeros((len(targets), self.heads, width))
+        told = told.index_add(0, target, share[:, :, None] * value[source].to(share.dtype))
         return told.reshape(len(targets), -1)
 
 

@@ -51,6 +51,7 @@ class NetworkModel(Model):
         usual: Usual | None = None,
     ) -> None:
         super().__init__(header)
+        self.train_cutoffs = config.train_cutoffs
         self.inputs, self.config, self.goal, self.network, self.seed = inputs, config, goal, network, seed
         self.curve = curve or {}
         self.usual = usual or Usual()

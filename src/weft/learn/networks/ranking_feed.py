@@ -141,7 +141,7 @@ class LessonMaker:
             shared = np.unique(shared).astype(np.uint32)
             rest = np.setdiff1d(rows[place < 0], shared)
             column = _positions(shared, rest, rows, place < 0)
-            pool = self._pool(shared, rest, keys, len(part), at_us, epoch)
+            pool = self._pool(shared, rest, self._told_apart(part, keys), len(part), at_us, epoch)
         own = Own(
             seed=torch.from_numpy(seed),
             column=torch.from_numpy(column),
@@ -162,6 +162,15 @@ class LessonMaker:
             torch.from_numpy(is_own),
             torch.from_numpy(self._log_chance(shared, num_seeds, at_us)),
         )
+
+    def _told_apart(self, part: Array, keys: Array) -> Array:
+        """Return the pairs that are no shared negatives of their seed: its own items, drawn or not.
+
+        A candidate that was drawn stands for those that were not.
+        """
+        owner, at = _ragged(self.lessons.candidate_offsets, part)
+        known = self.lessons.candidate_rows[at] != NO_ROW
+        return np.union1d(keys, self.around.pair_keys(owner[known], self.lessons.candidate_rows[at][known]))
 
     def _true_keys(self, part: Array) -> Array:
         offsets = self.lessons.true_offsets

@@ -154,11 +154,12 @@ class RankingFit:
                 curve.note = f"the loss of epoch {len(curve.loss)} is not finite"
                 curve.loss.pop()
                 break
-            predicted = model.score_rows(asked(self.data, looked))
+            with stepper.averaged():
+                predicted = model.score_rows(asked(self.data, looked))
+                weights = copy.deepcopy(network.state_dict())
             curve.gain.append(looked.score(self.metric, predicted) or 0.0)
             if curve.is_best_so_far:
-                curve.best = len(curve.gain) - 1
-                best = copy.deepcopy(network.state_dict())
+                curve.best, best = len(curve.gain) - 1, weights
             self.tracker.record(len(curve.loss), curve.last(pace.rows_per_s))
             progress.update(len(curve.loss), epochs, curve.words(curve.loss[-1], pace.rows_per_s))
             curve.note = self._ending(curve, deadline)

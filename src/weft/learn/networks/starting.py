@@ -15,7 +15,17 @@ from weft.learn.rung import Header, read_model_file
 
 WEIGHTS = "weights.safetensors"
 # What another value of makes weights that do not fit, or mean another thing.
-_SHAPE = ("channels", "fanouts", "without", "features", "encoders", "options")
+_SHAPE = (
+    "channels",
+    "fanouts",
+    "without",
+    "features",
+    "encoders",
+    "options",
+    "loss",
+    "positive_weight",
+    "class_ratio",
+)
 
 
 @dataclass(frozen=True)

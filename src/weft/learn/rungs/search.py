@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
-from weft.core import Progress, Resources, Task, UserError
+from weft.core import Progress, Resources, Task, UnavailableError, UserError
 from weft.learn.candidate import MODEL_FOLDER, Candidate, read_candidate
 from weft.learn.choice import rank_on_val
 from weft.learn.data import Outline, TrainingData
@@ -121,7 +121,13 @@ class NetworkSearch:
             given["start"] = str(_folder_of(start, members))
         rung: Any = get_rung(name)
         limits: dict[str, Any] = {"resources": resources, "deadline": deadline, "progress": progress}
-        model: Model = rung.fit(data, given, seed, **limits, unfinished=unfinished)
+        try:
+            model: Model = rung.fit(data, given, seed, **limits, unfinished=unfinished)
+        except UnavailableError as error:
+            if error.code != "LEARN050":
+                raise
+            # A trial that the memory does not hold is no reason to lose the others.
+            raise not_applicable(self.name, error.message) from error
         return model
 
 

@@ -78,8 +78,10 @@ def _told(trial: Trial, space: Space, dimensions: Mapping[str, Any]) -> Any:
 
 
 def _distribution(dimension: Choices | Range) -> Any:
-    from optuna.distributions import CategoricalDistribution, FloatDistribution
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+    if isinstance(dimension, Range) and dimension.is_whole:
+        return IntDistribution(int(dimension.low), int(dimension.high), log=dimension.is_log)
     if isinstance(dimension, Range):
         return FloatDistribution(dimension.low, dimension.high, log=dimension.is_log)
     # Lists and booleans are told by their place: the estimator takes plain words and numbers.
@@ -88,7 +90,7 @@ def _distribution(dimension: Choices | Range) -> Any:
 
 def _written(dimension: Choices | Range, value: Any) -> Any:
     if isinstance(dimension, Range):
-        return float(value)
+        return round(value) if dimension.is_whole else float(value)
     return [plain(v) for v in dimension.values].index(plain(value))
 
 

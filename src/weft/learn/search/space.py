@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from weft.core import TaskType, UserError
+from weft.learn.encoders import EncoderOptions
 from weft.learn.networks.configuration import SCHEDULES, NetworkConfig
 
 LINK = "link:"
 _MOST_LINKS = 12
+_WEIGHTS = ("class_ratio", "positive_weight")
 _NOT_SEARCHED = {"budget_s", "encoders", "options", "start", "variant", "without"}
 _LOSSES = {
     TaskType.BINARY: ("cross_entropy", "focal"),
@@ -39,11 +41,13 @@ class Range:
         low: Least.
         high: Most.
         is_log: Whether factors matter rather than differences.
+        is_whole: Whether only whole numbers are meant.
     """
 
     low: float
     high: float
     is_log: bool = False
+    is_whole: bool = False
 
     def __contains__(self, value: Any) -> bool:
         return isinstance(value, (int, float)) and self.low <= value <= self.high
@@ -65,7 +69,8 @@ def default_space(task: TaskType, links: Iterable[str] = ()) -> dict[str, Choice
         "fanouts": Choices(([24], [64], [16, 4], [16, 8], [32, 16], [64, 32], [16, 8, 8])),
         "strategy": Choices(("last", "uniform")),
         "dropout": Range(0.0, 0.5),
-        "features": Choices(("past", "all", "none")),
+        # Without features all frames of an entity would be one to a network.
+        "features": Choices(("past", "all") if task is TaskType.FORECASTING else ("past", "all", "none")),
         "batch_size": Choices((256, 512, 1024)),
         "learning_rate": Range(2e-4, 1e-2, is_log=True),
         "weight_decay": Range(1e-5, 1e-1, is_log=True),
@@ -94,8 +99,9 @@ def read_space(given: Mapping[str, Any], base: Space) -> dict[str, Choices | Ran
     """
     space = dict(base)
     known = {*base, *(f.name for f in fields(NetworkConfig))} - _NOT_SEARCHED
+    known |= {f"encoders.{f.name}" for f in fields(EncoderOptions)}
     for name, said in given.items():
-        if name not in known and not name.startswith((LINK, "encoders.")):
+        if name not in known and not name.startswith(LINK):
             raise UserError(
                 "LEARN045",
                 f"the search knows no setting '{name}'.",
@@ -108,6 +114,9 @@ def read_space(given: Mapping[str, Any], base: Space) -> dict[str, Choices | Ran
 def arrange(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Turn a point of the space into a configuration of a network."""
     config: dict[str, Any] = {}
+    if parameters.get("loss") == "focal":
+        # The focal loss weighs rows itself; what other weights do to its chances cannot be undone.
+        parameters = {k: v for k, v in parameters.items() if k not in _WEIGHTS}
     left = sorted(k[len(LINK) :] for k, v in parameters.items() if k.startswith(LINK) and not v)
     for name, value in parameters.items():
         group, _, key = name.partition(".")
@@ -145,12 +154,15 @@ def complete(config: Mapping[str, Any], space: Space) -> dict[str, Any]:
 
 def _any_of(dimension: Choices | Range) -> Any:
     """Return a value for a setting that has no usual one."""
-    return dimension.values[0] if isinstance(dimension, Choices) else dimension.low
+    if isinstance(dimension, Choices):
+        return dimension.values[0]
+    return round(dimension.low) if dimension.is_whole else dimension.low
 
 
 def _nearest(dimension: Choices | Range, value: Any) -> Any:
     if isinstance(dimension, Range) and _is_number(value):
-        return min(max(value, dimension.low), dimension.high)
+        near = min(max(value, dimension.low), dimension.high)
+        return round(near) if dimension.is_whole else near
     return _any_of(dimension)
 
 
@@ -160,7 +172,9 @@ def _dimension(name: str, said: Any) -> Choices | Range:
     values = said if isinstance(said, (list, tuple)) else [said]
     if name == "fanouts" and values and not isinstance(values[0], (list, tuple)):
         values = [values]
-    if not values:
+    usual = getattr(NetworkConfig(), name, None)
+    is_number = _is_number(usual) and name != "positive_weight"
+    if not values or (is_number and not all(_is_number(v) for v in values)):
         raise _refused(name, said)
     return Choices(tuple(plain(v) for v in values))
 
@@ -169,7 +183,10 @@ def _range(name: str, said: Mapping[str, Any]) -> Range:
     low, high, is_log = said.get("low"), said.get("high"), bool(said.get("log", False))
     if set(said) - {"low", "high", "log"} or not (_is_number(low) and _is_number(high)):
         raise _refused(name, said)
-    found = Range(float(low or 0), float(high or 0), is_log)
+    usual = getattr(NetworkConfig(), name, None)
+    found = Range(float(low or 0), float(high or 0), is_log, isinstance(usual, int))
+    if not _is_number(usual):
+        raise _refused(name, said)
     if found.low >= found.high or (is_log and found.low <= 0):
         raise _refused(name, said)
     return found

@@ -102,7 +102,8 @@ class Paths(nn.Module):
     ) -> dict[str, torch.Tensor]:
         """Compute the states of all rows from encoded rows and the states of the seeds."""
         table = batch.seed_table
-        state = {**rows, table: rows[table].index_add(0, batch.seeds, self.mark(seeds))}
+        mark = self.mark(seeds).to(rows[table].dtype)
+        state = {**rows, table: rows[table].index_add(0, batch.seeds, mark)}
         for hop, layer in enumerate(self.layers, 1):
             state = layer(state, batch, hop)
         return state

@@ -86,7 +86,7 @@ class RelGNNLayer(nn.Module):
                 known = source < len(state[edge.source_table])
                 target = targets_of(offsets)[known]
                 told = self.through[str(edge.link)](said[edge.source_table][source[known]])
-                spoken[table] = spoken[table].index_add(0, target, told)
+                spoken[table] = spoken[table].index_add(0, target, told.to(spoken[table].dtype))
         return spoken
 
 
