@@ -230,11 +230,14 @@ def test_a_passed_deadline_ends_with_what_there_is():
 
 def test_rungs_come_simplest_first():
     names = [r.name for r in rungs_for(make_task(TaskType.BINARY))]
-    networks = ["sage", "relgnn", "graph_transformer"]
+    networks = ["network", "sage", "relgnn", "graph_transformer"]
     assert names == ["constant", "entity", "heuristic", "linear", "lightgbm", *networks, "blend"]
     assert [r.name for r in rungs_for(make_task(TaskType.LINK_PREDICTION))] == [
         "popularity",
         "repeat",
         "cooccurrence",
         "ranker",
+        "two_tower",
+        "id_gnn",
+        "hybrid",
     ]

@@ -113,7 +113,7 @@ def _from_numpy(given: Array) -> Array:
         return _micros(values, unit, count, str(dtype))
     if dtype.kind not in "iu":
         _refuse_type(str(dtype), given[0].item() if given.size else None)
-    if dtype == np.uint64 and given.size:
+    if dtype.kind == "u" and dtype.itemsize == 8 and given.size:
         _check_range(given, given > _MOST, "uint64")
     return given.astype(np.int64)
 

@@ -76,6 +76,7 @@ def _raw(column: Column, values: pa.Array) -> RawColumn:
         times = values.cast(pa.timestamp("us")).cast(pa.int64()).fill_null(_LEAST)
         return RawColumn(times.to_numpy(zero_copy_only=False))
     if column.dtype in (Dtype.INT, Dtype.FLOAT) and column.stype is Stype.NUMERICAL:
-        return RawColumn(values.cast(pa.float64()).to_numpy(zero_copy_only=False))
+        # Large integers are rounded, as they are when a graph stores them.
+        return RawColumn(values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
     coded = values.cast(pa.string()).dictionary_encode()
     return RawColumn(coded.indices.fill_null(-1).to_numpy(zero_copy_only=False), coded.dictionary)

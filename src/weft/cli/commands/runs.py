@@ -105,9 +105,9 @@ def embed(
     memory_limit: opt.MemoryLimit = None,
     threads: opt.Threads = None,
 ) -> None:
-    """Write what a network of a finished run knows of each entity, as vectors.
+    """Write entities as vectors of a network.
 
-    For all entities or those named, at the last fact time or another.
+    What a network of the run knows of each: of all, or of those named; at the last fact time or another.
 
     Example: weft embed latest --out embeddings.parquet
     """

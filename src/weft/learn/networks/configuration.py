@@ -68,7 +68,7 @@ class NetworkConfig:
     epochs: int = 20
     look_rows: int = 8_192
     patience: int = 6
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 1e-4
     averaging: float = 0.98
     schedule: str = "cosine"
