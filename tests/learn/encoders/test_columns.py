@@ -207,3 +207,13 @@ def test_the_word_of_the_user_decides_and_is_refused_where_it_cannot_be():
     with pytest.raises(UserError, match=r"t\.c cannot be encoded by 'text'") as refused:
         choose_encoder("t.c", Stype.NUMERICAL, raw, EncoderOptions(by_column={"t.c": "text"}))
     assert refused.value.code == "LEARN040"
+
+
+def test_the_largest_numbers_of_a_type_are_encoded_without_overflow():
+    values = np.array([1.7e308, -1.7e308, 1.5, 2.5, np.inf, np.nan] * 20 + np.arange(20).tolist())
+    with np.errstate(over="raise", invalid="raise"):
+        for numbers in ("auto", "standard", "robust", "bins", "piecewise"):
+            fitted = choose_encoder(
+                "t.x", Stype.NUMERICAL, RawColumn(values), EncoderOptions(numbers=numbers)
+            )
+            assert np.isfinite(fitted.bind(None).encode(values).dense).all()

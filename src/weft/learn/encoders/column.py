@@ -16,6 +16,7 @@ import pyarrow as pa
 Array = np.ndarray[Any, Any]
 NO_TIME = np.iinfo(np.int64).min
 MISSING, UNSEEN, FIRST = 0, 1, 2
+_MOST = 1e100
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,10 @@ class RawColumn:
         return np.asarray(values == (255 if values.dtype == np.uint8 else np.iinfo(values.dtype).min))
 
     def numbers(self) -> Array:
-        """Return the values as float64 ``(n,)``, NaN where missing or not finite."""
+        """Return the values as float64 ``(n,)`` within ±1e100, NaN where missing or not finite."""
         found = np.where(self.is_missing, np.nan, self.values.astype(np.float64))
-        return np.where(np.isfinite(found), found, np.nan)
+        # Beyond that a sum of squares would leave the type.
+        return np.clip(np.where(np.isfinite(found), found, np.nan), -_MOST, _MOST)
 
     def texts(self) -> pa.Array:
         """Return the values as text, null where missing."""
