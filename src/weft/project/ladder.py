@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from weft.core import Task, UserError, check_integer, parse_duration_s
-from weft.learn import appetite_of, get_rung, is_search, rungs_for
+from weft.learn import appetite_of, get_rung, has_torch, is_search, rungs_for, supports_network
 
 # CPU seconds per unit of appetite where no budget is named: boosting takes one, the search over networks two.
 USUAL_S = 20.0
 _LEAST_S = 20.0
+_NOT_INSTALLED = "networks are not installed: pip install 'weft[gnn]'"
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,11 @@ def plan_ladder(task: Task, models: Sequence[str] | None, budget: str | None, tr
     whole = sum(appetite_of(get_rung(name)) for name in names)
     budget_s = max(1.0, whole) * USUAL_S if budget is None else parse_duration_s(budget)
     searches = [name for name in names if is_search(name)]
-    if models is not None or asked or not searches:
+    if models is not None:
         return Ladder(names, budget_s, asked)
-    left = {}
+    left = {} if has_torch() or not supports_network(task) else {"network": _NOT_INSTALLED}
+    if asked:
+        return Ladder(names, budget_s, asked, left)
     for name in searches:
         share = budget_s * appetite_of(get_rung(name)) / whole
         if share < _LEAST_S:

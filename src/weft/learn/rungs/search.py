@@ -8,14 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
-from weft.core import Progress, Resources, Task, UnavailableError, UserError
+from weft.core import Progress, Resources, UnavailableError, UserError
 from weft.learn.candidate import MODEL_FOLDER, Candidate, read_candidate
 from weft.learn.choice import rank_on_val
 from weft.learn.data import Outline, TrainingData
 from weft.learn.metrics import get_metric
 from weft.learn.registry import get_rung
 from weft.learn.rung import Budget, Config, Model, not_applicable
-from weft.learn.rungs.network import has_torch, supports_network
+from weft.learn.rungs.network import NetworkRung
 from weft.learn.search import (
     Kind,
     Traits,
@@ -34,23 +34,15 @@ _PATIENCE = 12
 _PLACE = ("round", "place", "kind", "trials")
 
 
-class NetworkSearch:
+class NetworkSearch(NetworkRung):
     """The best network that a budget finds: a portfolio, proposals of Optuna, the best trained longer."""
 
     name: ClassVar[str] = "network"
-    cost: ClassVar[int] = 60
-    appetite: ClassVar[float] = 2.0
-    reads_graph: ClassVar[bool] = True
-    resumes: ClassVar[bool] = True
 
     @property
     def model(self) -> type[Model]:
         """The class that reads a saved model back; each trial is saved as the network that it is."""
         return get_rung("sage").model
-
-    def supports(self, task: Task) -> bool:
-        """Do every task that networks do, where the extra ``gnn`` is installed."""
-        return supports_network(task) and has_torch()
 
     def variants(self, outline: Outline, budget: Budget) -> list[dict[str, Any]]:
         """List the trials of all rounds; what each tries is told by `propose`."""

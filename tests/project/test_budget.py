@@ -1,0 +1,43 @@
+"""Which rungs are climbed within which budget, and what is said of those that are not."""
+
+import pytest
+
+from weft.core import Task, TaskType, UserError
+from weft.learn.rungs import network
+from weft.project.ladder import USUAL_S, plan_ladder
+
+CHURN = Task(TaskType.BINARY, "users", "user_id")
+
+
+def test_every_appetite_has_its_usual_share_without_a_budget():
+    found = plan_ladder(CHURN, None, None, None)
+    assert found.budget_s == 3 * USUAL_S and "network" in found.models and not found.not_tried
+    assert "sage" not in found.models
+    assert plan_ladder(CHURN, ["lightgbm"], None, None).budget_s == USUAL_S
+
+
+def test_a_budget_too_small_for_networks_leaves_them_out_and_says_so():
+    found = plan_ladder(CHURN, None, "29s", None)
+    assert "network" not in found.models
+    assert found.not_tried == {"network": "the budget leaves 19.3 s, it takes 20 s at least"}
+    assert "network" in plan_ladder(CHURN, None, "30s", None).models
+
+
+def test_what_is_named_is_tried_whatever_the_budget():
+    assert plan_ladder(CHURN, ["network"], "1s", None).models == ("network",)
+
+
+@pytest.mark.parametrize("trials", [None, 3])
+def test_networks_that_are_not_installed_are_said_to_be_missing(monkeypatch, trials):
+    monkeypatch.setattr(network.importlib.util, "find_spec", lambda name: None)
+    found = plan_ladder(CHURN, None, None, trials)
+    assert "network" not in found.models
+    assert found.not_tried == {"network": "networks are not installed: pip install 'weft[gnn]'"}
+    assert not plan_ladder(CHURN, ["lightgbm"], None, None).not_tried
+    assert not plan_ladder(Task(TaskType.LINK_PREDICTION, "users", "user_id"), None, None, None).not_tried
+
+
+@pytest.mark.parametrize("trials", [0, -1, 1.5, True, "3"])
+def test_trials_that_are_no_number_are_refused(trials):
+    with pytest.raises(UserError, match="DATA131"):
+        plan_ladder(CHURN, None, None, trials)
