@@ -59,6 +59,8 @@ def test_a_search_goes_on_while_its_last_trials_are_the_best(gains, told):
 
 
 def test_whole_numbers_are_proposed_whole():
-    space = {"channels": Range(32, 128, is_log=True, is_whole=True), "dropout": Range(0.0, 0.5)}
+    space = {"channels": Range(32, 128, is_log=True, step=4), "dropout": Range(0.0, 0.5)}
     tried = [Trial({"channels": 64, "dropout": 0.1}, 0.5)] * 8
-    assert all(type(c["channels"]) is int for c in propose(space, tried, 4, 0))
+    proposed = [c["channels"] for seed in range(8) for c in propose(space, tried, 4, seed)]
+    assert all(type(c) is int and c % 4 == 0 and 32 <= c <= 128 for c in proposed)
+    assert len(set(proposed)) > 4

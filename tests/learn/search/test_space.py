@@ -45,6 +45,9 @@ def test_users_narrow_and_widen():
         ({"dropout": {"low": 0, "hihg": 1}}, "cannot take"),
         ({"dropout": {"low": True, "high": 2}}, "cannot take"),
         ({"dropout": "x"}, "cannot take 'x'"),
+        ({"channels": [32, 30]}, "cannot take"),
+        ({"channels": {"low": 33, "high": 35}}, "cannot take"),
+        ({"epochs": 2.5}, "cannot take"),
         ({"loss": {"low": 1, "high": 2}}, "cannot take"),
         ({"encoders.numbrs": "bins"}, "no setting 'encoders.numbrs'"),
     ],
@@ -91,7 +94,7 @@ def test_trials_are_told_apart_by_what_differs():
 
 def test_whole_numbers_stay_whole_and_focal_losses_are_not_weighed_twice():
     space = read_space({"channels": {"low": 32, "high": 128, "log": True}}, BASE)
-    assert space["channels"] == Range(32.0, 128.0, is_log=True, is_whole=True)
+    assert space["channels"] == Range(32.0, 128.0, is_log=True, step=4)
     assert repr(complete({"channels": 8}, space)["channels"]) == "32"
     config = arrange({"loss": "focal", "class_ratio": 5.0, "positive_weight": "balanced", "channels": 32})
     assert config == {"loss": "focal", "channels": 32}

@@ -11,7 +11,7 @@ from weft.core.sampling import LinkKey
 from weft.learn.encoders import EncoderOptions
 
 # Attention divides the channels among so many heads.
-_HEADS = 4
+CHANNELS_STEP = 4
 SCHEDULES = ("cosine", "linear", "constant")
 
 
@@ -106,8 +106,8 @@ class NetworkConfig:
                 f"there is no schedule '{given['schedule']}'.",
                 f"choose among {', '.join(SCHEDULES)}.",
             )
-        if isinstance(channels := given.get("channels", 4), int) and channels % _HEADS:
-            raise UserError("LEARN043", f"channels is {channels}.", f"give a multiple of {_HEADS}.")
+        if isinstance(channels := given.get("channels", 4), int) and channels % CHANNELS_STEP:
+            raise UserError("LEARN043", f"channels is {channels}.", f"give a multiple of {CHANNELS_STEP}.")
         given["without"] = tuple(given.get("without", ()))
         return NetworkConfig(**given)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -80,8 +81,9 @@ def _told(trial: Trial, space: Space, dimensions: Mapping[str, Any]) -> Any:
 def _distribution(dimension: Choices | Range) -> Any:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-    if isinstance(dimension, Range) and dimension.is_whole:
-        return IntDistribution(int(dimension.low), int(dimension.high), log=dimension.is_log)
+    if isinstance(dimension, Range) and dimension.step:
+        low, high = (math.ceil(dimension.low / dimension.step), int(dimension.high / dimension.step))
+        return IntDistribution(low, high, log=dimension.is_log)
     if isinstance(dimension, Range):
         return FloatDistribution(dimension.low, dimension.high, log=dimension.is_log)
     # Lists and booleans are told by their place: the estimator takes plain words and numbers.
@@ -90,9 +92,11 @@ def _distribution(dimension: Choices | Range) -> Any:
 
 def _written(dimension: Choices | Range, value: Any) -> Any:
     if isinstance(dimension, Range):
-        return round(value) if dimension.is_whole else float(value)
+        return round(value / dimension.step) if dimension.step else float(value)
     return [plain(v) for v in dimension.values].index(plain(value))
 
 
 def _meant(dimension: Choices | Range, value: Any) -> Any:
-    return value if isinstance(dimension, Range) else dimension.values[value]
+    if isinstance(dimension, Range):
+        return value * dimension.step if dimension.step else value
+    return dimension.values[value]

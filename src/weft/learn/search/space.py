@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from weft.core import TaskType, UserError
 from weft.learn.encoders import EncoderOptions
-from weft.learn.networks.configuration import SCHEDULES, NetworkConfig
+from weft.learn.networks.configuration import CHANNELS_STEP, SCHEDULES, NetworkConfig
 
 LINK = "link:"
 _MOST_LINKS = 12
@@ -41,16 +42,20 @@ class Range:
         low: Least.
         high: Most.
         is_log: Whether factors matter rather than differences.
-        is_whole: Whether only whole numbers are meant.
+        step: Only multiples of it are meant, 1 for whole numbers; 0 is any number.
     """
 
     low: float
     high: float
     is_log: bool = False
-    is_whole: bool = False
+    step: int = 0
 
     def __contains__(self, value: Any) -> bool:
-        return isinstance(value, (int, float)) and self.low <= value <= self.high
+        return _is_number(value) and self.low <= value <= self.high and self.rounded(value) == value
+
+    def rounded(self, value: float) -> float:
+        """Return the nearest number that is meant."""
+        return round(value / self.step) * self.step if self.step else value
 
 
 Space = Mapping[str, Choices | Range]
@@ -156,13 +161,12 @@ def _any_of(dimension: Choices | Range) -> Any:
     """Return a value for a setting that has no usual one."""
     if isinstance(dimension, Choices):
         return dimension.values[0]
-    return round(dimension.low) if dimension.is_whole else dimension.low
+    return dimension.rounded(dimension.low)
 
 
 def _nearest(dimension: Choices | Range, value: Any) -> Any:
     if isinstance(dimension, Range) and _is_number(value):
-        near = min(max(value, dimension.low), dimension.high)
-        return round(near) if dimension.is_whole else near
+        return dimension.rounded(min(max(value, dimension.low), dimension.high))
     return _any_of(dimension)
 
 
@@ -174,7 +178,9 @@ def _dimension(name: str, said: Any) -> Choices | Range:
         values = [values]
     usual = getattr(NetworkConfig(), name, None)
     is_number = _is_number(usual) and name != "positive_weight"
-    if not values or (is_number and not all(_is_number(v) for v in values)):
+    step = _step(name, usual)
+    fits = not is_number or all(_is_number(v) and not (step and v % step) for v in values)
+    if not values or not fits:
         raise _refused(name, said)
     return Choices(tuple(plain(v) for v in values))
 
@@ -184,12 +190,21 @@ def _range(name: str, said: Mapping[str, Any]) -> Range:
     if set(said) - {"low", "high", "log"} or not (_is_number(low) and _is_number(high)):
         raise _refused(name, said)
     usual = getattr(NetworkConfig(), name, None)
-    found = Range(float(low or 0), float(high or 0), is_log, isinstance(usual, int))
+    found = Range(float(low or 0), float(high or 0), is_log, _step(name, usual))
     if not _is_number(usual):
         raise _refused(name, said)
     if found.low >= found.high or (is_log and found.low <= 0):
         raise _refused(name, said)
+    if found.step and math.ceil(found.low / found.step) > found.high // found.step:
+        raise _refused(name, said)
     return found
+
+
+def _step(name: str, usual: Any) -> int:
+    """Return what the values of a setting are multiples of."""
+    if name == "channels":
+        return CHANNELS_STEP
+    return int(isinstance(usual, int))
 
 
 def _is_number(value: Any) -> bool:
