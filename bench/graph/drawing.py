@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -81,23 +82,25 @@ def batch_sizes(setting: Setting) -> list[dict[str, Any]]:
 
 
 def two_threads(setting: Setting) -> list[dict[str, Any]]:
-    """Compare two threads with one by the clock, rounds alternating; the limit is what bare reads gain."""
+    """Compare two threads with one by the clock, rounds alternating; the limit is what bare reads gain.
+
+    One thread is measured on each of two cores in turn: those of a shared machine are seldom equally fast.
+    """
     store = checked(Store(setting.work / "graph"))
-    lot = _lots(store, setting, num_batches=32)[0]
+    lot = _lots(store, setting, num_batches=16)[0]
     one, two = (Sampler(store, options(3), threads=n) for n in (1, 2))
     memory = _native.ProbeMemory(round(2**28 * min(1.0, setting.scale * 4)), False)
     small, large = lot.batches(BATCH), lot.batches(min(LARGE_BATCH, len(lot.rows)))
     gains: dict[str, list[float]] = {name: [] for name in ("call", "large", "loader", "reads", "cpu")}
     # Short rounds, and many: a neighbor on the machine that comes or goes spoils one, not all.
-    for _ in range(3 * setting.rounds + 1):
-        alone, alone_cpu = _seconds(lambda: _draw_all(one, small))
+    for _ in range(8 * setting.rounds + 1):
+        alone, alone_cpu = _on_each_core(lambda: _draw_all(one, small))
         both, both_cpu = _seconds(lambda: _draw_all(two, small))
         gains["call"].append(alone / both)
         gains["cpu"].append(alone_cpu / both_cpu)
         gains["loader"].append(alone / _seconds(lambda: _load_all(one, small))[0])
-        gains["large"].append(
-            _seconds(lambda: _draw_all(one, large))[0] / _seconds(lambda: _draw_all(two, large))[0]
-        )
+        alone_large = _on_each_core(lambda: _draw_all(one, large))[0]
+        gains["large"].append(alone_large / _seconds(lambda: _draw_all(two, large))[0])
         gains["reads"].append(_reading_gain(memory))
     gain = {name: values[1:] for name, values in gains.items()}
     limit = float(np.median(gain["reads"]))
@@ -172,6 +175,20 @@ def _seconds(act: Callable[[], None]) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
+def _on_each_core(act: Callable[[], None]) -> tuple[float, float]:
+    """Return what a call takes on one core, by the clock and in CPU seconds, the mean of two cores."""
+    allowed = os.sched_getaffinity(0)
+    taken = []
+    try:
+        for core in sorted(allowed)[:2]:
+            os.sched_setaffinity(0, {core})
+            taken.append(_seconds(act))
+    finally:
+        os.sched_setaffinity(0, allowed)
+    wall, cpu = np.mean(taken, axis=0)
+    return float(wall), float(cpu)
+
+
 def _draw_all(sampler: Sampler, batches: list[Any]) -> None:
     for rows, anchors in batches:
         sampler.sample("users", rows, anchors)
@@ -187,6 +204,11 @@ def _reading_gain(memory: Any) -> float:
     from concurrent.futures import ThreadPoolExecutor
 
     count = 1_000_000
-    alone = wall_seconds(lambda: [memory.read_words(count, key) for key in (1, 2)])
+    alone, _ = _on_each_core(lambda: _read_all(memory, count))
     with ThreadPoolExecutor(2) as pool:
         return alone / wall_seconds(lambda: list(pool.map(lambda key: memory.read_words(count, key), (1, 2))))
+
+
+def _read_all(memory: Any, count: int) -> None:
+    for key in (1, 2):
+        memory.read_words(count, key)

@@ -11,7 +11,8 @@ namespace weft {
 
 // Memory of at least `bytes`, aligned to 64; may be taken from what was given back. Throws std::bad_alloc.
 void* take_memory(std::size_t bytes);
-// Gives memory back; kept up to a bound, freed beyond it. Threads may call both at once.
+// Gives memory back. A thread keeps 16 MB of what it gave back for itself, for its cache may still hold it; beyond
+// that 512 MB are kept for all threads, and the rest is freed. Threads may call both at once.
 void give_memory(void* memory, std::size_t bytes) noexcept;
 
 template <class T>

@@ -58,6 +58,7 @@ class LocalSampling {
       for (std::size_t t = 0; t < graph_.tables.size(); ++t) {
         if (plan_.is_gathered[t]) assembly.gather_values(chunk, t, out.tables[t]);
       }
+      chunks_[chunk].give_back();
     });
     assembly.lay_seeds(seeds_.table, placed_.position, out);
     hide_values(graph_.tables[seeds_.table], placed_.is_hidden, out.seeds, out.tables[seeds_.table]);

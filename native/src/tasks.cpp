@@ -147,11 +147,10 @@ void run_together(std::size_t others, const std::function<void()>& work) {
 
 void Failure::keep(std::size_t task) noexcept {
   const std::lock_guard lock(guard_);
-  if (!first_ || task < task_) {
-    task_ = task;
+  if (task < this->task()) {
+    task_.store(task, std::memory_order_relaxed);
     first_ = std::current_exception();
   }
-  happened_.store(true, std::memory_order_relaxed);
 }
 
 void Failure::rethrow() const {

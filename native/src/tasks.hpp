@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <limits>
+#include <memory>
 #include <mutex>
 
 namespace weft {
@@ -21,20 +23,21 @@ void run_together(std::size_t others, const std::function<void()>& work);
 class Failure {
  public:
   void keep(std::size_t task) noexcept;  // to be called in a handler
-  bool happened() const noexcept { return happened_.load(std::memory_order_relaxed); }
+  // The first task that threw so far; beyond every task while none did.
+  std::size_t task() const noexcept { return task_.load(std::memory_order_relaxed); }
   void rethrow() const;
 
  private:
-  std::atomic<bool> happened_{false};
+  std::atomic<std::size_t> task_{std::numeric_limits<std::size_t>::max()};
   std::mutex guard_;
-  std::size_t task_ = 0;
   std::exception_ptr first_;
 };
 
 // Calls `run(task)` for every task in [0, num_tasks), on at most `threads` threads, this one included.
-// What a task computes must not depend on which thread runs it. Tasks begin in order and none begins after one
-// threw; what the first of those that threw did is rethrown here after all threads have stopped, so that the
-// error is the same for any number of threads.
+// What a task computes must not depend on which thread runs it. Each thread begins with a share of its own, the
+// same one for the same numbers, then helps the others: what a thread wrote in one call it mostly finds in its
+// cache in the next. No task begins after one of a lower number threw; what the first of those that threw did is
+// rethrown here after all threads have stopped, so that the error is the same for any number of threads.
 template <class Run>
 void for_each_task(std::size_t num_tasks, std::size_t threads, const Run& run) {
   if (threads > num_tasks) threads = num_tasks;
@@ -42,14 +45,20 @@ void for_each_task(std::size_t num_tasks, std::size_t threads, const Run& run) {
     for (std::size_t task = 0; task < num_tasks; ++task) run(task);
     return;
   }
-  std::atomic<std::size_t> next{0};
+  const auto is_taken = std::make_unique<std::atomic<bool>[]>(num_tasks);
+  std::atomic<std::size_t> num_here{0};
   Failure failure;
   run_together(threads - 1, [&] {
-    std::size_t task = 0;
-    try {
-      while (!failure.happened() && (task = next.fetch_add(1)) < num_tasks) run(task);
-    } catch (...) {
-      failure.keep(task);
+    const std::size_t begin = num_tasks * num_here.fetch_add(1) / threads;
+    for (std::size_t i = 0; i < num_tasks; ++i) {
+      const std::size_t task = begin + i < num_tasks ? begin + i : begin + i - num_tasks;
+      if (task > failure.task() || is_taken[task].load(std::memory_order_relaxed)) continue;
+      if (is_taken[task].exchange(true)) continue;
+      try {
+        run(task);
+      } catch (...) {
+        failure.keep(task);
+      }
     }
   });
   failure.rethrow();

@@ -98,6 +98,25 @@ TEST("the exception of the first task that throws reaches the caller, and the ne
   EXPECT(sum(1000, 4, 1) == 499500);
 }
 
+TEST("a thread begins with a share of its own, and helps the others when it is done") {
+  std::vector<std::thread::id> by(8);
+  const auto caller = std::this_thread::get_id();
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  std::atomic<int> begun{0};
+  for_each_task(8, 2, [&](std::size_t task) {
+    by[task] = std::this_thread::get_id();
+    // Both are here before either goes on; the thread that is not the caller stays with its first task.
+    ++begun;
+    while (begun < 2 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    if (by[task] != caller) {
+      while (begun < 8 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    }
+  });
+  EXPECT(std::count(by.begin(), by.end(), caller) == 7);
+  EXPECT(by[0] == caller || by[4] == caller);
+  EXPECT(by[0] != caller || by[4] != caller);
+}
+
 TEST("calls from many threads and from within tasks all come to an end") {
   std::atomic<int> wrong{0};
   std::vector<std::thread> callers;
