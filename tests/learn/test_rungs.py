@@ -240,4 +240,5 @@ def test_rungs_come_simplest_first():
         "two_tower",
         "id_gnn",
         "hybrid",
+        "blend",
     ]

@@ -7,6 +7,7 @@ from weft.learn.rungs import network
 from weft.project.ladder import USUAL_S, plan_ladder
 
 CHURN = Task(TaskType.BINARY, "users", "user_id")
+ITEMS = Task(TaskType.LINK_PREDICTION, "users", "user_id", item_table="items", item_column="item_id", top_k=5)
 
 
 def test_every_appetite_has_its_usual_share_without_a_budget():
@@ -34,7 +35,19 @@ def test_networks_that_are_not_installed_are_said_to_be_missing(monkeypatch, tri
     assert "network" not in found.models
     assert found.not_tried == {"network": "networks are not installed: pip install 'weft[gnn]'"}
     assert not plan_ladder(CHURN, ["lightgbm"], None, None).not_tried
-    assert not plan_ladder(Task(TaskType.LINK_PREDICTION, "users", "user_id"), None, None, None).not_tried
+    found = plan_ladder(ITEMS, None, None, trials)
+    assert "id_gnn" not in found.models and "ranker" in found.models
+    assert found.not_tried == {"id_gnn": "networks are not installed: pip install 'weft[gnn]'"}
+
+
+def test_items_are_ranked_by_one_network_and_a_blend_as_well_where_the_budget_allows_it():
+    found = plan_ladder(ITEMS, None, None, None)
+    assert found.models == ("popularity", "repeat", "cooccurrence", "ranker", "id_gnn", "blend")
+    assert found.budget_s == 3 * USUAL_S and not found.not_tried
+    few = plan_ladder(ITEMS, None, "9s", None)
+    assert few.models == ("popularity", "repeat", "cooccurrence", "ranker", "blend")
+    assert few.not_tried == {"id_gnn": "the budget leaves 6 s, it takes 20 s at least"}
+    assert plan_ladder(ITEMS, None, "9s", 3).not_tried == few.not_tried
 
 
 @pytest.mark.parametrize("trials", [0, -1, 1.5, True, "3"])

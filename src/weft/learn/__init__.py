@@ -26,7 +26,7 @@ from weft.learn.output import RowExplanation, explain_rows, predict_table
 from weft.learn.ranking import RankingData, RankingRows
 from weft.learn.registry import appetite_of, get_rung, is_search, load_model, rung_names, rungs_for
 from weft.learn.rung import Budget, Header, Model, Rung, not_applicable
-from weft.learn.rungs.network import has_torch, supports_network
+from weft.learn.rungs.network import has_torch, usual_network
 from weft.learn.search import default_space, differing, read_space
 from weft.learn.storage import load_training_data, save_training_data, write_training_data
 from weft.learn.verdict import Comparison, Verdict
@@ -100,6 +100,6 @@ __all__ = [
     "rung_names",
     "rungs_for",
     "save_training_data",
-    "supports_network",
+    "usual_network",
     "write_training_data",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from weft.core import Split
+from weft.core import Split, TaskType
 from weft.learn.candidate import Candidate, read_predictions
 from weft.learn.folds import number_folds
 from weft.learn.metrics import Metric
@@ -37,6 +37,9 @@ def choose(data: Any, metric: Metric, usable: Sequence[tuple[Candidate, Path]]) 
 
     def scored(place: int) -> ValScore:
         prediction = read_predictions(usable[place][1], Split.VAL)
+        if data.task.type is TaskType.LINK_PREDICTION:
+            # Scores are per candidate, and val is divided by lists.
+            prediction = data.val.form(metric, prediction)
         return score_val(metric.name, data.task.type, data.val.targets, prediction, folds)
 
     top = scored(best)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from weft.core import Task, UserError, check_integer, parse_duration_s
-from weft.learn import appetite_of, get_rung, has_torch, is_search, rungs_for, supports_network
+from weft.learn import appetite_of, get_rung, has_torch, is_search, rungs_for, usual_network
 
-# CPU seconds per unit of appetite where no budget is named: boosting takes one, the search over networks two.
+# CPU seconds per unit of appetite where no budget is named: boosting takes one, networks two.
 USUAL_S = 20.0
 _LEAST_S = 20.0
 _NOT_INSTALLED = "networks are not installed: pip install 'weft[gnn]'"
@@ -34,8 +34,9 @@ class Ladder:
 def plan_ladder(task: Task, models: Sequence[str] | None, budget: str | None, trials: int | None) -> Ladder:
     """Choose the rungs of a fit.
 
-    Rungs that are named are tried. Where none are, all that can do the task are, but for single networks,
-    among which a search chooses, and for the search itself where the budget leaves it too little.
+    Rungs that are named are tried. Where none are, all that can do the task are, but of the networks only the
+    usual one: the search, which chooses among them, or the one that ranks items best for what it costs; and
+    that one only where the budget leaves it enough.
 
     Args:
         task: Of the query.
@@ -53,20 +54,24 @@ def plan_ladder(task: Task, models: Sequence[str] | None, budget: str | None, tr
         raise UserError("DATA131", "models is empty.", "name at least one, or leave the option out.")
     whole = sum(appetite_of(get_rung(name)) for name in names)
     budget_s = max(1.0, whole) * USUAL_S if budget is None else parse_duration_s(budget)
-    searches = [name for name in names if is_search(name)]
     if models is not None:
         return Ladder(names, budget_s, asked)
-    left = {} if has_torch() or not supports_network(task) else {"network": _NOT_INSTALLED}
-    if asked:
-        return Ladder(names, budget_s, asked, left)
-    for name in searches:
-        share = budget_s * appetite_of(get_rung(name)) / whole
-        if share < _LEAST_S:
+    usual = usual_network(task)
+    left = {} if has_torch() else {usual: _NOT_INSTALLED}
+    for name in names:
+        share = budget_s * appetite_of(get_rung(name)) / whole if whole else 0.0
+        counts_trials = bool(asked) and is_search(name)
+        if _is_network(name, usual) and not counts_trials and share < _LEAST_S:
             left[name] = f"the budget leaves {share:.3g} s, it takes {_LEAST_S:g} s at least"
-    return Ladder(tuple(n for n in names if n not in left), budget_s, 0, left)
+    return Ladder(tuple(n for n in names if n not in left), budget_s, asked, left)
 
 
 def _all_of(task: Task) -> tuple[str, ...]:
-    """Return the rungs that do a task; of those that read a graph the searches, which choose among them."""
+    """Return the rungs that do a task; of those that read a graph the usual one, and searches among them."""
+    usual = usual_network(task)
     rungs = rungs_for(task)
-    return tuple(r.name for r in rungs if is_search(r.name) or not getattr(r, "reads_graph", False))
+    return tuple(r.name for r in rungs if _is_network(r.name, usual) or not getattr(r, "reads_graph", False))
+
+
+def _is_network(name: str, usual: str) -> bool:
+    return name == usual or is_search(name)

@@ -1,15 +1,15 @@
 """The top of the ladder: a weighted mean of finished candidates.
 
-Weights are shares of votes, given one at a time to whatever lowers the loss most (ensemble selection;
-Caruana et al., 2004) on entities of val drawn with replacement, and averaged over
-several draws: a small val spreads its votes, a large one does not. The score that val shows is honest: each
-part of val is predicted with weights that were chosen on the other parts.
+Weights are shares of votes, given one at a time to whatever lowers the loss most (`voting`) on entities of
+val drawn with replacement, and averaged over several draws: a small val spreads its votes, a large one does
+not. The score that val shows is honest: each part of val is predicted with weights that were chosen on the
+other parts.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,31 +21,45 @@ from weft.learn.data import Outline, TrainingData
 from weft.learn.division import Division, blend_divisions
 from weft.learn.folds import number_folds
 from weft.learn.metrics import get_metric
+from weft.learn.ranking import RankingData
 from weft.learn.registry import load_model
 from weft.learn.rung import Budget, Config, Header, Model, log_odds, not_applicable, sigmoid
+from weft.learn.rungs.blend_lists import ListVotes, spread_within_lists
+from weft.learn.rungs.voting import DRAWS, average_votes, cast_votes
 from weft.learn.scoring import gain_of
 from weft.learn.view import Asked
 
 _MAX_MEMBERS = 6
-_VOTES = 12
-_DRAWS = 12
 # More rows in a draw would change little but the time it takes.
 _DRAWN_ROWS = 5_000
-_LEAST_WEIGHT = 0.02
-_LINEAR = frozenset({TaskType.REGRESSION, TaskType.FORECASTING, TaskType.MULTICLASS})
+_LINEAR = frozenset(
+    {TaskType.REGRESSION, TaskType.FORECASTING, TaskType.MULTICLASS, TaskType.LINK_PREDICTION}
+)
 
 
 class BlendModel(Model):
-    """Predicts a weighted mean: of values, of class probabilities, or of log-odds."""
+    """Predicts a weighted mean: of values, of class probabilities, of log-odds, or of scores of items.
+
+    Args:
+        header: Of the task.
+        members: Name, model and weight of each.
+        folders: Where their candidates are; needed to save the model.
+        scales: What the predictions of each are divided by before they are weighed; 1 when left out.
+    """
 
     rung = "blend"
 
     def __init__(
-        self, header: Header, members: Sequence[tuple[str, Model, float]], folders: Sequence[Path] = ()
+        self,
+        header: Header,
+        members: Sequence[tuple[str, Model, float]],
+        folders: Sequence[Path] = (),
+        scales: Sequence[float] = (),
     ) -> None:
         super().__init__(header)
         self.members = tuple(members)
         self._folders = tuple(folders)
+        self.scales = tuple(scales) or (1.0,) * len(self.members)
 
     @property
     def words(self) -> str:
@@ -94,8 +108,9 @@ class BlendModel(Model):
             shutil.copytree(folder / MODEL_FOLDER, directory / f"member-{number}", dirs_exist_ok=True)
 
     def state(self) -> dict[str, Any]:
-        """Return names and weights."""
-        return {"members": [{"name": name, "weight": weight} for name, _, weight in self.members]}
+        """Return names, weights and scales."""
+        named = zip(self.members, self.scales, strict=True)
+        return {"members": [{"name": n, "weight": w, "scale": scale} for (n, _, w), scale in named]}
 
     @classmethod
     def from_state(cls, header: Header, state: dict[str, Any], directory: Path) -> Self:
@@ -104,10 +119,10 @@ class BlendModel(Model):
             (said["name"], load_model(directory / f"member-{number}"), said["weight"])
             for number, said in enumerate(state["members"])
         ]
-        return cls(header, members)
+        return cls(header, members, scales=[said["scale"] for said in state["members"]])
 
     def _weights(self) -> np.ndarray:
-        return np.array([weight for _, _, weight in self.members])
+        return np.array([w / scale for (_, _, w), scale in zip(self.members, self.scales, strict=True)])
 
 
 class BlendRung:
@@ -119,8 +134,8 @@ class BlendRung:
     model: type[Model] = BlendModel
 
     def supports(self, task: Task) -> bool:
-        """Every task but the ranking of items, whose candidates score on scales of their own."""
-        return task.type is not TaskType.LINK_PREDICTION
+        """Every task."""
+        return True
 
     def variants(self, outline: Outline, budget: Budget) -> list[dict[str, Any]]:
         """One blend."""
@@ -128,7 +143,7 @@ class BlendRung:
 
     def fit(
         self,
-        data: TrainingData,
+        data: TrainingData | RankingData,
         config: Config,
         seed: int,
         *,
@@ -147,22 +162,24 @@ class BlendRung:
         if len(folders) < 2:
             raise not_applicable(self.name, f"{len(folders)} candidates to blend, and two are needed")
         predictions = [read_predictions(f, Split.VAL) for f in folders]
-        weights = choose_weights(data, predictions, np.arange(len(data.val)), seed)
-        kept = np.flatnonzero(weights)
+        scales = _scales(data, predictions)
+        predictions = [p / scale for p, scale in zip(predictions, scales, strict=True)]
+        choose = _chooser(data, predictions, seed)
+        weights = choose(np.arange(len(data.val)))
+        kept = np.flatnonzero(weights).tolist()
         if len(kept) < 2:
-            name = read_candidate(folders[int(kept[0])]).model
+            name = read_candidate(folders[kept[0]]).model
             raise not_applicable(self.name, f"no mean is better on val than {name} alone")
         members = [
             (read_candidate(folders[i]).model, load_model(folders[i] / MODEL_FOLDER), float(weights[i]))
-            for i in kept.tolist()
+            for i in kept
         ]
-        model = BlendModel(
-            Header(data.task, data.classes, data.encoder), members, [folders[int(i)] for i in kept]
-        )
-        model.val_prediction = _held_out(data, predictions, seed)
+        header = Header(data.task, data.classes, data.encoder)
+        model = BlendModel(header, members, [folders[i] for i in kept], [scales[i] for i in kept])
+        model.val_prediction = _held_out(data, predictions, choose)
         return model
 
-    def _best(self, data: TrainingData, folders: Sequence[Path]) -> list[Path]:
+    def _best(self, data: TrainingData | RankingData, folders: Sequence[Path]) -> list[Path]:
         metric = get_metric(data.outline.chosen_metric)
         scored = [
             (c, f) for c, f in ((read_candidate(f), f) for f in folders) if not c.left_out and c.cost > 0
@@ -185,26 +202,37 @@ def choose_weights(
     """Choose weights on some rows of val; return shares that add up to one, small ones left out."""
     rng = np.random.default_rng(seed)
     by_entity = _by_entity(data.val.clusters()[rows])
-    weights = np.mean([_vote(data, predictions, rows[_draw(by_entity, rng)]) for _ in range(_DRAWS)], axis=0)
-    weights[weights < _LEAST_WEIGHT] = 0.0
-    return np.asarray(weights / weights.sum())
+    return average_votes([_vote(data, predictions, rows[_draw(by_entity, rng)]) for _ in range(DRAWS)])
 
 
 def _vote(data: TrainingData, predictions: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
-    """Give votes one at a time to the member that helps most; return shares of the votes."""
-    votes = np.zeros(len(predictions))
     targets = data.val.targets.take(rows)
     parts = [p[rows] for p in predictions]
-    for _ in range(_VOTES):
-        gains = []
-        for i in range(len(parts)):
-            trial = votes.copy()
-            trial[i] += 1
-            used = np.flatnonzero(trial)
-            mixed = blend(data.task, [parts[int(j)] for j in used], trial[used] / trial.sum())
-            gains.append(gain_of(data.outline.chosen_metric, data.task.type, targets, mixed))
-        votes[int(np.argmax(gains))] += 1
-    return np.asarray(votes / votes.sum())
+
+    def gain(votes: np.ndarray) -> float:
+        used = np.flatnonzero(votes)
+        mixed = blend(data.task, [parts[int(j)] for j in used], votes[used] / votes.sum())
+        return gain_of(data.outline.chosen_metric, data.task.type, targets, mixed)
+
+    return cast_votes(len(parts), gain)
+
+
+def _scales(data: TrainingData | RankingData, predictions: Sequence[np.ndarray]) -> list[float]:
+    """Return what predictions are divided by before they are weighed: each rung has its scale of scores."""
+    if not isinstance(data, RankingData):
+        return [1.0] * len(predictions)
+    if not data.val.is_true.any():
+        raise not_applicable(BlendRung.name, "no candidate of val is true, so that nothing can be chosen")
+    return [spread_within_lists(data.val, p) for p in predictions]
+
+
+def _chooser(
+    data: TrainingData | RankingData, predictions: Sequence[np.ndarray], seed: int
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what chooses weights on some rows of val; lists where items are ranked."""
+    if isinstance(data, RankingData):
+        return ListVotes(data, predictions, seed).choose
+    return lambda rows: choose_weights(data, predictions, rows, seed)
 
 
 def _by_entity(entities: np.ndarray) -> list[np.ndarray]:
@@ -219,15 +247,19 @@ def _draw(by_entity: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarr
     return np.concatenate(drawn[: int(np.searchsorted(rows, _DRAWN_ROWS)) + 1])
 
 
-def _held_out(data: TrainingData, predictions: Sequence[np.ndarray], seed: int) -> np.ndarray:
+def _held_out(
+    data: TrainingData | RankingData,
+    predictions: Sequence[np.ndarray],
+    choose: Callable[[np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """Predict each part of val with weights that were chosen on the others."""
     folds = number_folds(data.val.seeds)
+    of = folds[data.val.seed] if isinstance(data, RankingData) else folds
     held_out = np.array(predictions[0], dtype=np.float64)
     for fold in np.unique(folds):
-        held = np.flatnonzero(folds == fold)
+        held = np.flatnonzero(of == fold)
         rest = np.flatnonzero(folds != fold)
-        weights = (
-            choose_weights(data, predictions, rest, seed) if len(rest) else np.full(len(predictions), 1.0)
-        )
+        weights = choose(rest) if len(rest) else np.full(len(predictions), 1.0)
         weights = weights / weights.sum()
         used = np.flatnonzero(weights)
         held_out[held] = blend(data.task, [predictions[int(j)][held] for j in used], weights[used])

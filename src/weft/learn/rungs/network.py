@@ -27,7 +27,7 @@ class NetworkRung:
 
     def supports(self, task: Task) -> bool:
         """Do every task but link prediction, where the extra ``gnn`` is installed."""
-        return supports_network(task) and has_torch()
+        return task.type is not TaskType.LINK_PREDICTION and has_torch()
 
     def variants(self, outline: Outline, budget: Budget) -> list[dict[str, Any]]:
         """There is one."""
@@ -92,9 +92,9 @@ def has_torch() -> bool:
     return all(importlib.util.find_spec(name) for name in ("torch", "safetensors", "optuna"))
 
 
-def supports_network(task: Task) -> bool:
-    """Whether networks do a task."""
-    return task.type is not TaskType.LINK_PREDICTION
+def usual_network(task: Task) -> str:
+    """Name the network that is tried when none is named: the search, and where items are ranked `id_gnn`."""
+    return "id_gnn" if task.type is TaskType.LINK_PREDICTION else "network"
 
 
 def _model_class(name: str) -> type[Model]:
