@@ -3,8 +3,8 @@
 import numpy as np
 import pyarrow as pa
 
-from weft.core import Feature, FeatureKind, History, Offset, Resources, Task, TaskType
-from weft.learn import TrainingData
+from weft.core import Feature, FeatureKind, History, Offset, Resources, Silent, Task, TaskType
+from weft.learn import Budget, TrainingData, get_rung
 
 RESOURCES = Resources(memory_bytes=2 * 10**9, threads=2)
 DAY = 86_400_000_000
@@ -99,3 +99,11 @@ def make_data(kind, *, n=2400, seed=0, history=History.SEED_TIME, num_classes=3,
         labels=label_table(labels, frames=frames),
         **options,
     )
+
+
+def fit_model(data, rung, *, budget=2.0, seed=0, threads=2, **config):
+    """Fit the first variant of a rung."""
+    kind = get_rung(rung)
+    first = kind.variants(data.outline, Budget(budget))[0]
+    limits = {"resources": Resources(10**9, threads), "deadline": None, "progress": Silent()}
+    return kind.fit(data, {**first, **config}, seed, **limits)

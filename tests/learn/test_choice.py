@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from tests.learn.synthetic import make_data
+from tests.learn.synthetic import fit_model, make_data
 
 from weft.core import TaskType
 from weft.learn import Candidate, get_metric
 from weft.learn.choice import best_on_val, choose
 from weft.learn.rungs.blend import choose_weights
-from weft.learn.rungs.boosting_search import Trial, as_good_as_the_best
+from weft.learn.rungs.boosting_search import as_good_as_the_best
 from weft.learn.rungs.boosting_space import plan_search
 from weft.learn.scoring import ValScore, score_val
 
@@ -72,21 +72,42 @@ def test_a_single_model_is_never_preferred_to_a_better_one(data, tmp_path):
     assert choose(data, AUROC, usable) == best_on_val(AUROC, [c for c, _ in usable])
 
 
-def trial(value, by_fold):
-    return Trial({}, (0,), "", ValScore(value, np.array(by_fold)))
+def score(value, by_fold):
+    return ValScore(value, np.array(by_fold))
 
 
 def test_trials_within_a_standard_error_of_the_best_are_kept():
-    best = trial(0.80, [0.79, 0.81, 0.80, 0.80])
-    near = trial(0.797, [0.78, 0.82, 0.79, 0.79])
-    far = trial(0.70, [0.69, 0.71, 0.70, 0.70])
-    assert as_good_as_the_best([far, near, best]) == [best, near]
+    best = score(0.80, [0.79, 0.81, 0.80, 0.80])
+    near = score(0.797, [0.78, 0.82, 0.79, 0.79])
+    far = score(0.70, [0.69, 0.71, 0.70, 0.70])
+    assert as_good_as_the_best([far, near, best]) == [2, 1]
 
 
 def test_where_hardly_a_part_of_val_has_a_score_all_trials_are_kept():
     nan = float("nan")
-    trials = [trial(0.9, [0.9, nan, nan]), trial(0.6, [0.6, nan, nan])]
-    assert as_good_as_the_best(trials) == trials
+    assert as_good_as_the_best([score(0.9, [0.9, nan, nan]), score(0.6, [0.6, nan, nan])]) == [0, 1]
+
+
+def test_the_score_of_boosted_trees_on_val_does_not_count_the_luck_of_the_choice():
+    lucky, honest = [], []
+    for seed in range(3):
+        noise = make_data(TaskType.BINARY, n=2400)
+        for rows in (noise.train, noise.val):
+            rows.targets.values[:] = np.random.default_rng(seed).integers(0, 2, len(rows))
+        model = fit_model(noise, "lightgbm")
+        lucky.append(noise.val.score(AUROC, model.score(noise.val.matrix)))
+        honest.append(noise.val.score(AUROC, model.val_prediction))
+    assert np.mean(lucky) > 0.55
+    assert abs(np.mean(honest) - 0.5) < 0.03
+
+
+@pytest.mark.parametrize("kind", [TaskType.BINARY, TaskType.MULTICLASS, TaskType.REGRESSION])
+def test_held_out_predictions_of_boosted_trees_are_as_good_as_the_signal(kind):
+    data = make_data(kind)
+    model = fit_model(data, "lightgbm")
+    metric = get_metric(data.outline.chosen_metric)
+    told = data.val.score(metric, model.score(data.val.matrix))
+    assert data.val.score(metric, model.val_prediction) == pytest.approx(told, rel=0.03)
 
 
 def test_val_scores_fall_back_where_the_metric_is_undefined(data):

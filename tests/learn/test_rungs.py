@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.learn.synthetic import RESOURCES, label_table, make_data, make_task, numerical, planted
+from tests.learn.synthetic import RESOURCES, fit_model, label_table, make_data, make_task, numerical, planted
 
-from weft.core import History, Resources, Silent, Split, TaskType, UserError
+from weft.core import History, Silent, Split, TaskType, UserError
 from weft.learn import (
     Budget,
     Predictor,
@@ -45,13 +45,6 @@ REACH = {
 def fit(data, rung, directory, *, budget=2.0, seed=0, resources=RESOURCES, **config):
     first = get_rung(rung).variants(data.outline, Budget(budget))[0]
     return fit_candidate(data, rung, {**first, **config}, seed, directory, resources=resources)
-
-
-def fit_model(data, rung, *, budget=2.0, seed=0, threads=2, **config):
-    kind = get_rung(rung)
-    first = kind.variants(data.outline, Budget(budget))[0]
-    limits = {"resources": Resources(10**9, threads), "deadline": None, "progress": Silent()}
-    return kind.fit(data, {**first, **config}, seed, **limits)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.value)
@@ -201,6 +194,14 @@ def test_the_entity_rung_shrinks_few_labels_more_than_many():
     np.testing.assert_allclose(rule.apply(matrix), [12.0, 19.6, 10.0])
     newest = Shrinkage(mean=0, count=1, last=2, strength=0.0, last_weight=1.0, prior=10.0)
     np.testing.assert_allclose(newest.apply(np.array([[20.0, 1, 30.0]], dtype=np.float32)), [25.0])
+
+
+def test_a_few_past_labels_that_are_all_alike_make_nothing_certain():
+    data = make_data(TaskType.BINARY)
+    past = data.features.index(next(f for f in data.features if f.aggregate == "past_label.mean"))
+    assert {0.0, 1.0} <= set(np.unique(data.val.matrix[:, past]))
+    predicted = fit_model(data, "entity").score(data.val.matrix)
+    assert 0 < predicted.min() < predicted.max() < 1
 
 
 def test_constants_are_what_the_metric_rewards():

@@ -60,6 +60,25 @@ def test_a_saved_model_predicts_the_same_and_is_one_folder_of_plain_files(data, 
     assert again.words == model.words
 
 
+def test_dictionaries_of_a_source_are_encoded_once_however_often_it_is_asked(
+    data, model, shop, tmp_path, monkeypatch
+):
+    from weft.learn.networks import model as module
+
+    made = []
+    whole = module.BatchMaker
+    monkeypatch.setattr(module, "BatchMaker", lambda *given: made.append(given) or whole(*given))
+    model.save(tmp_path / "model")
+    again, rows = load_model(tmp_path / "model"), asked(data, data.test)
+    first = again.score_rows(rows)
+    again.divide_rows(rows.take(np.arange(130)))
+    assert len(made) == 1
+    other = open_graph(make_tables()[0], tmp_path)
+    elsewhere = dataclasses.replace(rows, graph=dataclasses.replace(rows.graph, source=other))
+    assert np.array_equal(again.score_rows(elsewhere), first)
+    assert len(made) == 2
+
+
 def test_the_same_data_and_seed_give_the_same_model(data, model):
     rows = asked(data, data.test)
     assert np.array_equal(fit(data, name=model.rung).score_rows(rows), model.score_rows(rows))

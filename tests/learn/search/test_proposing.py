@@ -64,3 +64,15 @@ def test_whole_numbers_are_proposed_whole():
     proposed = [c["channels"] for seed in range(8) for c in propose(space, tried, 4, seed)]
     assert all(type(c) is int and c % 4 == 0 and 32 <= c <= 128 for c in proposed)
     assert len(set(proposed)) > 4
+
+
+def test_what_a_program_set_for_the_estimator_stays_as_it_was():
+    import optuna
+
+    before = optuna.logging.get_verbosity()
+    try:
+        optuna.logging.set_verbosity(optuna.logging.DEBUG)
+        propose(SPACE, [], 1, 0)
+        assert optuna.logging.get_verbosity() == optuna.logging.DEBUG
+    finally:
+        optuna.logging.set_verbosity(before)

@@ -15,6 +15,8 @@ import torch
 from weft.core import Progress, Resources, TaskType, UserError, digest_bytes, to_json
 from weft.learn.data import Rows, TrainingData
 from weft.learn.encoders.column import Array
+from weft.learn.folds import number_folds
+from weft.learn.networks.batch import BatchMaker
 from weft.learn.networks.checkpoint import CheckpointFile
 from weft.learn.networks.configuration import NetworkConfig
 from weft.learn.networks.cost import plan_epochs
@@ -22,6 +24,7 @@ from weft.learn.networks.curve import Curve
 from weft.learn.networks.drawing import EpochRows
 from weft.learn.networks.feeding import SeedRows
 from weft.learn.networks.heads import Goal, choose_goal
+from weft.learn.networks.held_out import Score
 from weft.learn.networks.inputs import NetworkInputs, fit_inputs
 from weft.learn.networks.model import NetworkModel, make_feeder, seed_rows
 from weft.learn.networks.predictor import Network
@@ -32,6 +35,7 @@ from weft.learn.networks.tracking import tracking
 from weft.learn.networks.training import Trainer
 from weft.learn.rung import Config, Header, Model, not_applicable
 from weft.learn.scoring import deciding_metric, gain_of
+from weft.learn.targets import Targets
 from weft.learn.view import asked
 
 _MOST_VAL_ROWS = 20_000
@@ -86,7 +90,9 @@ class Fit:
             found = trainer.file.fingerprint, trainer.ranks.rank
             with tracking(self.name, self.config, *found) as trainer.tracker:
                 curve = trainer.fit(deadline=deadline, progress=progress)
-        return self._model(trainer.feeder.maker.inputs, trainer.network, curve)
+        model = self._model(trainer.feeder.maker.inputs, trainer.network, curve)
+        model.val_prediction = trainer.held_out.prediction
+        return model
 
     def _trainer(self, folder: Path) -> Trainer:
         """Bring together all that is trained with."""
@@ -100,7 +106,8 @@ class Fit:
         goal = replace(goal, shares=drawn.shares)
         train = seed_rows(inputs, self.graph, rows, goal.encode(rows.targets.values))
         val = seed_rows(inputs, self.graph, looked)
-        feeder = make_feeder(self.name, inputs, config, self.graph, self.seed, batch_size=config.batch_size)
+        maker = BatchMaker(inputs, self.graph.source)
+        feeder = make_feeder(self.name, maker, config, self.graph, self.seed, batch_size=config.batch_size)
         last = len(self.data.val) + len(self.data.test)
         epochs = plan_epochs(self.name, feeder, train, drawn, len(val), config, num_last=last)
         if not epochs:
@@ -118,13 +125,24 @@ class Fit:
             seed=self.seed,
             train=train,
             val=val,
-            score=lambda predicted: gain_of(self.metric, task.type, looked.targets, predicted),
+            score=self._score(looked.targets),
+            # Where val is so large that a sample does, the choice among looks is hardly a matter of luck.
+            folds=number_folds(looked.seeds) if len(looked) == len(self.data.val) else None,
             rows=drawn,
             epochs=epochs,
             file=CheckpointFile(folder, self._fingerprint(told, train, val, looked.targets.values)),
             ranks=ranks,
             metric=deciding_metric(self.metric, task.type, looked.targets, len(self.data.classes)),
         )
+
+    def _score(self, targets: Targets) -> Score:
+        def score(predicted: Array, rows: Array | None) -> float:
+            some = targets if rows is None else targets.take(rows)
+            return gain_of(
+                self.metric, self.data.task.type, some, predicted if rows is None else predicted[rows]
+            )
+
+        return score
 
     def _goal(self) -> Goal:
         options = self.config.of_head()

@@ -118,7 +118,10 @@ def choose_goal(task: Task, targets: Targets, num_classes: int, metric: str, con
 
 
 class Head(nn.Module):
-    """Two layers from the state of the seeds, beside which the features of the seeds are read.
+    """Two layers from the state of the seeds and their features, beside a weighted sum of the features.
+
+    The sum alone is a linear model, which few rows teach well (wide and deep; Cheng et al., 2016). It begins
+    at nothing.
 
     Args:
         goal: What is learned.
@@ -135,6 +138,10 @@ class Head(nn.Module):
             if num_terms
             else None
         )
+        self.direct = nn.Linear(num_terms, goal.width) if num_terms else None
+        if self.direct is not None:
+            nn.init.zeros_(self.direct.weight)
+            nn.init.zeros_(self.direct.bias)
         width = channels * (2 if num_terms else 1)
         self.out = nn.Sequential(
             nn.Linear(width, channels), nn.ReLU(), Dropout(dropout), nn.Linear(channels, goal.width)
@@ -142,10 +149,11 @@ class Head(nn.Module):
 
     def forward(self, state: torch.Tensor, seed_terms: torch.Tensor) -> torch.Tensor:
         """Compute raw outputs, ``(num_seeds, width)``."""
-        if self.terms is not None:
-            state = torch.cat([state, self.terms(seed_terms)], dim=1)
-        out: torch.Tensor = self.out(state)
-        return out
+        if self.terms is None or self.direct is None:
+            out: torch.Tensor = self.out(state)
+            return out
+        out = self.out(torch.cat([state, self.terms(seed_terms)], dim=1))
+        return out + self.direct(seed_terms)
 
 
 def loss_of(goal: Goal, raw: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -55,6 +55,7 @@ class NetworkModel(Model):
         self.inputs, self.config, self.goal, self.network, self.seed = inputs, config, goal, network, seed
         self.curve = curve or {}
         self.usual = usual or Usual()
+        self._maker: BatchMaker | None = None
 
     @property
     def words(self) -> str:
@@ -174,7 +175,10 @@ class NetworkModel(Model):
         seeds = seed_rows(self.inputs, rows.graph, rows)
         device = find_device()
         self.network.to(device)
-        feeder = make_feeder(self.rung, self.inputs, self.config, rows.graph, self.seed, batch_size=_BATCH)
+        # Encoders are bound to whole dictionaries of a source, which few rows are not worth doing again for.
+        if self._maker is None or self._maker.source is not rows.graph.source:
+            self._maker = BatchMaker(self.inputs, rows.graph.source)
+        feeder = make_feeder(self.rung, self._maker, self.config, rows.graph, self.seed, batch_size=_BATCH)
         return feeder, seeds, device
 
 
@@ -185,10 +189,10 @@ def seed_rows(inputs: NetworkInputs, graph: GraphView, rows: Any, targets: Array
 
 
 def make_feeder(
-    name: str, inputs: NetworkInputs, config: NetworkConfig, graph: GraphView, seed: int, *, batch_size: int
+    name: str, maker: BatchMaker, config: NetworkConfig, graph: GraphView, seed: int, *, batch_size: int
 ) -> Feeder:
     """Make what draws and encodes batches for a network."""
+    inputs = maker.inputs
     options = config.sampling(seed, (k.name for k in inputs.links), crossed_tables(name, inputs))
     neighborhoods = graph.source.neighborhoods(options, threads=1)
-    maker = BatchMaker(inputs, graph.source)
     return Feeder(neighborhoods, maker, inputs.entity_table, batch_size=batch_size, workers=1)

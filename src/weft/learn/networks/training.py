@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -19,6 +19,7 @@ from weft.learn.networks.configuration import NetworkConfig
 from weft.learn.networks.curve import Curve, Pace, Position
 from weft.learn.networks.drawing import EpochRows
 from weft.learn.networks.feeding import Feeder, SeedRows
+from weft.learn.networks.held_out import HeldOut, Score
 from weft.learn.networks.predictor import Network, predict
 from weft.learn.networks.ranks import Ranks
 from weft.learn.networks.recovery import Trouble, diagnose, find_device, no_memory_left, release_memory
@@ -43,13 +44,14 @@ class Trainer:
         seed: Of the order of the seeds and of what is dropped.
         train: Seeds with targets.
         val: Seeds that epochs are compared on.
-        score: Of predictions for ``val``, higher is better.
+        score: Of predictions for ``val``, all or some of its rows, higher is better.
         rows: Which of ``train`` an epoch reads.
         epochs: At most.
         file: Where checkpoints go.
         ranks: The processes that train together.
         metric: What ``score`` is the gain in.
         tracker: Where the numbers of each look go.
+        folds: Number of the part of ``val`` that each row belongs to; ``None`` holds no part out.
     """
 
     network: Network
@@ -59,13 +61,14 @@ class Trainer:
     seed: int
     train: SeedRows
     val: SeedRows
-    score: Callable[[Array], float]
+    score: Score
     rows: EpochRows
     epochs: int
     file: CheckpointFile
     ranks: Ranks = field(default_factory=Ranks)
     metric: str = ""
     tracker: Tracker = field(default_factory=NoTracker)
+    folds: Array | None = None
 
     def fit(self, *, deadline: float | None, progress: Progress) -> Curve:
         """Train, from the last checkpoint of the same fit where there is one.
@@ -90,6 +93,7 @@ class Trainer:
     def _start(self) -> None:
         """Begin at the first step."""
         self._curve, self._position, self._pace = Curve(metric=self.metric), Position(), Pace()
+        self.held_out = HeldOut(self.folds, self.score)
         self._best = copied(self.network.state_dict())
         # What no checkpoint holds, since it follows from the inputs.
         self._constants = copied({n: b for n, b in self.network.named_buffers() if n not in self._best})
@@ -162,7 +166,8 @@ class Trainer:
             self._stop(f"predictions for val after epoch {len(curve.loss) + 1} are not finite")
             return
         curve.loss.append(position.total / max(1, len(self.rows)))
-        curve.gain.append(self.score(predicted))
+        curve.gain.append(self.score(predicted, None))
+        self.held_out.look(predicted)
         position.step, position.total = 0, 0.0
         if curve.is_best_so_far:
             curve.best = len(curve.gain) - 1
@@ -219,7 +224,7 @@ class Trainer:
             return
         facts = {"curve": asdict(self._curve), "position": asdict(self._position)}
         best = {f"best/{name}": tensor for name, tensor in self._best.items()}
-        self.file.write(Checkpoint(facts, self._stepper.tensors() | best))
+        self.file.write(Checkpoint(facts, self._stepper.tensors() | best | self.held_out.tensors()))
 
     def _restore(self) -> bool:
         """Take up the last checkpoint; say whether there was one."""
@@ -231,6 +236,7 @@ class Trainer:
         self._position = Position(**found.facts["position"])
         self._stepper.restore(found)
         self._best = found.part("best")
+        self.held_out.restore(found.part("held_out"))
         self.feeder.batch_size = math.ceil(self.config.batch_size / self._position.splits)
         return True
 

@@ -71,7 +71,9 @@ class LightGBMRung:
         boosting = _boosting_data(data, rows.matrix, rows.targets)
         plan = plan_search(len(boosting.matrix), budget_s, len(data.train))
         search = Search(boosting, plan, **limits)
-        return BoostedModel(header, search.ensemble(), np.zeros(max(1, len(data.classes))))
+        model = BoostedModel(header, search.ensemble(), np.zeros(max(1, len(data.classes))))
+        model.val_prediction = search.held_out(number_folds(data.val.seeds))
+        return model
 
 
 def _boosting_data(data: TrainingData, matrix: np.ndarray, targets: Targets) -> BoostingData:
@@ -80,8 +82,10 @@ def _boosting_data(data: TrainingData, matrix: np.ndarray, targets: Targets) -> 
 
     folds = number_folds(data.val.seeds, ERROR_FOLDS)
 
-    def value(prediction: np.ndarray) -> ValScore:
-        return score_val(chosen, data.task.type, data.val.targets, prediction, folds)
+    def value(prediction: np.ndarray, rows: np.ndarray | None) -> ValScore:
+        some = slice(None) if rows is None else rows
+        targets = data.val.targets if rows is None else data.val.targets.take(rows)
+        return score_val(chosen, data.task.type, targets, prediction[some], folds[some])
 
     is_multiclass = data.task.type is TaskType.MULTICLASS
     known = data.val.targets.values >= 0 if is_multiclass else np.ones(len(data.val), dtype=bool)
@@ -136,9 +140,10 @@ def _class_data(data: TrainingData, targets: Targets, matrix: np.ndarray, c: int
     """Turn one class into a yes-or-no question."""
     truth = data.val.targets.values[:, c].astype(np.float64)
 
-    def value(prediction: np.ndarray) -> ValScore:
-        p = np.clip(prediction, 1e-7, 1 - 1e-7)
-        log_likelihood = float(np.mean(truth * np.log(p) + (1 - truth) * np.log1p(-p)))
+    def value(prediction: np.ndarray, rows: np.ndarray | None) -> ValScore:
+        some = slice(None) if rows is None else rows
+        p, yes = np.clip(prediction[some], 1e-7, 1 - 1e-7), truth[some]
+        log_likelihood = float(np.mean(yes * np.log(p) + (1 - yes) * np.log1p(-p)))
         return ValScore(log_likelihood, np.empty(0))
 
     return BoostingData(

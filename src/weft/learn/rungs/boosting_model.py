@@ -83,14 +83,7 @@ class BoostedModel(Model):
 
     def score(self, matrix: np.ndarray) -> np.ndarray:
         """Predict from encoded features."""
-        raw = self.raw(matrix)
-        kind = self.header.task.type
-        if kind is TaskType.MULTICLASS:
-            exp = np.exp(raw - raw.max(axis=1, keepdims=True))
-            return np.asarray(exp / exp.sum(axis=1, keepdims=True))
-        if kind is TaskType.BINARY or kind in MULTILABEL:
-            return sigmoid(raw)
-        return raw
+        return linked(self.header.task.type, self.raw(matrix))
 
     def contribution_matrix(self, matrix: np.ndarray, class_index: int | None = None) -> np.ndarray | None:
         """Divide the raw score by TreeSHAP (Lundberg et al., 2020), additive over the members."""
@@ -143,6 +136,16 @@ class BoostedModel(Model):
             for said in state["members"]
         )
         return cls(header, members, np.asarray(state["base"], dtype=np.float64))
+
+
+def linked(kind: TaskType, raw: np.ndarray) -> np.ndarray:
+    """Turn raw scores into predictions: probabilities where the task is a classification."""
+    if kind is TaskType.MULTICLASS:
+        exp = np.exp(raw - raw.max(axis=1, keepdims=True))
+        return np.asarray(exp / exp.sum(axis=1, keepdims=True))
+    if kind is TaskType.BINARY or kind in MULTILABEL:
+        return sigmoid(raw)
+    return raw
 
 
 def _file(number: int) -> str:

@@ -1,7 +1,8 @@
 """The search over boosted trees: trials in waves, then the mean of all that val cannot tell from the best.
 
 Where val is small the best of many trials is the luckiest one; the mean of those within one standard error of
-it is better on new rows. Where val is large the error is small, and few are left.
+it is better on new rows. Where val is large the error is small, and few are left. The score that val shows is
+honest about the choice: each part of val is predicted by the trials that are chosen on the other parts.
 
 Boosters are grown side by side, one thread each: on machines that others use too, threads that wait for each
 other inside one booster cost many times what they save. Waves have a fixed size and work is counted in trees,
@@ -21,7 +22,7 @@ import numpy as np
 
 from weft.core import Progress, Resources, TaskType
 from weft.learn.matrices import take
-from weft.learn.rungs.boosting_model import Member
+from weft.learn.rungs.boosting_model import Member, linked
 from weft.learn.rungs.boosting_space import (
     SearchPlan,
     dataset_parameters,
@@ -37,6 +38,8 @@ _MAX_FEATURES = 400
 # Val rows scored after every tree: on large data they cost more than the tree.
 _MAX_WATCHED = 10_000
 _WAVE = 3
+# On more val rows than this the choice among trials is hardly a matter of luck.
+_MAX_HELD_OUT = 20_000
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class BoostingData:
         task_type: Of the task.
         metric: What is to be good in the end.
         stopping: LightGBM's metric for early stopping.
-        value: Scores predictions for val.
+        value: Scores predictions for val, on all rows or on some.
     """
 
     matrix: np.ndarray
@@ -67,7 +70,7 @@ class BoostingData:
     task_type: TaskType
     metric: str
     stopping: str
-    value: Callable[[np.ndarray], ValScore]
+    value: Callable[[np.ndarray, np.ndarray | None], ValScore]
 
 
 @dataclass(frozen=True)
@@ -79,12 +82,14 @@ class Trial:
         columns: Positions of the features it reads.
         text: The booster.
         score: On val.
+        raw: Raw scores for val; ``None`` where val is large.
     """
 
     parameters: dict[str, Any]
     columns: tuple[int, ...]
     text: str
     score: ValScore
+    raw: np.ndarray | None
 
 
 class Search:
@@ -111,8 +116,34 @@ class Search:
     def ensemble(self) -> tuple[Member, ...]:
         """Run the trials and return the mean of the boosters that are as good as the best."""
         self.try_all()
-        kept = as_good_as_the_best(self.trials)[: self.plan.max_kept]
+        kept = self._chosen([t.score for t in self.trials])
         return tuple(Member(t.text, t.columns, None, 1 / len(kept)) for t in kept)
+
+    def held_out(self, folds: np.ndarray) -> np.ndarray | None:
+        """Predict each part of val by the mean of the trials that would have been chosen on the others.
+
+        Args:
+            folds: Number of the part that each row of val belongs to, ``(n,)``.
+
+        Returns:
+            As the model predicts; ``None`` where val is large, or there are no parts.
+        """
+        raws = [t.raw for t in self.trials if t.raw is not None]
+        parts = np.unique(folds)
+        if len(raws) < len(self.trials) or len(parts) < 2:
+            return None
+        kind = self.data.task_type
+        out = np.empty_like(raws[0])
+        for part in parts:
+            held, rest = np.flatnonzero(folds == part), np.flatnonzero(folds != part)
+            kept = self._chosen([self.data.value(linked(kind, raw), rest) for raw in raws])
+            out[held] = np.mean([t.raw[held] for t in kept if t.raw is not None], axis=0)
+        return linked(kind, out)
+
+    def _chosen(self, scores: Sequence[ValScore]) -> list[Trial]:
+        """Return the trials that scores cannot tell from the best, best first."""
+        order = as_good_as_the_best(scores)[: self.plan.max_kept]
+        return [self.trials[i] for i in order]
 
     def per_class(
         self, classes: Sequence[tuple[int, BoostingData]], budget_s: float
@@ -161,10 +192,13 @@ class Search:
 
     def _record(self, proposal: dict[str, Any], columns: tuple[int, ...], booster: Any) -> None:
         every_row = np.arange(len(self.data.val_matrix))
-        predicted = np.asarray(booster.predict(take(self.data.val_matrix, every_row, columns), num_threads=1))
+        matrix = take(self.data.val_matrix, every_row, columns)
+        raw = np.asarray(booster.predict(matrix, num_threads=1, raw_score=True))
+        score = self.data.value(linked(self.data.task_type, raw), None)
         trees = booster.num_trees() + _PATIENCE * self.data.num_outputs
         self.spent_s += trees * self.plan.tree_seconds(proposal, len(columns), len(self.watched))
-        self.trials.append(Trial(proposal, columns, _text(booster), self.data.value(predicted)))
+        kept = raw if len(raw) <= _MAX_HELD_OUT else None
+        self.trials.append(Trial(proposal, columns, _text(booster), score, kept))
 
     def _screen(self) -> list[int]:
         """Order the features by gain in a first quick fit and drop those of no use."""
@@ -241,11 +275,11 @@ class Search:
         return lightgbm.Booster(model_str=booster.model_to_string(num_iteration=kept))
 
 
-def as_good_as_the_best(trials: Sequence[Trial]) -> list[Trial]:
-    """Return the best trial and those that are no more than one standard error worse, best first."""
-    ordered = sorted(trials, key=lambda t: -t.score.value)
-    best = ordered[0].score
-    return [t for t in ordered if t is ordered[0] or best.is_matched_by(t.score)]
+def as_good_as_the_best(scores: Sequence[ValScore]) -> list[int]:
+    """Return the place of the best score and those no more than one standard error worse, best first."""
+    ordered = sorted(range(len(scores)), key=lambda i: -scores[i].value)
+    best = scores[ordered[0]]
+    return [i for i in ordered if i == ordered[0] or best.is_matched_by(scores[i])]
 
 
 def _sample_of(rows: np.ndarray, size: int, seed: int) -> np.ndarray:

@@ -137,13 +137,15 @@ class EntityRung:
 
 def _shrinkages(data: TrainingData) -> list[Shrinkage]:
     prior = float(best_constant(data.task, data.outline.chosen_metric, data.train.targets, 0))
+    # A few labels that are all alike make nothing certain; chances of 0 and 1 would drown others in a blend.
+    strengths = _STRENGTHS[1:] if data.task.type is TaskType.BINARY else _STRENGTHS
     rules = []
     for mean, feature in enumerate(data.features):
         if feature.aggregate in _MEANS and feature.kind is FeatureKind.NUMERICAL:
             count = _companion(data.features, feature, "past_label.count")
             last = _companion(data.features, feature, "past_label.last")
             weights = _LAST_WEIGHTS if last is not None else (0.0,)
-            rules += [Shrinkage(mean, count, last, s, w, prior) for s, w in product(_STRENGTHS, weights)]
+            rules += [Shrinkage(mean, count, last, s, w, prior) for s, w in product(strengths, weights)]
     return rules
 
 

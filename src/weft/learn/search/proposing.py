@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,9 +41,7 @@ def propose(space: Space, finished: Sequence[Trial], count: int, seed: int) -> l
     """
     import optuna
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with _quiet():
         sampler = optuna.samplers.TPESampler(
             seed=seed, multivariate=True, constant_liar=True, n_startup_trials=_STARTUP
         )
@@ -55,6 +54,21 @@ def propose(space: Space, finished: Sequence[Trial], count: int, seed: int) -> l
             asked = study.ask(fixed_distributions=dimensions).params
             suggested.append(arrange({name: _meant(space[name], asked[name]) for name in asked}))
     return suggested
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what the estimator tells of its own studies to itself, and leave its settings as they were."""
+    import optuna
+
+    before = optuna.logging.get_verbosity()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        try:
+            yield
+        finally:
+            optuna.logging.set_verbosity(before)
 
 
 def improves(gains: Sequence[float], patience: int) -> bool:
