@@ -68,7 +68,7 @@ def test_a_batch_teaches_the_true_items_those_around_and_some_candidates(lists, 
     assert ((own.column >= 0) == (own.place < 0)).all()
     assert (batch.pool.log_chance <= 0).all()
     for place, column in zip(own.seed.tolist(), own.column.tolist(), strict=True):
-        assert column < 0 or column >= shared or batch.pool.is_own[place, column]
+        assert column < 0 or column >= shared or batch.pool.is_left_out[place, column]
 
 
 def test_negatives_are_not_later_than_the_earliest_anchor_of_their_batch(lists, inputs):
@@ -79,6 +79,19 @@ def test_negatives_are_not_later_than_the_earliest_anchor_of_their_batch(lists, 
         drawn = maker._draw(ANCHORS[0] * DAY, 0, number)
         assert len(drawn) == 12 and (listed[keys[drawn]] <= ANCHORS[0]).all()
     assert (listed > ANCHORS[0]).any()
+
+
+def test_an_item_is_no_negative_of_a_seed_whose_anchor_it_is_newer_than(lists, inputs):
+    maker = make_maker(lists, inputs)
+    cutoffs = maker.lessons.cutoffs_us
+    part = np.concatenate([np.flatnonzero(cutoffs == at)[:20] for at in (cutoffs.min(), cutoffs.max())])
+    shared = np.arange(ITEMS, dtype=np.uint32)
+    left_out = maker._left_out(shared, np.zeros(0, np.int64), cutoffs[part])
+    _, listed, _ = make_orders()
+    keys = np.array(lists.graph.source.keys("items", shared))
+    expected = listed[keys][None, :] * DAY > cutoffs[part][:, None]
+    assert np.array_equal(left_out, expected)
+    assert left_out[:20].any() and not left_out[20:].any()
 
 
 def test_batches_are_of_neighboring_anchors_and_of_seeds_that_teach(lists, inputs):
@@ -155,12 +168,12 @@ def test_pairs_of_true_and_false_items_are_compared_one_by_one():
     generator = torch.Generator().manual_seed(2)
     seed, is_true = [0, 0, 0, 1, 1, 2], [True, False, False, True, True, False]
     own, shared = torch.randn(6, generator=generator), torch.randn(3, 4, generator=generator)
-    is_own = torch.rand(3, 4, generator=generator) < 0.3
-    batch = batch_of(pairs_of(seed, is_true), Pool(None, is_own, torch.zeros(4)), 3)
+    is_left_out = torch.rand(3, 4, generator=generator) < 0.3
+    batch = batch_of(pairs_of(seed, is_true), Pool(None, is_left_out, torch.zeros(4)), 3)
     losses = []
     for i in np.flatnonzero(is_true):
         losses += [own[j] - own[i] for j in range(6) if seed[j] == seed[i] and not is_true[j]]
-        losses += [shared[seed[i], j] - own[i] for j in range(4) if not is_own[seed[i], j]]
+        losses += [shared[seed[i], j] - own[i] for j in range(4) if not is_left_out[seed[i], j]]
     expected = np.mean([np.log1p(np.exp(float(x))) for x in losses])
     assert float(bayesian_ranking(own, shared, batch)) == pytest.approx(expected, rel=1e-5)
 

@@ -103,8 +103,8 @@ class LessonMaker:
         self.options, self.seed = options, seed
         self.reads_places, self.has_towers = network.reads_places, network.has_towers
         self._negatives = around.source.negatives(around.table, seed=seed)
-        times = around.source.times_us(around.table, np.arange(len(around.numbers), dtype=np.uint32))
-        self._times = np.sort(times)
+        self._times = around.source.times_us(around.table, np.arange(len(around.numbers), dtype=np.uint32))
+        self._sorted_times = np.sort(self._times)
 
     def batches(self, epoch: int, size: int) -> Iterator[RankingBatch]:
         """Yield the batches of an epoch, the next ones being made meanwhile."""
@@ -141,7 +141,12 @@ class LessonMaker:
             shared = np.unique(shared).astype(np.uint32)
             rest = np.setdiff1d(rows[place < 0], shared)
             column = _positions(shared, rest, rows, place < 0)
-            pool = self._pool(shared, rest, self._told_apart(part, keys), len(part), at_us, epoch)
+            left_out = self._left_out(shared, self._told_apart(part, keys), lessons.cutoffs_us[part])
+            pool = Pool(
+                around.items(np.concatenate([shared, rest]), at_us, epoch),
+                torch.from_numpy(left_out),
+                torch.from_numpy(self._log_chance(shared, len(part), at_us)),
+            )
         own = Own(
             seed=torch.from_numpy(seed),
             column=torch.from_numpy(column),
@@ -152,16 +157,14 @@ class LessonMaker:
         )
         return RankingBatch(users, own, pool)
 
-    def _pool(self, shared: Array, rest: Array, keys: Array, num_seeds: int, at_us: int, epoch: int) -> Pool:
+    def _left_out(self, shared: Array, keys: Array, cutoffs_us: Array) -> Array:
+        """Say which shared negatives are none for a seed: bool ``(seeds, shared)``."""
         seed, rows = keys // len(self.around.numbers), keys % len(self.around.numbers)
-        is_own = np.zeros((num_seeds, len(shared)), bool)
+        # What is true for one seed of a batch may be newer than the anchor of another.
+        is_left_out: Array = self._times[shared] > cutoffs_us[:, None]
         among = np.isin(rows, shared)
-        is_own[seed[among], np.searchsorted(shared, rows[among])] = True
-        return Pool(
-            self.around.items(np.concatenate([shared, rest]), at_us, epoch),
-            torch.from_numpy(is_own),
-            torch.from_numpy(self._log_chance(shared, num_seeds, at_us)),
-        )
+        is_left_out[seed[among], np.searchsorted(shared, rows[among])] = True
+        return is_left_out
 
     def _told_apart(self, part: Array, keys: Array) -> Array:
         """Return the pairs that are no shared negatives of their seed: its own items, drawn or not.
@@ -213,8 +216,10 @@ class LessonMaker:
 
     def _log_chance(self, shared: Array, num_seeds: int, at_us: int) -> Array:
         """Return the logarithm of the chance that an item is true for another seed of the batch, or drawn."""
-        timeless = np.searchsorted(self._times, NO_TIME, "right")
-        present = max(1, int(np.searchsorted(self._times, max(at_us, NO_TIME), "right")), int(timeless))
+        timeless = np.searchsorted(self._sorted_times, NO_TIME, "right")
+        present = max(
+            1, int(np.searchsorted(self._sorted_times, max(at_us, NO_TIME), "right")), int(timeless)
+        )
         drawn = min(1.0, self.options.negatives / present)
         expected = num_seeds * self.lessons.rate[shared] + drawn
         return np.log(np.maximum(-np.expm1(-expected), 1e-9)).astype(np.float32)

@@ -25,7 +25,7 @@ def sampled_softmax(own: torch.Tensor, shared: torch.Tensor | None, batch: Ranki
     pairs, num = batch.own, len(batch.seeds)
     total = _logsumexp(own - pairs.log_chance, pairs.seed, num)
     if shared is not None and batch.pool is not None:
-        left = (shared - batch.pool.log_chance).masked_fill(batch.pool.is_own, -torch.inf)
+        left = (shared - batch.pool.log_chance).masked_fill(batch.pool.is_left_out, -torch.inf)
         total = torch.logaddexp(total, torch.logsumexp(left, dim=1))
     seed = pairs.seed[pairs.is_true]
     counts = torch.bincount(seed, minlength=num)
@@ -46,7 +46,7 @@ def bayesian_ranking(own: torch.Tensor, shared: torch.Tensor | None, batch: Rank
     if shared is not None and batch.pool is not None:
         seed = pairs.seed[true]
         off = functional.softplus(shared[seed] - own[true][:, None])
-        losses.append(off[~batch.pool.is_own[seed]])
+        losses.append(off[~batch.pool.is_left_out[seed]])
     found = torch.cat(losses)
     return found.sum() / max(1, len(found))
 

@@ -99,17 +99,18 @@ class Pool:
 
     Attributes:
         items: Around the items.
-        is_own: Which of the shared negatives are the seed's own already, bool ``(seeds, shared)``.
+        is_left_out: Which of the shared negatives are none for a seed, since they are its own already or did
+            not exist at its anchor; bool ``(seeds, shared)``.
         log_chance: Logarithm of the chance that an item is among them, float32 ``(shared,)``.
     """
 
     items: Sampled
-    is_own: torch.Tensor
+    is_left_out: torch.Tensor
     log_chance: torch.Tensor
 
     def to(self, device: torch.device) -> Pool:
         """Move to a device."""
-        return Pool(self.items.to(device), self.is_own.to(device), self.log_chance.to(device))
+        return Pool(self.items.to(device), self.is_left_out.to(device), self.log_chance.to(device))
 
 
 @dataclass(frozen=True)
