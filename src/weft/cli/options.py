@@ -82,6 +82,15 @@ Trials = Annotated[
         help="Trials of the search over networks, each of full length, instead of a budget.",
     ),
 ]
+WarmStart = Annotated[
+    str | None,
+    typer.Option(
+        "--warm-start",
+        help="An earlier run of the same query whose networks those of this run go on from: its name, or "
+        "'latest'.",
+        metavar="RUN",
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", help="For everything random; equal seeds give equal results.")]
 Labels = Annotated[
     str | None,

@@ -1,7 +1,9 @@
 """What is asked becomes a Plan; the programs its nodes name."""
 
 from weft.compile.held import hold_source
+from weft.compile.ladder import FitSpec, reads_graph
 from weft.compile.opening import (
+    lay_out,
     open_tables,
     read_features,
     read_labels,
@@ -10,14 +12,12 @@ from weft.compile.opening import (
 )
 from weft.compile.predictive import (
     Answer,
-    FitSpec,
     TablesSpec,
     compile_answer,
     compile_cohorts,
     compile_fit,
     compile_labels,
     compile_tables,
-    reads_graph,
 )
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "compile_labels",
     "compile_tables",
     "hold_source",
+    "lay_out",
     "open_tables",
     "read_features",
     "read_labels",

@@ -12,23 +12,25 @@ rounds before.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from weft.compile.ladder import (
+    FIT,
+    GRAPH_INPUTS,
+    LEARNING,
+    LEARNING_INPUTS,
+    OF_GRAPHS,
+    FitSpec,
+    make_candidates,
+    reads_graph,
+)
 from weft.compile.versions import code_version
-from weft.core import History, Resources, SplitOptions, Task, TaskType, to_plain
+from weft.core import Resources, TaskType, to_plain
 from weft.flow import Node, Plan
-from weft.learn import Budget, Outline, Rung, appetite_of, get_rung, is_combining
 
 RANKING = {TaskType.LINK_PREDICTION}
-_GRAPH_INPUTS = {"graph": "graph", "audit": "audit"}
-_LEARNING = ("learn",)
-# Rooms whose code decides what of a graph may be read, and reads it.
-_OF_GRAPHS = ("compile", "data", "graph", "pql")
-_FIT = "weft.compile.programs:fit_candidate"
-_PROPOSE = "weft.compile.programs:propose_trials"
-_LEARNING_INPUTS = {name: name for name in ("tables", "labels", "features", "encoded")}
 
 
 class Answer(enum.StrEnum):
@@ -56,39 +58,6 @@ class TablesSpec:
     declared: Mapping[str, Any] = field(default_factory=dict)
     overrides: Mapping[str, Any] = field(default_factory=dict)
     derived: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class FitSpec:
-    """What is to be fitted on the tables.
-
-    Attributes:
-        query: Text of the query.
-        task: The task that the query states.
-        options: How anchors are laid out and divided.
-        history: How much of the past a row may see.
-        models: Rungs of the ladder, in order of cost.
-        budget_s: CPU seconds for the search, all rungs together; each takes the share of its appetite.
-        trials: Trials of a search over networks instead; 0 is to go by ``budget_s``.
-        space: What the user says about the space of a search; see `weft.learn.search`.
-        seed: For everything random.
-        decisions: ``table.column`` → ``"drop"``, ``"keep"`` or ``{"as_of": time}``.
-        label_table: Digest of the user's own label table, ``None`` when the query makes the labels.
-        metric: What candidates are chosen by; empty is the task's own.
-    """
-
-    query: str
-    task: Task
-    options: SplitOptions
-    history: History
-    models: tuple[str, ...]
-    budget_s: float
-    seed: int = 0
-    decisions: Mapping[str, Any] = field(default_factory=dict)
-    label_table: str | None = None
-    metric: str = ""
-    trials: int = 0
-    space: Mapping[str, Any] = field(default_factory=dict)
 
 
 def compile_tables(spec: TablesSpec, resources: Resources) -> tuple[Node, ...]:
@@ -170,14 +139,14 @@ def compile_fit(tables: tuple[Node, ...], spec: FitSpec, resources: Resources) -
         resources=resources,
     )
     nodes += [features, encoded, *_graph(spec, resources)]
-    candidates = _candidates(spec, resources)
-    fitted = {node.name: node.name for node in candidates if node.program == _FIT}
+    candidates = make_candidates(spec, resources)
+    fitted = {node.name: node.name for node in candidates if node.program == FIT}
     evaluate = Node(
         "evaluate",
         "weft.compile.programs:evaluate_candidates",
-        code_version(*_LEARNING, *(_OF_GRAPHS if reads_graph(spec.models) else ())),
+        code_version(*LEARNING, *(OF_GRAPHS if reads_graph(spec.models) else ())),
         parameters={"query": spec.query, "history": spec.history.value, "seed": spec.seed},
-        inputs=_LEARNING_INPUTS | _graph_inputs(spec) | fitted,
+        inputs=LEARNING_INPUTS | _graph_inputs(spec) | fitted,
         resources=resources,
     )
     return Plan(f"fit {spec.query}", (*nodes, *candidates, evaluate))
@@ -199,65 +168,8 @@ def graph_node(name: str, tables: str, resources: Resources) -> Node:
     )
 
 
-def reads_graph(models: Iterable[str]) -> bool:
-    """Whether one of some rungs reads the graph."""
-    return any(getattr(get_rung(name), "reads_graph", False) for name in models)
-
-
 def _graph_inputs(spec: FitSpec) -> dict[str, str]:
-    return dict(_GRAPH_INPUTS) if reads_graph(spec.models) else {}
-
-
-def _candidates(spec: FitSpec, resources: Resources) -> list[Node]:
-    """One node per configuration; those of a rung that combines others come after all others."""
-    outline = Outline(spec.task, spec.history)
-    share = Resources(resources.memory_bytes // 2, max(1, resources.threads // 2))
-    rungs = sorted((get_rung(name) for name in spec.models), key=lambda r: r.cost)
-    nodes: list[Node] = []
-    for rung in rungs:
-        read = dict(_LEARNING_INPUTS)
-        if reads_graph([rung.name]) or (is_combining(rung.name) and reads_graph(spec.models)):
-            read |= _GRAPH_INPUTS
-        if is_combining(rung.name):
-            read |= {n.name: n.name for n in nodes if n.program == _FIT}
-        configs = rung.variants(outline, Budget(_share(spec, rungs, rung), spec.trials))
-        nodes += _trials(spec, rung.name, configs, read, share)
-    return nodes
-
-
-def _share(spec: FitSpec, rungs: Sequence[Rung], rung: Rung) -> float:
-    """Return the CPU seconds of a rung: the budget, divided by appetite."""
-    whole = sum(appetite_of(r) for r in rungs)
-    return spec.budget_s * appetite_of(rung) / whole if whole else 0.0
-
-
-def _trials(
-    spec: FitSpec, rung: str, configs: list[dict[str, Any]], read: dict[str, str], share: Resources
-) -> list[Node]:
-    """Make the nodes of a rung: before the trials of each round of a search, what proposes them."""
-    nodes: list[Node] = []
-    earlier: dict[str, str] = {}
-    asked = {"query": spec.query, "history": spec.history.value, "rung": rung, "seed": spec.seed}
-    version = code_version(*_LEARNING, *(_OF_GRAPHS if "graph" in read else ()))
-    for config in configs:
-        name = f"{rung}:{config['variant']}" if config.get("variant") else rung
-        inputs = dict(read)
-        if "round" in config:
-            proposing = f"search[{rung}:{config['round']}]"
-            if config["place"] == 0:
-                earlier = {n.name: n.name for n in nodes if n.program == _FIT}
-                given = asked | {"config": config, "space": dict(spec.space)}
-                nodes.append(
-                    Node(
-                        proposing, _PROPOSE, version, parameters=given, inputs=read | earlier, resources=share
-                    )
-                )
-            inputs |= earlier | {"search": proposing}
-        given = asked | {"config": config}
-        nodes.append(
-            Node(f"candidate[{name}]", _FIT, version, parameters=given, inputs=inputs, resources=share)
-        )
-    return nodes
+    return dict(GRAPH_INPUTS) if reads_graph(spec.models) else {}
 
 
 def compile_answer(
@@ -295,7 +207,7 @@ def compile_answer(
     )
     answer = _answer(query, model, kind, quantiles=quantiles, resources=resources)
     if has_graph := _has_graph(fit, model):
-        answer = replace(answer, inputs={**answer.inputs, **_GRAPH_INPUTS})
+        answer = replace(answer, inputs={**answer.inputs, **GRAPH_INPUTS})
     asked = (seeds, _seed_features(query, resources), answer)
     newer = () if source is None else _read_newer(fit, source, resources, has_graph=has_graph)
     return Plan(fit.name, (*fit.nodes, *newer, *(map(_of_newer, asked) if newer else asked)))
@@ -315,13 +227,13 @@ def compile_cohorts(
         seed: Of the sample of val rows.
         resources: Limits.
     """
-    graph = _GRAPH_INPUTS if _has_graph(fit, model) else {}
+    graph = GRAPH_INPUTS if _has_graph(fit, model) else {}
     node = Node(
         "cohorts",
         "weft.compile.programs:explain_cohorts",
-        code_version(*_LEARNING, *_OF_GRAPHS),
+        code_version(*LEARNING, *OF_GRAPHS),
         parameters={"query": query, "column": column, "history": history, "seed": seed},
-        inputs=_LEARNING_INPUTS | graph | {"model": f"candidate[{model}]"},
+        inputs=LEARNING_INPUTS | graph | {"model": f"candidate[{model}]"},
         resources=resources,
     )
     return Plan(fit.name, (*fit.nodes, node))
@@ -361,7 +273,7 @@ def _answer(
     return Node(
         "answer",
         f"weft.compile.programs:{kind.value}",
-        code_version(*_LEARNING, *_OF_GRAPHS),
+        code_version(*LEARNING, *OF_GRAPHS),
         parameters={"query": query} | asked,
         inputs={n: n for n in read} | {"model": f"candidate[{model}]"},
         resources=resources,

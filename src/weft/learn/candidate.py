@@ -102,6 +102,7 @@ def fit_candidate(
     progress: Progress | None = None,
     members: Sequence[Path] = (),
     unfinished: Path | None = None,
+    warm: Path | None = None,
 ) -> Candidate:
     """Fit one configuration and write its folder; without a model where it finds nothing to use.
 
@@ -110,26 +111,30 @@ def fit_candidate(
         rung: Name of the rung.
         config: One of the rung's variants.
         seed: All randomness derives from it.
-        directory: Made when missing.
-        resources: As for `Rung.fit`; so are ``deadline`` and ``progress``.
+        directory: Where to.
+        resources: As for `Rung.fit`, like ``deadline`` and ``progress``.
         members: Folders of finished candidates, for rungs that combine others.
         unfinished: Folder that outlives a killed fit, in which rungs that resume keep how far they are.
+        warm: Folder of the candidate of an earlier run that a rung with ``goes_on`` begins with.
     """
-    kind: Any = get_rung(rung)
-    _check_task(kind, data.task)
-    given = {**config, "members": [str(m) for m in members]} if members else dict(config)
-    limits = {"resources": resources, "deadline": deadline, "progress": progress or Silent()}
-    kept = {"unfinished": unfinished} if getattr(kind, "resumes", False) else {}
+    kind = _rung_for(rung, data.task)
+    limits: dict[str, Any] = {"resources": resources, "deadline": deadline, "progress": progress or Silent()}
+    limits |= {"unfinished": unfinished} if getattr(kind, "resumes", False) else {}
     clock, cpu = time.monotonic(), time.process_time()
     try:
         with one_blas_thread():
-            model = kind.fit(data, given, seed, **limits, **kept)
+            model = kind.fit(data, {**config, **_folders(members, warm)}, seed, **limits)
     except UserError as error:
         if error.code != "LEARN010":
             raise
         return leave_out(data, rung, config, seed, directory, error.message)
     times = time.monotonic() - clock, time.process_time() - cpu
     return _write(_finish(data, kind, config, seed, model, times, directory), directory)
+
+
+def _folders(members: Sequence[Path], warm: Path | None) -> dict[str, Any]:
+    told = {"members": [str(m) for m in members]} if members else {}
+    return told | ({"warm": str(warm)} if warm else {})
 
 
 def leave_out(
@@ -226,13 +231,15 @@ def _finish(
     )
 
 
-def _check_task(kind: Any, task: Task) -> None:
+def _rung_for(name: str, task: Task) -> Any:
+    kind = get_rung(name)
     if not kind.supports(task):
         raise UserError(
             "LEARN008",
             f"the rung '{kind.name}' cannot do a {task.type.value} task.",
             "choose another rung for this query.",
         )
+    return kind
 
 
 def _write(candidate: Candidate, directory: Path) -> Candidate:

@@ -201,7 +201,8 @@ class Rung(Protocol):
         cost: Place on the ladder: 0 constant, 10 entity, 20 heuristic, 30 linear, 40 lightgbm, 60 networks,
             90 blend. Of two rungs that are as good the verdict names the one with the lower cost.
             A rung may also set ``resumes = True``: its ``fit`` is then given ``unfinished``, a folder that
-            outlives a killed process, or ``None``.
+            outlives a killed process, or ``None``. One with ``goes_on = True`` finds in its configuration, as
+            ``warm``, the folder of a candidate of an earlier run when it is to begin with its weights.
         model: The class that reads a saved model back.
 
     A rung with ``appetite`` (a number) takes such a share of the budget. A rung with ``propose`` is a

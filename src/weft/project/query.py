@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,10 @@ from weft.core import History, Resources, Split, Task, UserError, digest_value, 
 from weft.data import Labels, export_frame, like_input, plan_layout, to_arrow
 from weft.data import connect as connect_source
 from weft.flow import Plan
+from weft.hub import RunRecord
 from weft.learn import check_tracking, default_space, get_metric, metrics_for, read_space
 from weft.project.encoding import fixed_encoders, plan_encoders
+from weft.project.finished import open_run
 from weft.project.guard import refuse_source
 from weft.project.ladder import Ladder, plan_ladder
 from weft.project.opening import open_outputs
@@ -27,6 +29,7 @@ from weft.project.run import Run
 from weft.project.tallies import undefined_text
 from weft.project.view import count_text
 from weft.project.views import View
+from weft.project.warm import WarmStart, plan_warm_start
 
 if TYPE_CHECKING:
     from weft.project.graph import Graph
@@ -122,7 +125,13 @@ class Query:
         )
 
     def fit(
-        self, *, budget: str | None = None, trials: int | None = None, seed: int = 0, **options: Any
+        self,
+        *,
+        budget: str | None = None,
+        trials: int | None = None,
+        seed: int = 0,
+        warm_start: str | Run | None = None,
+        **options: Any,
     ) -> Run:
         """Climb the ladder and return the finished run.
 
@@ -133,6 +142,8 @@ class Query:
                 40 s for networks where they are installed.
             trials: Trials of the search over networks, each of full length, instead of a share of the budget.
             seed: For everything random.
+            warm_start: An earlier run of the same query, or its name: networks go on from its networks,
+                whose settings, encoders and weights they take.
             **options: ``history`` (``"seed_time"`` or ``"frozen"``), ``val_start``, ``test_start``, ``step``,
                 ``eval_anchors``, ``models`` (rungs to try), ``metric`` (what models are chosen by, such as
                 ``"rmse"``), ``label_table`` (a frame or file of your own instead of the query's labels),
@@ -140,27 +151,39 @@ class Query:
 
         Raises:
             UserError: ``DATA131`` for an option of no such value, ``DATA132`` for a statement that begins
-                with EXPLAIN, ``DATA002`` for a budget that is no duration.
+                with EXPLAIN, ``DATA134`` for a warm start that cannot be, ``DATA002`` for a budget that is no
+                duration.
         """
         self._check_fit(seed)
         ladder = plan_ladder(self.task, self._known(options).get("models"), budget, trials)
-        spec = self._spec(options, ladder, seed)
         project = self.graph.project
+        earlier = open_run(warm_start, project=project) if isinstance(warm_start, str) else warm_start
+        warm = plan_warm_start(project, self.text, ladder.models, earlier)
+        spec = replace(self._spec(options, ladder, seed), warm=warm.digests)
         plan = compile_fit(self.graph.nodes, spec, project.resources)
-        record = project.hub.start_run(
+        told = {"not_tried": ladder.not_tried, "warm_start": warm.run}
+        record = self._start_run(spec, plan, self._parameters(spec, options) | told)
+        return self._finish(spec, plan, record, warm)
+
+    def _finish(self, spec: FitSpec, plan: Plan, record: RunRecord, warm: WarmStart) -> Run:
+        project = self.graph.project
+        try:
+            result = project.run(plan, name=record.name)
+            return Run.finish(self, spec, plan, record, result, warm)
+        except BaseException as error:
+            project.hub.fail_run(record.id, error)
+            raise
+
+    def _start_run(self, spec: FitSpec, plan: Plan, parameters: dict[str, Any]) -> RunRecord:
+        project = self.graph.project
+        return project.hub.start_run(
             query=self.text,
             task=to_plain(self.task),
             history=spec.history.value,
             project=project.settings.name or project.folder.name,
             plan_digest=digest_value(plan),
-            parameters=self._parameters(spec, options) | {"not_tried": ladder.not_tried},
+            parameters=parameters,
         )
-        try:
-            result = project.run(plan, name=record.name)
-            return Run.finish(self, spec, plan, record, result)
-        except BaseException as error:
-            project.hub.fail_run(record.id, error)
-            raise
 
     def _check_fit(self, seed: Any) -> None:
         if self.is_explanation:

@@ -32,11 +32,21 @@ from weft.project.embedding import embeddings
 from weft.project.explanation import Explanation, GlobalExplanation
 from weft.project.folder import ProjectFolder
 from weft.project.guard import refuse_source
+from weft.project.keys import convert_keys
 from weft.project.newer import read_newer
 from weft.project.pages import write_page
-from weft.project.tallies import alarm_lines, decision_on, show_table, split_sizes, stage_facts, unread_values
+from weft.project.tallies import (
+    alarm_lines,
+    decision_on,
+    not_tried_lines,
+    show_table,
+    split_sizes,
+    stage_facts,
+    unread_values,
+)
 from weft.project.view import Findings, Leaderboard, count_text
 from weft.project.views import View
+from weft.project.warm import WarmStart, warm_facts, warm_lines
 
 if TYPE_CHECKING:
     from weft.project.query import Query
@@ -61,20 +71,22 @@ class Run:
         self.task: Task = from_plain(Task, record.task)
 
     @classmethod
-    def finish(cls, query: Query, spec: FitSpec, plan: Plan, record: RunRecord, result: RunResult) -> Run:
+    def finish(
+        cls, query: Query, spec: FitSpec, plan: Plan, record: RunRecord, result: RunResult, warm: WarmStart
+    ) -> Run:
         """Register what a plan made as a finished run."""
         project = query.graph.project
         evaluation = result.outputs["evaluate"].value
         store = project.store
-        plan_digest = store.put_bytes(to_json(plan).encode())
-        evaluation_digest = store.put_bytes(to_json(evaluation).encode())
-        store.set_ref(f"results/{record.name}/plan", plan_digest)
-        store.set_ref(f"results/{record.name}/evaluation", evaluation_digest)
+        kept = {"plan": plan, "evaluation": evaluation}
+        digests = {name: store.put_bytes(to_json(value).encode()) for name, value in kept.items()}
+        for name, digest in digests.items():
+            store.set_ref(f"results/{record.name}/{name}", digest)
+        warm.keep(store, record.name)
         made = from_plain(Evaluation, evaluation)
         best = made.chosen
         results = {
-            "plan": plan_digest,
-            "evaluation": evaluation_digest,
+            **digests,
             "winner": {"model": made.winner, "metric": made.metric, "val": best.val, "test": best.test},
             "verdict": made.verdict.sentence,
             "split_sizes": split_sizes(result.outputs["labels"].value["counts"]),
@@ -83,6 +95,7 @@ class Run:
             "layout": result.outputs["labels"].value["layout"],
             "counts": result.outputs["labels"].value["counts"],
             "models": list(spec.models),
+            "warm_start": warm_facts(warm, result),
             "stages": [stage_facts(e) for e in result.events],
             "seconds": result.seconds,
             "source": query.graph.place,
@@ -276,6 +289,7 @@ class Run:
             },
             "scores": self.evaluation.scores,
             "verdict": self.verdict,
+            "warm_start": results.get("warm_start", {}),
             "stages": results["stages"],
             "seconds": results["seconds"],
             "report": str(path) if path else None,
@@ -292,12 +306,10 @@ class Run:
             f"Rows: {sizes}. History: {self.record.history}.",
             "",
         ]
-        parts += [repr(self._rows()), *self._not_tried(), "", f"Verdict: {self.verdict}"]
+        told = not_tried_lines(self.record.parameters)
+        told += warm_lines(self.record.results.get("warm_start", {}))
+        parts += [repr(self._rows()), *told, "", f"Verdict: {self.verdict}"]
         return "\n".join(parts)
-
-    def _not_tried(self) -> list[str]:
-        left = self.record.parameters.get("not_tried", {})
-        return [f"Not tried: {name}: {why}." for name, why in left.items()]
 
     def output(self, node: str) -> Output:
         """Return what a node of the run made; runs it again if the store has lost it."""
@@ -358,22 +370,7 @@ class Run:
 
     def keys(self, given: Sequence[Any] | None) -> list[Any] | None:
         """Turn keys that came as text into the type of the entity's key."""
-        if given is None:
-            return None
-        schema = self.schema
-        dtype = schema.table(self.task.entity_table).column(self.task.entity_column).dtype.value
-        if dtype not in ("int64", "float64"):
-            return [str(g) if isinstance(g, str) else g for g in given]
-        convert = int if dtype == "int64" else float
-        try:
-            return [convert(g) for g in given]
-        except (TypeError, ValueError):
-            raise UserError(
-                "DATA126",
-                f"{self.task.entity_table}.{self.task.entity_column} holds numbers, "
-                f"and {', '.join(map(repr, given))} is none.",
-                "give the key as it stands in the table.",
-            ) from None
+        return None if given is None else convert_keys(self.schema, self.task, given)
 
     @property
     def schema(self) -> Any:

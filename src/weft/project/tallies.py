@@ -83,3 +83,8 @@ def show_table(table: pa.Table, most: int = 20) -> View:
     if table.num_rows > most:
         text += f"\n… {count_text(table.num_rows - most, 'more row')}; write them all with --out."
     return View(text, {"rows": table.num_rows, "predictions": table.to_pylist()})
+
+
+def not_tried_lines(parameters: Mapping[str, Any]) -> list[str]:
+    """Say in lines which rungs a run left out before any data were read, and why."""
+    return [f"Not tried: {name}: {why}." for name, why in parameters.get("not_tried", {}).items()]

@@ -49,12 +49,13 @@ def _trial(candidate: Candidate, settings: Mapping[str, Any]) -> report.Trial:
         curve=report.thin(np.arange(1.0, len(scores) + 1), scores),
         looks=len(scores),
         best=curve.best + 1,
-        kept=float(scores[curve.best]) if has_best else None,
+        kept=curve.kept,
         loss=curve.loss[curve.best] if has_best else None,
         val=candidate.val,
         test=candidate.test,
         fit_s=None if candidate.left_out else candidate.fit_s,
-        note=candidate.left_out or "; ".join([*curve.events, curve.note or _ALL_LOOKS]),
+        note=candidate.left_out
+        or "; ".join([*([curve.start] if curve.start else []), *curve.events, curve.note or _ALL_LOOKS]),
     )
 
 

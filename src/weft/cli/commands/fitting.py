@@ -43,16 +43,10 @@ def quickstart(
     """
     graph = open_graph(folder, project, memory_limit, threads)
     text = query or _first_proposal(graph)
-    chosen = {
-        "history": history,
-        "val_start": val_start,
-        "test_start": test_start,
-        "step": step,
-        "eval_anchors": eval_anchors,
-        "models": models,
-        "metric": metric,
-    }
-    _fit(graph, text, chosen, budget, trials, seed, report, as_json)
+    chosen = _said(history=history, val_start=val_start, test_start=test_start, step=step)
+    chosen |= _said(eval_anchors=eval_anchors, models=models, metric=metric)
+    search = {"budget": budget, "trials": trials, "seed": seed}
+    _fit(graph, text, chosen, search, report, as_json)
 
 
 @app.command()
@@ -69,6 +63,7 @@ def fit(
     budget: opt.Budget = None,
     trials: opt.Trials = None,
     seed: opt.Seed = 0,
+    warm_start: opt.WarmStart = None,
     labels: opt.Labels = None,
     as_json: opt.Json = False,
     project: opt.ProjectDir = None,
@@ -82,20 +77,15 @@ def fit(
 
     Example: weft fit shop/ --query "PREDICT COUNT(orders.*, 0, 30) = 0 FOR EACH users.user_id" --budget 5m
 
+    Example: weft fit shop/ --query churn --models lightgbm,network --warm-start latest
+
     Example: weft fit . --query churn --val-start 2025-01-01 --test-start 2025-03-01 --eval-anchors 2
     """
     graph = open_graph(folder, project, memory_limit, threads)
-    chosen = {
-        "history": history,
-        "val_start": val_start,
-        "test_start": test_start,
-        "step": step,
-        "eval_anchors": eval_anchors,
-        "models": models,
-        "metric": metric,
-        "label_table": labels,
-    }
-    _fit(graph, query, chosen, budget, trials, seed, report, as_json)
+    chosen = _said(history=history, val_start=val_start, test_start=test_start, step=step)
+    chosen |= _said(eval_anchors=eval_anchors, models=models, metric=metric, label_table=labels)
+    search = {"budget": budget, "trials": trials, "seed": seed, "warm_start": warm_start}
+    _fit(graph, query, chosen, search, report, as_json)
 
 
 @app.command()
@@ -123,6 +113,11 @@ def demo(
     print_result(f"Report: {made.run.report_path}")
 
 
+def _said(**options: Any) -> dict[str, Any]:
+    """Return the options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
 def _first_proposal(graph: Graph) -> str:
     proposals = propose_queries(graph)
     told = f"These {len(proposals)}" if len(proposals) > 1 else "This one"
@@ -137,22 +132,19 @@ def _fit(
     graph: Graph,
     text: str,
     chosen: dict[str, Any],
-    budget: str | None,
-    trials: int | None,
-    seed: int,
+    search: dict[str, Any],
     report: str | None,
     as_json: bool,
 ) -> None:
     """Fit and show the run; a statement that begins with EXPLAIN is explained."""
-    given = {name: value for name, value in chosen.items() if value is not None}
-    if "models" in given:
-        given["models"] = tuple(m.strip() for m in given["models"].split(",") if m.strip())
-    query = graph.ask(text, given)
+    if "models" in chosen:
+        chosen["models"] = tuple(m.strip() for m in chosen["models"].split(",") if m.strip())
+    query = graph.ask(text, chosen)
     if query.is_explanation:
         told = query.explain()
         print_json(told.to_json()) if as_json else print_result(str(told))
         return
-    _show(query.fit(budget=budget, trials=trials, seed=seed), report, as_json)
+    _show(query.fit(**search), report, as_json)
 
 
 def _show(run: Run, report: str | None, as_json: bool) -> None:

@@ -22,11 +22,12 @@ from weft.compile.opening import (
     read_table,
 )
 from weft.core import History, Schema, TaskType, from_plain, to_plain
-from weft.flow import Context
+from weft.flow import Context, Output
 from weft.pql import compile_query
 
 CANDIDATE = "candidate["
 SEARCH = "search"
+WARM = "warm"
 GRAPH = "graph"
 
 
@@ -36,7 +37,8 @@ def propose_trials(context: Context) -> dict[str, Any]:
     rung: Any = learn.get_rung(context.parameters["rung"])
     finished = lay_out_all(context.inputs, CANDIDATE, context.scratch)
     asked = (context.parameters["config"], finished, context.parameters["space"], context.parameters["seed"])
-    configs = rung.propose(training, *asked)
+    warm = _lay_out_warm(context)
+    configs = rung.propose(training, *asked, **({"warm": warm} if warm else {}))
     context.report(rows=len(configs))
     return {"configs": configs}
 
@@ -62,9 +64,19 @@ def fit_candidate(context: Context) -> dict[str, Any]:
         progress=context.progress,
         members=[m for m in members if not learn.read_candidate(m).left_out],
         unfinished=context.unfinished,
+        warm=_lay_out_warm(context),
     )
     context.report(rows=candidate.num_train)
     return _plain(candidate)
+
+
+def _lay_out_warm(context: Context) -> Path | None:
+    """Lay out the candidate of an earlier run that the node goes on from, where there is one."""
+    if WARM not in context.digests:
+        return None
+    digest, store = context.digests[WARM], context.inputs["tables"].store
+    earlier = Output(context.node, digest, digest, {}, store.get_tree(digest), store)
+    return lay_out(earlier, context.scratch / WARM)
 
 
 def _plain(candidate: learn.Candidate) -> dict[str, Any]:

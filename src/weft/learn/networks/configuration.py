@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
-from weft.core import Choice, SampleOptions, Strategy, UserError
+from weft.core import Choice, SampleOptions, Strategy, UserError, from_plain
 from weft.core.sampling import LinkKey
 from weft.learn.encoders import EncoderOptions
+from weft.learn.rung import read_model_file
 
 # Attention divides the channels among so many heads.
 CHANNELS_STEP = 4
@@ -127,3 +129,12 @@ class NetworkConfig:
         """Return what `choose_goal` takes."""
         loss = {"loss": self.loss} if self.loss else {}
         return {**loss, "positive_weight": self.positive_weight}
+
+
+def saved_settings(folder: Path) -> dict[str, Any]:
+    """Return the settings of a saved network, as a configuration of another fit takes them."""
+    document = read_model_file(folder)
+    of_one_fit = ("variant", "start", "budget_s")
+    config = asdict(from_plain(NetworkConfig, document["state"]["config"]))
+    kept = {k: list(v) if isinstance(v, tuple) else v for k, v in config.items() if k not in of_one_fit}
+    return {**kept, "network": document["rung"]}

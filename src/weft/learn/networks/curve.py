@@ -19,6 +19,9 @@ class Curve:
         note: Why the training ended early; empty where it did not.
         events: What went wrong on the way, in words.
         metric: What ``gain`` is the gain in; empty for one that rises.
+        began: Score on val, higher is better, of the weights that the fit went on from; ``None`` where it
+            began anew. They are kept where no epoch is better.
+        start: How the fit began where it was to go on from an earlier run, in words.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -27,12 +30,19 @@ class Curve:
     note: str = ""
     events: list[str] = field(default_factory=list)
     metric: str = ""
+    began: float | None = None
+    start: str = ""
 
     @property
     def val(self) -> list[float]:
         """Scores on val in the metric's own direction."""
-        is_rising = not self.metric or get_metric(self.metric).higher_is_better
-        return [g if is_rising else -g for g in self.gain]
+        return [self._score(g) for g in self.gain]
+
+    @property
+    def kept(self) -> float | None:
+        """The score of the weights that were kept, in the metric's own direction; ``None`` for none."""
+        gain = self.gain[self.best] if self.best >= 0 else self.began
+        return None if gain is None else self._score(gain)
 
     def words(self, loss: float, rows_per_s: float) -> str:
         """Say how it goes.
@@ -51,8 +61,13 @@ class Curve:
 
     @property
     def is_best_so_far(self) -> bool:
-        """Whether the last epoch is better on val than those before."""
-        return self.best < 0 or self.gain[-1] > self.gain[self.best]
+        """Whether the last epoch is better on val than those before, and than what the fit went on from."""
+        before = self.gain[self.best] if self.best >= 0 else self.began
+        return before is None or self.gain[-1] > before
+
+    def _score(self, gain: float) -> float:
+        is_rising = not self.metric or get_metric(self.metric).higher_is_better
+        return gain if is_rising else -gain
 
 
 @dataclass

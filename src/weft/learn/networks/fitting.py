@@ -30,7 +30,7 @@ from weft.learn.networks.model import NetworkModel, make_feeder, seed_rows
 from weft.learn.networks.predictor import Network
 from weft.learn.networks.ranks import join_ranks
 from weft.learn.networks.recovery import find_device
-from weft.learn.networks.starting import Start, read_start
+from weft.learn.networks.starting import Start, read_start, start_warm
 from weft.learn.networks.tracking import tracking
 from weft.learn.networks.training import Trainer
 from weft.learn.rung import Config, Header, Model, not_applicable
@@ -49,7 +49,7 @@ class Fit:
         name: Of the network.
         model: Class of what comes out.
         data: With a graph.
-        config: See `NetworkConfig`.
+        config: See `NetworkConfig`; ``warm``, the folder of the candidate of an earlier run to go on from.
         seed: All randomness derives from it.
         resources: Threads to stay within.
         unfinished: Folder for checkpoints. A fit that finds one of the same data, configuration and seed goes
@@ -66,6 +66,7 @@ class Fit:
         resources: Resources,
         unfinished: Path | None = None,
     ) -> None:
+        config, self.start_words = start_warm(config, name, data)
         assert data.graph is not None
         self.name, self.model, self.data, self.seed = name, model, data, seed
         self.graph = data.graph
@@ -193,7 +194,7 @@ class Fit:
         return digest_bytes(to_json([self.name, self.graph.source.digest, told, digests]).encode())
 
     def _model(self, inputs: NetworkInputs, network: Network, curve: Curve) -> NetworkModel:
-        if curve.best < 0:
+        if curve.kept is None:
             raise not_applicable(self.name, curve.note)
         header = Header(self.data.task, self.data.classes, self.data.encoder)
         made: NetworkModel = self.model(
@@ -203,7 +204,7 @@ class Fit:
             network.goal,
             network,
             seed=self.seed,
-            curve=asdict(curve),
+            curve=asdict(replace(curve, start=self.start_words)),
         )
         made.learn_usual(asked(self.data, self.data.train))
         return made

@@ -68,6 +68,7 @@ class NetworkInputs:
         links: The links that are walked, in the order of the graph.
         seed: Features of the seed.
         until_us: The last anchor of train, microseconds UTC.
+        columns: All columns that there were to read, encoded or not, each with its storage.
     """
 
     entity_table: str
@@ -75,6 +76,7 @@ class NetworkInputs:
     links: tuple[LinkEnds, ...]
     seed: SeedTerms
     until_us: int
+    columns: tuple[str, ...] = ()
 
     def check(self, source: GraphSource) -> None:
         """Refuse a graph with other links than those that the network was fitted on.
@@ -129,11 +131,22 @@ def fit_inputs(
         )
         for table in source.tables
     ]
-    links, terms = _walked(source, excluded, without), _seed_terms(data, features)
-    return NetworkInputs(data.task.entity_table, tuple(tables), links, terms, last_anchor_us(data))
+    links, terms = walked_links(source, excluded, without), _seed_terms(data, features)
+    entity, known = data.task.entity_table, list_columns(source, excluded)
+    return NetworkInputs(entity, tuple(tables), links, terms, last_anchor_us(data), known)
 
 
-def _walked(
+def list_columns(source: GraphSource, excluded: Collection[tuple[str, str]]) -> tuple[str, ...]:
+    """Name the columns of a graph that may be read, each with its storage: ``users.age (float64)``."""
+    return tuple(
+        f"{table.name}.{column.name} ({column.dtype.value})"
+        for table in source.tables
+        for column in table.columns
+        if (table.name, column.name) not in excluded
+    )
+
+
+def walked_links(
     source: GraphSource, excluded: Collection[tuple[str, str]], without: Collection[str]
 ) -> tuple[LinkEnds, ...]:
     """Return the links to walk: what must not be read of a row must not lead on from it either."""

@@ -65,7 +65,8 @@ class NetworkModel(Model):
         hops = f"{len(self.config.fanouts)} hops of {fanouts} rows per link"
         told = f"{_NAMES.get(self.rung, self.rung)} over {hops}"
         told += beside.get(self.config.features, "")
-        return "; ".join([told, *self.curve.get("events", ())])
+        began = self.curve.get("start")
+        return "; ".join([told, *([began] if began else []), *self.curve.get("events", ())])
 
     def score(self, matrix: np.ndarray) -> np.ndarray:
         """Refuse: features alone do not do.

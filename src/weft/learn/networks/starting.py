@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from weft.core import UserError, from_plain
+import pyarrow.parquet as pq
+
+from weft.core import Split, UserError, from_plain
+from weft.learn.candidate import MODEL_FOLDER
 from weft.learn.data import TrainingData
-from weft.learn.networks.configuration import NetworkConfig
+from weft.learn.encoder import FIRST_CODE, Encoder
+from weft.learn.networks.configuration import NetworkConfig, saved_settings
 from weft.learn.networks.heads import Goal
-from weft.learn.networks.inputs import NetworkInputs, last_anchor_us
+from weft.learn.networks.inputs import NetworkInputs, SeedTerms, last_anchor_us, list_columns, walked_links
 from weft.learn.rung import Header, read_model_file
 
 WEIGHTS = "weights.safetensors"
+_GOES_ON = "it began with the weights of an earlier network"
+_MISFITS = ("LEARN041", "LEARN043", "LEARN046")
+_NO_VALUE = -1
 # What another value of makes weights that do not fit, or mean another thing.
 _SHAPE = (
     "channels",
@@ -53,6 +61,11 @@ class Start:
 def read_start(folder: Path, name: str, config: NetworkConfig, data: TrainingData) -> Start:
     """Read the saved network that a fit goes on from.
 
+    Its encoders are kept with its weights, not fitted anew on the rows of now: the first layer weighs the
+    places of an encoded column, so with other quantiles, vocabularies or columns the same weights would read
+    other values. A category that came later is read as unknown until a network begins anew. Features of the
+    seed are found again by name, since their places and codes follow from the rows of now.
+
     Args:
         folder: The saved model.
         name: The network to be fitted.
@@ -60,24 +73,109 @@ def read_start(folder: Path, name: str, config: NetworkConfig, data: TrainingDat
         data: What it is to be fitted on.
 
     Raises:
-        UserError: ``LEARN046`` when it is another network, is built in another way, or has learned from later
-            rows than those that train has now: val and test would be known to it.
+        UserError: ``LEARN046`` when it is another network, is built in another way, answers another question,
+            reads another schema, or has learned from later rows than those that train has now: val and test
+            would be known to it.
     """
+    assert data.graph is not None
     document = read_model_file(folder)
+    state, header = document["state"], from_plain(Header, document["header"])
+    inputs, until = from_plain(NetworkInputs, state["inputs"]), last_anchor_us(data)
+    reason = _misfit(document, name, config)
+    if not reason and (header.task, header.classes) != (data.task, data.classes):
+        reason = "it answers another question, or tells other classes apart"
+    if not reason and inputs.until_us > until:
+        reason = "it has learned from labels later than the train rows"
+    if not reason and (changes := _changes(inputs, data, config)):
+        reason = f"the schema has changed: {changes}"
+    if reason:
+        raise _refused(folder, reason)
+    seed, lost = _found_again(inputs.seed, header.encoder, data.encoder)
+    if lost:
+        raise _refused(folder, f"it reads the feature '{lost}', which there is not any more")
+    # What is saved in the end has learned from the rows of now.
+    inputs = replace(inputs, seed=seed, until_us=until)
+    return Start(inputs, from_plain(Goal, state["goal"]), (folder / WEIGHTS).read_bytes())
+
+
+def _misfit(document: Mapping[str, Any], name: str, config: NetworkConfig) -> str:
+    """Say in which way a saved network is built otherwise than a configuration wants it; empty for none."""
     if document["rung"] != name:
-        raise _refused(folder, f"it is a network of the kind '{document['rung']}', not '{name}'")
-    state = document["state"]
-    earlier = from_plain(NetworkConfig, state["config"])
+        return f"it is a network of the kind '{document['rung']}', not '{name}'"
+    earlier = from_plain(NetworkConfig, document["state"]["config"])
     for field in _SHAPE:
         was, wanted = getattr(earlier, field), getattr(config, field)
         if was != wanted:
-            raise _refused(folder, f"its {field} is {was!r}, not {wanted!r}")
-    if from_plain(Header, document["header"]).encoder.features != data.encoder.features:
-        raise _refused(folder, "it reads other features")
-    inputs, until = from_plain(NetworkInputs, state["inputs"]), last_anchor_us(data)
-    if inputs.until_us > until:
-        raise _refused(folder, "it has learned from labels later than the train rows")
-    return Start(inputs, from_plain(Goal, state["goal"]), (folder / WEIGHTS).read_bytes())
+            return f"its {field} is {was!r}, not {wanted!r}"
+    return ""
+
+
+def start_warm(config: Mapping[str, Any], name: str, data: TrainingData) -> tuple[dict[str, Any], str]:
+    """Let a fit go on from the candidate of an earlier run whose folder ``warm`` of the configuration names.
+
+    It takes the settings of that network, but for those that the configuration gives.
+
+    Args:
+        config: Of the fit.
+        name: The network to be fitted.
+        data: What it is to be fitted on.
+
+    Returns:
+        The configuration of the fit, and how it begins in words; empty where nothing is to be gone on from.
+        Where the earlier network does not fit, the words say why, and the configuration begins anew.
+    """
+    given = dict(config)
+    warm = given.pop("warm", None)
+    if warm is None:
+        return given, ""
+    folder = Path(warm)
+    taken = {**saved_settings(folder / MODEL_FOLDER), **given, "start": str(folder / MODEL_FOLDER)}
+    try:
+        if _last_val(folder) > _last_us(data.val.seeds):
+            raise _refused(folder, "it was chosen on rows that come later than val")
+        read_start(folder / MODEL_FOLDER, name, NetworkConfig.read(taken), data)
+    except UserError as error:
+        if error.code not in _MISFITS:
+            raise
+        return given, f"it began anew: {error.message.rstrip('.')}"
+    return taken, _GOES_ON
+
+
+def _changes(inputs: NetworkInputs, data: TrainingData, config: NetworkConfig) -> str:
+    """Say in which columns and links the graph is not the one that a network was fitted on."""
+    graph = data.graph
+    assert graph is not None
+    links = walked_links(graph.source, graph.excluded, config.without)
+    was = [*inputs.columns, *(f"the link {k.name}" for k in inputs.links)]
+    now = [*list_columns(graph.source, graph.excluded), *(f"the link {k.name}" for k in links)]
+    told = [f"{name} is gone" for name in was if name not in now]
+    told += [f"{name} is new" for name in now if name not in was]
+    return ", ".join(told)
+
+
+def _found_again(seed: SeedTerms, was: Encoder, now: Encoder) -> tuple[SeedTerms, str]:
+    """Move terms to where the features are now; also name the first that there is not any more."""
+    places = {feature: place for place, feature in enumerate(now.features)}
+    moved = []
+    for term in seed.terms:
+        feature = was.features[term.feature]
+        if feature not in places:
+            return seed, feature.name
+        code = term.code
+        if code is not None and code >= FIRST_CODE:
+            value, known = was.vocabularies[feature.name][code - FIRST_CODE], now.vocabularies[feature.name]
+            code = known.index(value) + FIRST_CODE if value in known else _NO_VALUE
+        moved.append(replace(term, feature=places[feature], code=code))
+    return replace(seed, terms=tuple(moved)), ""
+
+
+def _last_val(folder: Path) -> int:
+    """Return the last anchor of the rows that a candidate was chosen on, microseconds UTC."""
+    return _last_us(pq.read_table(folder / f"{Split.VAL.value}.parquet", columns=["anchor_time"]))
+
+
+def _last_us(seeds: Any) -> int:
+    return int(seeds["anchor_time"].cast("timestamp[us]").cast("int64").to_numpy().max())
 
 
 def _refused(folder: Path, reason: str) -> UserError:

@@ -108,6 +108,8 @@ class Trainer:
     def _try_epoch(self, deadline: float | None, progress: Progress) -> tuple[Trouble, str] | None:
         """Finish an epoch; return what went wrong, without the frames that hold its tensors."""
         try:
+            if self.config.start and self._curve.began is None:
+                self._look_first()
             self._epoch(progress)
             if not self._curve.note:
                 self._look(deadline, progress)
@@ -155,12 +157,24 @@ class Trainer:
             return time.monotonic()
         return saved
 
+    def _look_first(self) -> None:
+        """Score the weights that the fit goes on from: it is to end with none that are worse."""
+        predicted = self._predict_val()
+        # What is not finite the look after the epoch refuses.
+        if np.isfinite(predicted).all():
+            self._curve.began = self.score(predicted, None)
+            self.held_out.look(predicted)
+            self._save()
+
+    def _predict_val(self) -> Array:
+        own = self.val.take(self.ranks.share(np.arange(len(self.val))))
+        return self.ranks.gather(predict(self.network, self.feeder, own, self.device))
+
     def _look(self, deadline: float | None, progress: Progress) -> None:
         """End an epoch: predict for val, keep the best weights, decide whether to go on."""
         curve, position = self._curve, self._position
-        own = self.val.take(self.ranks.share(np.arange(len(self.val))))
         with self._stepper.averaged():
-            predicted = self.ranks.gather(predict(self.network, self.feeder, own, self.device))
+            predicted = self._predict_val()
             weights = copied(self.network.state_dict())
         if not np.isfinite(predicted).all():
             self._stop(f"predictions for val after epoch {len(curve.loss) + 1} are not finite")

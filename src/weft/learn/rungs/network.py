@@ -19,6 +19,7 @@ class NetworkRung:
     appetite: ClassVar[float] = 2.0
     reads_graph: ClassVar[bool] = True
     resumes: ClassVar[bool] = True
+    goes_on: ClassVar[bool] = True
 
     @property
     def model(self) -> type[Model]:
@@ -46,7 +47,8 @@ class NetworkRung:
     ) -> Model:
         """Train one network.
 
-        Config: see `weft.learn.networks.configuration.NetworkConfig`.
+        Config: see `weft.learn.networks.configuration.NetworkConfig`; ``warm``, the folder of a candidate of
+        an earlier run whose settings and weights the fit goes on from where they fit.
 
         Raises:
             UserError: ``LEARN010`` when there is no graph, ``EXT001`` when torch is not installed.

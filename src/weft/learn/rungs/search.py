@@ -13,6 +13,7 @@ from weft.learn.candidate import MODEL_FOLDER, Candidate, read_candidate
 from weft.learn.choice import rank_on_val
 from weft.learn.data import Outline, TrainingData
 from weft.learn.metrics import get_metric
+from weft.learn.networks.configuration import saved_settings
 from weft.learn.registry import get_rung
 from weft.learn.rung import Budget, Config, Model, not_applicable
 from weft.learn.rungs.network import NetworkRung
@@ -27,7 +28,7 @@ from weft.learn.search import (
     propose,
     read_space,
 )
-from weft.learn.search.space import Space, arrange, complete
+from weft.learn.search.space import Space, arrange, complete, flatten
 
 _PATIENCE = 12
 # What `variants` says of a trial that is no setting of the network.
@@ -54,7 +55,14 @@ class NetworkSearch(NetworkRung):
         return told
 
     def propose(
-        self, data: TrainingData, asked: Config, finished: Sequence[Path], said: Mapping[str, Any], seed: int
+        self,
+        data: TrainingData,
+        asked: Config,
+        finished: Sequence[Path],
+        said: Mapping[str, Any],
+        seed: int,
+        *,
+        warm: Path | None = None,
     ) -> list[dict[str, Any]]:
         """Say what the trials of a round are; fewer than planned where no more are worth it.
 
@@ -64,6 +72,8 @@ class NetworkSearch(NetworkRung):
             finished: Folders of the candidates of the rounds before.
             said: What the user says about the space; see `read_space`.
             seed: Of the proposals.
+            warm: Folder of the candidate of an earlier run; the first trial is the same network, moved into
+                the space.
 
         Raises:
             UserError: ``LEARN045`` for a setting of the space that there is not.
@@ -81,7 +91,7 @@ class NetworkSearch(NetworkRung):
         trials = [Trial(_own(c), _gain(data, c)) for c in told if c.val is not None]
         if kind is Kind.SEARCH and not improves([t.gain for t in trials], _PATIENCE):
             return []
-        wanted = [] if kind is Kind.SEARCH else _first(data, space)[:count]
+        wanted = [] if kind is Kind.SEARCH else _first(data, space, warm)[:count]
         more = count - len(wanted)
         return wanted + (propose(space, trials, more, seed + int(asked["round"])) if more else [])
 
@@ -134,13 +144,16 @@ def _gain(data: TrainingData, candidate: Candidate) -> float:
     return get_metric(data.outline.chosen_metric).gain(candidate.val, 0.0)
 
 
-def _first(data: TrainingData, space: Space) -> list[dict[str, Any]]:
-    """Return the configurations of the portfolio, moved into the space."""
+def _first(data: TrainingData, space: Space, warm: Path | None) -> list[dict[str, Any]]:
+    """Return an earlier network and the configurations of the portfolio, moved into the space."""
     assert data.graph is not None
     links = data.graph.source.links
     parents = Counter(link.child for link in links)
     traits = Traits(len(data.train), len(links), has_bridges=any(n > 1 for n in parents.values()))
     points = [arrange(complete(config, space)) for config in make_portfolio(traits)]
+    if warm is not None:
+        earlier = saved_settings(warm / MODEL_FOLDER)
+        points.insert(0, arrange({**flatten(earlier), **complete(earlier, space)}))
     return [config for i, config in enumerate(points) if config not in points[:i]]
 
 
