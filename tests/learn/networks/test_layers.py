@@ -19,6 +19,7 @@ from weft.learn.networks.heads import LOSSES, Goal, loss_of, predict_of
 from weft.learn.networks.inputs import LinkEnds, NetworkInputs, SeedTerms, fit_inputs
 from weft.learn.networks.layers import Attention, Dropout, mean_of_neighbors, seed_dropout
 from weft.learn.networks.registry import build_network, crossed_tables
+from weft.learn.networks.scale import Scale
 
 from .planted import DAY, make_data, open_graph
 
@@ -181,7 +182,7 @@ def test_dropout_draws_from_its_own_generator():
 @pytest.mark.parametrize(("task", "loss"), [(t, each) for t, losses in LOSSES.items() for each in losses])
 def test_a_loss_falls_when_predictions_get_better(task, loss):
     num_classes = 0 if task in (TaskType.BINARY, TaskType.REGRESSION, TaskType.FORECASTING) else 3
-    goal = Goal(task, num_classes, loss, center=5.0, spread=2.0)
+    goal = Goal(task, num_classes, loss, Scale(center=5.0, spread=2.0))
     rng = np.random.default_rng(0)
     if task is TaskType.MULTICLASS:
         values = rng.integers(-1, 3, 64)

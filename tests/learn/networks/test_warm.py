@@ -54,7 +54,7 @@ def test_it_takes_the_settings_and_the_encoders_of_the_earlier_network(data, ear
     before = load_model(earlier[1] / "model")
     model = fit(data, earlier[1], epochs=1)
     assert (model.config.channels, model.config.fanouts, model.config.epochs) == (16, (16, 4), 1)
-    assert model.inputs.tables == before.inputs.tables and model.goal.center == before.goal.center
+    assert model.inputs.tables == before.inputs.tables and model.goal.scale == before.goal.scale
     assert model.config.start == ""
 
 

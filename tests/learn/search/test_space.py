@@ -64,6 +64,16 @@ def test_losses_follow_the_task():
     assert "positive_weight" not in default_space(TaskType.REGRESSION)
 
 
+def test_a_scale_is_searched_for_numbers_and_never_with_a_mean_that_does_not_go_back():
+    space = default_space(TaskType.REGRESSION)
+    assert space["target"].values == ("standard", "log", "rank") and "target" not in BASE
+    assert arrange({"loss": "mae", "target": "log"}) == {"loss": "mae", "target": "log"}
+    assert arrange({"loss": "mse", "target": "log"}) == {"loss": "mse"}
+    assert read_space({"target": "raw"}, space)["target"] == Choices(("raw",))
+    with pytest.raises(UserError, match=r"LEARN045.*'log' for 'target'"):
+        read_space({"loss": "mse", "target": "log"}, space)
+
+
 def test_a_configuration_is_moved_into_the_space_and_no_further():
     space = read_space(
         {"channels": 128, "dropout": {"low": 0.2, "high": 0.3}, "link:orders.user_id": False}, BASE

@@ -46,6 +46,8 @@ class NetworkConfig:
         schedule: How the learning rate falls: one of `SCHEDULES`.
         clip: Longest gradient.
         loss: Empty takes that of the task and metric.
+        target: The scale on which a number is learned: ``standard``, ``raw``, ``log`` or ``rank``; see
+            `weft.learn.networks.scale`. Predictions are in the number's own units on any.
         positive_weight: How much more a yes counts: a number, or ``balanced``, which is for classes too.
         class_ratio: Rows of a frequent class that an epoch reads per row of the rarest, drawn anew each time;
             0 reads all. Predictions are corrected for it.
@@ -76,6 +78,7 @@ class NetworkConfig:
     schedule: str = "cosine"
     clip: float = 1.0
     loss: str = ""
+    target: str = "standard"
     positive_weight: float | str = 1.0
     class_ratio: float = 0.0
     train_cutoffs: str = "all"
@@ -128,7 +131,7 @@ class NetworkConfig:
     def of_head(self) -> dict[str, Any]:
         """Return what `choose_goal` takes."""
         loss = {"loss": self.loss} if self.loss else {}
-        return {**loss, "positive_weight": self.positive_weight}
+        return {**loss, "target": self.target, "positive_weight": self.positive_weight}
 
 
 def saved_settings(folder: Path) -> dict[str, Any]:

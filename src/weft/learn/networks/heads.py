@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch.nn import functional
 from weft.core import Task, TaskType, UserError
 from weft.learn.encoders.column import Array
 from weft.learn.networks.layers import Dropout
+from weft.learn.networks.scale import STRAIGHT, TARGETS, Scale
 from weft.learn.targets import MULTILABEL, Targets
 
 NUMBERS = frozenset({TaskType.REGRESSION, TaskType.FORECASTING})
@@ -37,8 +38,7 @@ class Goal:
         task: Kind of task.
         num_classes: Classes or items; 0 for a number or yes or no.
         loss: One of `LOSSES` of the task.
-        center: Middle of the train labels, for numbers.
-        spread: Their spread.
+        scale: What numbers are learned on.
         positive_weight: How much more a yes counts than a no.
         class_weights: How much a row of each class counts; empty where all count alike.
         shares: Share of the rows of each class that an epoch reads, no before yes; empty where all are.
@@ -47,8 +47,7 @@ class Goal:
     task: TaskType
     num_classes: int
     loss: str
-    center: float = 0.0
-    spread: float = 1.0
+    scale: Scale = field(default_factory=Scale)
     positive_weight: float = 1.0
     class_weights: tuple[float, ...] = ()
     shares: tuple[float, ...] = ()
@@ -76,7 +75,7 @@ class Goal:
         if self.task is TaskType.MULTICLASS:
             return values.astype(np.int64)
         if self.task in NUMBERS:
-            values = (values - self.center) / self.spread
+            values = self.scale.encode(values)
         return values.astype(np.float32)
 
 
@@ -88,11 +87,11 @@ def choose_goal(task: Task, targets: Targets, num_classes: int, metric: str, con
         targets: Labels of the train rows.
         num_classes: Classes or items.
         metric: What candidates are chosen by.
-        config: ``loss`` and ``positive_weight`` (``"balanced"``, or a number for yes or no) where the user
-            says so.
+        config: ``loss``, ``positive_weight`` (``"balanced"``, or a number for yes or no) and ``target``, one
+            of `weft.learn.networks.scale.TARGETS`, where the user says so.
 
     Raises:
-        UserError: ``LEARN043`` for a loss that the task cannot have.
+        UserError: ``LEARN043`` for a loss or a scale that the task cannot have.
     """
     losses = LOSSES[task.type]
     usual = "mse" if metric in ("rmse", "r2") else losses[0]
@@ -103,10 +102,9 @@ def choose_goal(task: Task, targets: Targets, num_classes: int, metric: str, con
             f"a {task.type.value} task has no loss '{loss}'.",
             f"choose among {', '.join(losses)}.",
         )
+    target = _checked_target(str(config.get("target", STRAIGHT[0])), task.type, loss)
     if task.type in NUMBERS:
-        values = targets.values
-        center = float(values.mean() if loss == "mse" else np.median(values))
-        return Goal(task.type, 0, loss, center, float(values.std()) or 1.0)
+        return Goal(task.type, 0, loss, Scale.fit(target, targets.values, is_mean=loss == "mse"))
     weight = config.get("positive_weight", 1.0)
     if task.type is TaskType.MULTICLASS:
         weights = _balanced(targets.values, num_classes) if weight == "balanced" else ()
@@ -115,6 +113,20 @@ def choose_goal(task: Task, targets: Targets, num_classes: int, metric: str, con
         share = float(np.clip((targets.values > 0).mean(), 1e-3, 1 - 1e-3))
         weight = (1 - share) / share
     return Goal(task.type, num_classes, loss, positive_weight=float(weight))
+
+
+def _checked_target(target: str, task: TaskType, loss: str) -> str:
+    """Refuse a scale that there is not, that the task has no number for, or that a mean does not survive."""
+    if target not in TARGETS:
+        reason, hint = f"there is no scale '{target}' for a target", f"choose among {', '.join(TARGETS)}."
+    elif target != STRAIGHT[0] and task not in NUMBERS:
+        reason, hint = f"target is {target}, and a {task.value} task predicts no number", "leave target out."
+    elif target not in STRAIGHT and loss == "mse":
+        reason = f"target is {target}, and the loss mse asks for a mean, which does not go back from there"
+        hint = f"choose {' or '.join(STRAIGHT)} for target, or another loss: mae, huber, quantiles."
+    else:
+        return target
+    raise UserError("LEARN043", f"{reason}.", hint)
 
 
 class Head(nn.Module):
@@ -184,7 +196,7 @@ def predict_of(goal: Goal, raw: Array) -> Array:
     raw = raw.astype(np.float64)
     if goal.task in NUMBERS:
         middle = _LEVELS.index(0.5) if goal.loss == "quantiles" else 0
-        return np.asarray(raw[:, middle] * goal.spread + goal.center)
+        return np.asarray(goal.scale.decode(torch.from_numpy(raw[:, middle])).numpy())
     if goal.task is TaskType.MULTICLASS:
         raw = raw - goal.excess
         shifted = np.exp(raw - raw.max(axis=1, keepdims=True))
@@ -203,7 +215,7 @@ def divided_output(goal: Goal, raw: torch.Tensor, index: int | None) -> torch.Te
     """
     if goal.task in NUMBERS:
         middle = _LEVELS.index(0.5) if goal.loss == "quantiles" else 0
-        return raw[:, middle] * goal.spread + goal.center
+        return goal.scale.decode(raw[:, middle])
     chosen = index or 0
     raw = raw - raw.new_tensor(goal.excess)
     if goal.task is TaskType.MULTICLASS:

@@ -41,6 +41,7 @@ _S_PER_PAIR = 3e-9
 _OF_ENTITIES = {
     "network",
     "start",
+    "target",
     "positive_weight",
     "class_ratio",
     "train_cutoffs",

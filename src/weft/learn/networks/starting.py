@@ -31,6 +31,7 @@ _SHAPE = (
     "encoders",
     "options",
     "loss",
+    "target",
     "positive_weight",
     "class_ratio",
 )

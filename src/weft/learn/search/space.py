@@ -13,6 +13,8 @@ from weft.learn.networks.configuration import CHANNELS_STEP, SCHEDULES, NetworkC
 
 LINK = "link:"
 _MOST_LINKS = 12
+# Scales on which a mean is not learned; see `weft.learn.networks.scale`.
+_BENT = ("log", "rank")
 _WEIGHTS = ("class_ratio", "positive_weight")
 _NOT_SEARCHED = {"budget_s", "encoders", "options", "start", "variant", "without"}
 _LOSSES = {
@@ -85,6 +87,8 @@ def default_space(task: TaskType, links: Iterable[str] = ()) -> dict[str, Choice
     }
     if task in _LOSSES:
         space["loss"] = Choices(_LOSSES[task])
+    if task in (TaskType.REGRESSION, TaskType.FORECASTING):
+        space["target"] = Choices(("standard", *_BENT))
     if task is TaskType.BINARY:
         space["positive_weight"] = Choices((1.0, "balanced"))
         space["class_ratio"] = Choices((0.0, 5.0))
@@ -113,6 +117,9 @@ def read_space(given: Mapping[str, Any], base: Space) -> dict[str, Choices | Ran
                 f"choose among {', '.join(sorted(known))}.",
             )
         space[name] = _dimension(name, said)
+    loss, target = space.get("loss"), space.get("target")
+    if loss == Choices(("mse",)) and isinstance(target, Choices) and all(v in _BENT for v in target.values):
+        raise _refused("target", plain(target.values) if len(target.values) > 1 else target.values[0])
     return space
 
 
@@ -122,6 +129,9 @@ def arrange(parameters: Mapping[str, Any]) -> dict[str, Any]:
     if parameters.get("loss") == "focal":
         # The focal loss weighs rows itself; what other weights do to its chances cannot be undone.
         parameters = {k: v for k, v in parameters.items() if k not in _WEIGHTS}
+    if parameters.get("loss") == "mse" and parameters.get("target") in _BENT:
+        # A mean does not go back from such a scale.
+        parameters = {k: v for k, v in parameters.items() if k != "target"}
     left = sorted(k[len(LINK) :] for k, v in parameters.items() if k.startswith(LINK) and not v)
     for name, value in parameters.items():
         group, _, key = name.partition(".")
