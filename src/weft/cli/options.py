@@ -82,6 +82,20 @@ Trials = Annotated[
         help="Trials of the search over networks, each of full length, instead of a budget.",
     ),
 ]
+Validation = Annotated[
+    str,
+    typer.Option(
+        "--validation",
+        help="What the search over networks scores its trials on: split (val) or rolling (val and earlier "
+        "windows, each after train rows of its own).",
+    ),
+]
+Origins = Annotated[
+    int | None,
+    typer.Option(
+        "--origins", min=2, help="With --validation rolling: how many windows, val among them; default: 3."
+    ),
+]
 WarmStart = Annotated[
     str | None,
     typer.Option(

@@ -33,6 +33,7 @@ class FitSpec:
         budget_s: CPU seconds for the search, all rungs together; each takes the share of its appetite.
         trials: Trials of a search over networks instead; 0 is to go by ``budget_s``.
         space: What the user says about the space of a search; see `weft.learn.search`.
+        origins: Val windows, val among them, that a search scores its trials on; 0 is val alone.
         warm: Rung → digest of the candidate of an earlier run, as a tree of the store, that it goes on from.
         seed: For everything random.
         decisions: ``table.column`` → ``"drop"``, ``"keep"`` or ``{"as_of": time}``.
@@ -53,6 +54,7 @@ class FitSpec:
     trials: int = 0
     space: Mapping[str, Any] = field(default_factory=dict)
     warm: Mapping[str, str] = field(default_factory=dict)
+    origins: int = 0
 
 
 def reads_graph(models: Iterable[str]) -> bool:
@@ -73,6 +75,8 @@ def make_candidates(spec: FitSpec, resources: Resources) -> list[Node]:
         if is_combining(rung.name):
             read |= {n.name: n.name for n in nodes if n.program == FIT}
         configs = rung.variants(outline, Budget(_share(spec, rungs, rung), spec.trials))
+        if spec.origins and getattr(rung, "rolls", False):
+            configs = [{**config, "origins": spec.origins} for config in configs]
         nodes += _trials(spec, rung.name, configs, read, share)
     return nodes
 

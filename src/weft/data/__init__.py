@@ -8,7 +8,15 @@ from weft.data.evidence import EntityRows, entity_rows
 from weft.data.export import Exported, export_frame
 from weft.data.features import FeatureOptions, compute_features, own_target, plan_features, stale_cutoffs
 from weft.data.frames import like_input, to_arrow
-from weft.data.labels import Labels, Layout, build_labels, build_seeds, plan_layout, use_label_table
+from weft.data.labels import (
+    Labels,
+    Layout,
+    build_labels,
+    build_seeds,
+    plan_layout,
+    plan_origins,
+    use_label_table,
+)
 from weft.data.pace import Pace, measure_pace
 from weft.data.prepare import PreparedInfo, prepare_tables
 from weft.data.profile import (
@@ -67,6 +75,7 @@ __all__ = [
     "parse_overrides",
     "plan_features",
     "plan_layout",
+    "plan_origins",
     "prepare_tables",
     "profile_snapshot",
     "read_relbench",

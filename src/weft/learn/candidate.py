@@ -102,7 +102,7 @@ def fit_candidate(
     progress: Progress | None = None,
     members: Sequence[Path] = (),
     unfinished: Path | None = None,
-    warm: Path | None = None,
+    beside: Mapping[str, Any] | None = None,
 ) -> Candidate:
     """Fit one configuration and write its folder; without a model where it finds nothing to use.
 
@@ -115,7 +115,7 @@ def fit_candidate(
         resources: As for `Rung.fit`, like ``deadline`` and ``progress``.
         members: Folders of finished candidates, for rungs that combine others.
         unfinished: Folder that outlives a killed fit, in which rungs that resume keep how far they are.
-        warm: Folder of the candidate of an earlier run that a rung with ``goes_on`` begins with.
+        beside: What else a rung finds in its configuration: ``warm``, ``origins``; see `Rung`.
     """
     kind = _rung_for(rung, data.task)
     limits: dict[str, Any] = {"resources": resources, "deadline": deadline, "progress": progress or Silent()}
@@ -123,7 +123,7 @@ def fit_candidate(
     clock, cpu = time.monotonic(), time.process_time()
     try:
         with one_blas_thread():
-            model = kind.fit(data, {**config, **_folders(members, warm)}, seed, **limits)
+            model = kind.fit(data, {**config, **(beside or {}), **_folders(members)}, seed, **limits)
     except UserError as error:
         if error.code != "LEARN010":
             raise
@@ -132,9 +132,8 @@ def fit_candidate(
     return _write(_finish(data, kind, config, seed, model, times, directory), directory)
 
 
-def _folders(members: Sequence[Path], warm: Path | None) -> dict[str, Any]:
-    told = {"members": [str(m) for m in members]} if members else {}
-    return told | ({"warm": str(warm)} if warm else {})
+def _folders(members: Sequence[Path]) -> dict[str, Any]:
+    return {"members": [str(m) for m in members]} if members else {}
 
 
 def leave_out(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,12 @@ from weft.learn.scoring import ValScore, score_val
 ERROR_FOLDS = 10
 
 
-def choose(data: Any, metric: Metric, usable: Sequence[tuple[Candidate, Path]]) -> int:
+def choose(
+    data: Any,
+    metric: Metric,
+    usable: Sequence[tuple[Candidate, Path]],
+    passed_over: Collection[int] = (),
+) -> int:
     """Return the position of the winner: the best on val, or a mean of models that val cannot tell from it.
 
     The best of several on a small val is often the luckiest. A mean of them hedges, so it is preferred while
@@ -28,8 +33,10 @@ def choose(data: Any, metric: Metric, usable: Sequence[tuple[Candidate, Path]]) 
         data: `TrainingData` or `RankingData`.
         metric: What candidates are chosen by.
         usable: The candidates that were fitted, with their folders.
+        passed_over: Positions of those that another of their search is better than, by what it compared.
     """
-    best = best_on_val(metric, [c for c, _ in usable])
+    eligible = [i for i in range(len(usable)) if i not in passed_over]
+    best = eligible[best_on_val(metric, [usable[i][0] for i in eligible])]
     means = [i for i, (c, _) in enumerate(usable) if i != best and is_combining(c.rung)]
     if not means:
         return best

@@ -18,6 +18,7 @@ from weft.learn.choice import choose, rank_on_val
 from weft.learn.examples import ExampleRow, pick_examples
 from weft.learn.importance import Importance, measure_importance
 from weft.learn.metrics import Metric, get_metric, metrics_for
+from weft.learn.rolling import passed_over
 from weft.learn.verdict import Comparison, Verdict, compare, judge
 
 PREDICTIONS = "predictions.parquet"
@@ -92,7 +93,8 @@ def evaluate(data: Any, folders: Sequence[Path], *, seed: int, directory: Path) 
     candidates = [(read_candidate(folder), folder) for folder in folders]
     usable = _usable(candidates)
     metric = get_metric(data.outline.chosen_metric)
-    best = choose(data, metric, usable)
+    over = passed_over(metric, [c for c, _ in usable])
+    best = choose(data, metric, usable, over)
     winner, predictor = usable[best][0], Predictor.open(usable[best][1])
     boards = {split: _Board(data, split, metric, usable, seed) for split in (Split.VAL, Split.TEST)}
     judged = boards[Split.TEST] if boards[Split.TEST].is_scored(best) else boards[Split.VAL]

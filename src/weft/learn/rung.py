@@ -207,7 +207,9 @@ class Rung(Protocol):
 
     A rung with ``appetite`` (a number) takes such a share of the budget. A rung with ``propose`` is a
     search: those of its variants that have a ``"round"`` are configured by ``propose`` when the trials of
-    the rounds before have ended; see `weft.learn.rungs.search`.
+    the rounds before have ended; see `weft.learn.rungs.search`. One with ``rolls = True`` finds in its
+    configuration, as ``origins``, the anchors of train and val of earlier splits when its trials are to be
+    scored there, too.
     """
 
     name: str

@@ -11,6 +11,7 @@ from weft.learn import appetite_of, get_rung, has_torch, is_search, rungs_for, u
 # CPU seconds per unit of appetite where no budget is named: boosting takes one, networks two.
 USUAL_S = 20.0
 _LEAST_S = 20.0
+_VALIDATIONS = ("split", "rolling")
 _NOT_INSTALLED = "networks are not installed: pip install 'weft[gnn]'"
 
 
@@ -64,6 +65,33 @@ def plan_ladder(task: Task, models: Sequence[str] | None, budget: str | None, tr
         if _is_network(name, usual) and not counts_trials and share < _LEAST_S:
             left[name] = f"the budget leaves {share:.3g} s, it takes {_LEAST_S:g} s at least"
     return Ladder(tuple(n for n in names if n not in left), budget_s, asked, left)
+
+
+def plan_validation(validation: str, origins: int | None, models: Sequence[str]) -> int:
+    """Return on how many val windows a search scores its trials; 0 is on val alone.
+
+    Args:
+        validation: ``split``, or ``rolling`` for val and earlier windows.
+        origins: How many windows, val among them; three where nothing is said.
+        models: Rungs that are tried.
+
+    Raises:
+        UserError: ``DATA131`` for another validation, a number that is none, origins without rolling, and
+            rolling where no rung searches over origins.
+    """
+    if validation not in _VALIDATIONS:
+        raise UserError("DATA131", f"validation is {validation!r}.", f"choose {' or '.join(_VALIDATIONS)}.")
+    if validation == _VALIDATIONS[0]:
+        if origins is not None:
+            raise UserError("DATA131", f"origins is {origins}.", "add validation rolling, or leave it out.")
+        return 0
+    if not any(getattr(get_rung(name), "rolls", False) for name in models):
+        raise UserError(
+            "DATA131",
+            "validation is rolling, and the search over networks, which is scored so, is not tried.",
+            "give a larger budget or name it: --models lightgbm,network.",
+        )
+    return 3 if origins is None else check_integer("DATA131", "origins", origins, least=2, most=20)
 
 
 def _all_of(task: Task) -> tuple[str, ...]:

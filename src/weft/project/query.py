@@ -21,7 +21,7 @@ from weft.learn import check_tracking, default_space, get_metric, metrics_for, r
 from weft.project.encoding import fixed_encoders, plan_encoders
 from weft.project.finished import open_run
 from weft.project.guard import refuse_source
-from weft.project.ladder import Ladder, plan_ladder
+from weft.project.ladder import Ladder, plan_ladder, plan_validation
 from weft.project.opening import open_outputs
 from weft.project.options import split_options
 from weft.project.query_explanation import QueryExplanation
@@ -131,6 +131,8 @@ class Query:
         trials: int | None = None,
         seed: int = 0,
         warm_start: str | Run | None = None,
+        validation: str = "split",
+        origins: int | None = None,
         **options: Any,
     ) -> Run:
         """Climb the ladder and return the finished run.
@@ -138,32 +140,35 @@ class Query:
         Interrupting (Ctrl-C) leaves what is finished in the store; calling `fit` again resumes.
 
         Args:
-            budget: CPU time for the search, such as ``"5m"``, divided among the rungs; ``None``: 20 s, and
-                40 s for networks where they are installed.
-            trials: Trials of the search over networks, each of full length, instead of a share of the budget.
+            budget: CPU time for the search, such as ``"5m"``; ``None``: 20 s, and 40 s for networks.
+            trials: Trials of the search over networks, each of full length, instead of a budget.
             seed: For everything random.
-            warm_start: An earlier run of the same query, or its name: networks go on from its networks,
-                whose settings, encoders and weights they take.
+            warm_start: An earlier run of the same query, or its name: networks go on from its networks.
+            validation: ``"rolling"`` scores each trial of the search over networks on several windows.
+            origins: How many windows, val among them, are rolled over; ``None`` for three.
             **options: ``history`` (``"seed_time"`` or ``"frozen"``), ``val_start``, ``test_start``, ``step``,
                 ``eval_anchors``, ``models`` (rungs to try), ``metric`` (what models are chosen by, such as
                 ``"rmse"``), ``label_table`` (a frame or file of your own instead of the query's labels),
                 ``audit`` (``table.column`` → ``"drop"``, ``"keep"`` or ``{"as_of": time}``).
 
         Raises:
-            UserError: ``DATA131`` for an option of no such value, ``DATA132`` for a statement that begins
-                with EXPLAIN, ``DATA134`` for a warm start that cannot be, ``DATA002`` for a budget that is no
-                duration.
+            UserError: ``DATA131`` for an option of no such value, ``DATA132`` for EXPLAIN, ``DATA134`` for a
+                warm start that cannot be, ``DATA002`` for a budget that is no duration.
         """
         self._check_fit(seed)
         ladder = plan_ladder(self.task, self._known(options).get("models"), budget, trials)
-        project = self.graph.project
-        earlier = open_run(warm_start, project=project) if isinstance(warm_start, str) else warm_start
-        warm = plan_warm_start(project, self.text, ladder.models, earlier)
-        spec = replace(self._spec(options, ladder, seed), warm=warm.digests)
-        plan = compile_fit(self.graph.nodes, spec, project.resources)
-        told = {"not_tried": ladder.not_tried, "warm_start": warm.run}
+        warm = self._warm(ladder, warm_start)
+        rolled = plan_validation(validation, origins, ladder.models)
+        told = {"not_tried": ladder.not_tried, "warm_start": warm.run, "origins": rolled}
+        spec = replace(self._spec(options, ladder, seed), warm=warm.digests, origins=rolled)
+        plan = compile_fit(self.graph.nodes, spec, self.graph.project.resources)
         record = self._start_run(spec, plan, self._parameters(spec, options) | told)
         return self._finish(spec, plan, record, warm)
+
+    def _warm(self, ladder: Ladder, given: str | Run | None) -> WarmStart:
+        project = self.graph.project
+        earlier = open_run(given, project=project) if isinstance(given, str) else given
+        return plan_warm_start(project, self.text, ladder.models, earlier)
 
     def _finish(self, spec: FitSpec, plan: Plan, record: RunRecord, warm: WarmStart) -> Run:
         project = self.graph.project

@@ -59,7 +59,10 @@ def _commands(run: Run, parameters: dict[str, Any]) -> list[str]:
         said = ", ".join(f"{name}={value!r}" for name, value in stated.items())
         graph = "graph" if source == FRAMES else f"weft.connect({source!r}).graph({said})"
         given = {"budget": budget, "seed": parameters["seed"], "models": tuple(parameters["models"])}
-        given |= {name: parameters[name] for name in ("trials", "warm_start") if parameters.get(name)}
+        given |= {
+            name: parameters[name] for name in ("trials", "warm_start", "origins") if parameters.get(name)
+        }
+        given |= {"validation": "rolling"} if parameters.get("origins") else {}
         given |= {"history": run.record.history} | options
         told = ", ".join(f"{name}={value!r}" for name, value in given.items())
         return [f"{graph}.query({run.query!r}).fit({told})"]
@@ -76,6 +79,8 @@ def _commands(run: Run, parameters: dict[str, Any]) -> list[str]:
         words += ["--trials", str(parameters["trials"])]
     if parameters.get("warm_start"):
         words += ["--warm-start", parameters["warm_start"]]
+    if parameters.get("origins"):
+        words += ["--validation", "rolling", "--origins", str(parameters["origins"])]
     for name, value in options.items():
         words += [_FLAGS[name], str(value)]
     return [shlex.join(words)]

@@ -64,6 +64,8 @@ def fit(
     trials: opt.Trials = None,
     seed: opt.Seed = 0,
     warm_start: opt.WarmStart = None,
+    validation: opt.Validation = "split",
+    origins: opt.Origins = None,
     labels: opt.Labels = None,
     as_json: opt.Json = False,
     project: opt.ProjectDir = None,
@@ -84,7 +86,8 @@ def fit(
     graph = open_graph(folder, project, memory_limit, threads)
     chosen = _said(history=history, val_start=val_start, test_start=test_start, step=step)
     chosen |= _said(eval_anchors=eval_anchors, models=models, metric=metric, label_table=labels)
-    search = {"budget": budget, "trials": trials, "seed": seed, "warm_start": warm_start}
+    search = {"budget": budget, "trials": trials, "seed": seed}
+    search |= {"warm_start": warm_start, "validation": validation, "origins": origins}
     _fit(graph, query, chosen, search, report, as_json)
 
 

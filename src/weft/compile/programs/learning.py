@@ -37,8 +37,9 @@ def propose_trials(context: Context) -> dict[str, Any]:
     rung: Any = learn.get_rung(context.parameters["rung"])
     finished = lay_out_all(context.inputs, CANDIDATE, context.scratch)
     asked = (context.parameters["config"], finished, context.parameters["space"], context.parameters["seed"])
-    warm = _lay_out_warm(context)
-    configs = rung.propose(training, *asked, **({"warm": warm} if warm else {}))
+    beside = _beside(context)
+    warm = {"warm": Path(beside["warm"])} if "warm" in beside else {}
+    configs = rung.propose(training, *asked, **warm)
     context.report(rows=len(configs))
     return {"configs": configs}
 
@@ -64,16 +65,25 @@ def fit_candidate(context: Context) -> dict[str, Any]:
         progress=context.progress,
         members=[m for m in members if not learn.read_candidate(m).left_out],
         unfinished=context.unfinished,
-        warm=_lay_out_warm(context),
+        beside=_beside(context),
     )
     context.report(rows=candidate.num_train)
     return _plain(candidate)
 
 
-def _lay_out_warm(context: Context) -> Path | None:
-    """Lay out the candidate of an earlier run that the node goes on from, where there is one."""
-    if WARM not in context.digests:
-        return None
+def _beside(context: Context) -> dict[str, Any]:
+    """Return what a trial is given beside its configuration: what it goes on from, and earlier origins."""
+    given: dict[str, Any] = {}
+    if WARM in context.digests:
+        given["warm"] = str(_lay_out_warm(context))
+    if count := context.parameters["config"].get("origins"):
+        planned = data.plan_origins(read_labels(context.inputs["labels"]).layout, count - 1)
+        given["origins"] = [[list(o.train), list(o.val)] for o in planned]
+    return given
+
+
+def _lay_out_warm(context: Context) -> Path:
+    """Lay out the candidate of an earlier run that the node goes on from."""
     digest, store = context.digests[WARM], context.inputs["tables"].store
     earlier = Output(context.node, digest, digest, {}, store.get_tree(digest), store)
     return lay_out(earlier, context.scratch / WARM)

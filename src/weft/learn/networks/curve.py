@@ -21,6 +21,8 @@ class Curve:
         metric: What ``gain`` is the gain in; empty for one that rises.
         began: Score on val, higher is better, of the weights that the fit went on from; ``None`` where it
             began anew. They are kept where no epoch is better.
+        origins: Scores at rolling origins in the metric's own direction, the newest first, which is val;
+            empty where there are none.
         start: How the fit began where it was to go on from an earlier run, in words.
     """
 
@@ -31,6 +33,7 @@ class Curve:
     events: list[str] = field(default_factory=list)
     metric: str = ""
     began: float | None = None
+    origins: list[float | None] = field(default_factory=list)
     start: str = ""
 
     @property

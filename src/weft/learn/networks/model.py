@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -65,8 +65,9 @@ class NetworkModel(Model):
         hops = f"{len(self.config.fanouts)} hops of {fanouts} rows per link"
         told = f"{_NAMES.get(self.rung, self.rung)} over {hops}"
         told += beside.get(self.config.features, "")
-        began = self.curve.get("start")
-        return "; ".join([told, *([began] if began else []), *self.curve.get("events", ())])
+        began, origins = self.curve.get("start"), self.curve.get("origins", ())
+        parts = [told, *([began] if began else []), *([_of_origins(origins)] if origins else [])]
+        return "; ".join([*parts, *self.curve.get("events", ())])
 
     def score(self, matrix: np.ndarray) -> np.ndarray:
         """Refuse: features alone do not do.
@@ -181,6 +182,15 @@ class NetworkModel(Model):
             self._maker = BatchMaker(self.inputs, rows.graph.source)
         feeder = make_feeder(self.rung, self._maker, self.config, rows.graph, self.seed, batch_size=_BATCH)
         return feeder, seeds, device
+
+
+def _of_origins(scores: Sequence[float | None]) -> str:
+    """Say how a configuration did at rolling origins."""
+    known = [score for score in scores if score is not None]
+    if len(known) < len(scores):
+        return f"at {len(scores) - len(known)} of {len(scores)} origins it has no score"
+    spread = float(np.std(known, ddof=1)) if len(known) > 1 else 0.0
+    return f"over {len(known)} origins {np.mean(known):.4g} ± {spread:.2g} on val"
 
 
 def seed_rows(inputs: NetworkInputs, graph: GraphView, rows: Any, targets: Array | None = None) -> SeedRows:

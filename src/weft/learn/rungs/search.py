@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
 from weft.core import Progress, Resources, UnavailableError, UserError
 from weft.learn.candidate import MODEL_FOLDER, Candidate, read_candidate
 from weft.learn.choice import rank_on_val
 from weft.learn.data import Outline, TrainingData
-from weft.learn.metrics import get_metric
+from weft.learn.metrics import Metric, get_metric
 from weft.learn.networks.configuration import saved_settings
 from weft.learn.registry import get_rung
+from weft.learn.rolling import fit_rolling, rolling_gain
 from weft.learn.rung import Budget, Config, Model, not_applicable
 from weft.learn.rungs.network import NetworkRung
 from weft.learn.search import (
@@ -32,13 +36,14 @@ from weft.learn.search.space import Space, arrange, complete, flatten
 
 _PATIENCE = 12
 # What `variants` says of a trial that is no setting of the network.
-_PLACE = ("round", "place", "kind", "trials")
+_PLACE = ("round", "place", "kind", "trials", "origins")
 
 
 class NetworkSearch(NetworkRung):
     """The best network that a budget finds: a portfolio, proposals of Optuna, the best trained longer."""
 
     name: ClassVar[str] = "network"
+    rolls: ClassVar[bool] = True
 
     @property
     def model(self) -> type[Model]:
@@ -72,8 +77,7 @@ class NetworkSearch(NetworkRung):
             finished: Folders of the candidates of the rounds before.
             said: What the user says about the space; see `read_space`.
             seed: Of the proposals.
-            warm: Folder of the candidate of an earlier run; the first trial is the same network, moved into
-                the space.
+            warm: Folder of the candidate of an earlier run: the first trial, moved into the space.
 
         Raises:
             UserError: ``LEARN045`` for a setting of the space that there is not.
@@ -84,11 +88,12 @@ class NetworkSearch(NetworkRung):
         kind, count = Kind(asked["kind"]), int(asked["trials"])
         told = [c for c in map(read_candidate, finished) if not c.left_out]
         told.sort(key=lambda c: int(c.config["variant"]))
+        metric = get_metric(data.outline.chosen_metric)
         if kind is Kind.LONGER:
-            metric = get_metric(data.outline.chosen_metric)
-            best = sorted(told, key=lambda c: rank_on_val(metric, c))[:count]
+            best = sorted(told, key=lambda c: _order(metric, c))[:count]
             return [{**_own(c), "start": c.model} for c in best]
-        trials = [Trial(_own(c), _gain(data, c)) for c in told if c.val is not None]
+        gains = [(c, rolling_gain(metric, c)) for c in told]
+        trials = [Trial(_own(c), gain) for c, gain in gains if gain is not None]
         if kind is Kind.SEARCH and not improves([t.gain for t in trials], _PATIENCE):
             return []
         wanted = [] if kind is Kind.SEARCH else _first(data, space, warm)[:count]
@@ -109,7 +114,7 @@ class NetworkSearch(NetworkRung):
         """Fit the network that a trial names.
 
         Config: see `weft.learn.networks.configuration.NetworkConfig`; ``members``, the folders of earlier
-        trials, one of which ``start`` may name.
+        trials, one of which ``start`` may name; ``origins``, see `weft.learn.rolling`.
 
         Raises:
             UserError: ``LEARN010`` when there is no graph; ``LEARN043`` when no network is named.
@@ -121,16 +126,24 @@ class NetworkSearch(NetworkRung):
             raise UserError("LEARN043", "a trial of the search names no network.", "give one: network: sage.")
         if start := given.get("start"):
             given["start"] = str(_folder_of(start, members))
-        rung: Any = get_rung(name)
         limits: dict[str, Any] = {"resources": resources, "deadline": deadline, "progress": progress}
+        fit_one = functools.partial(_fit_one, get_rung(name), seed, limits)
         try:
-            model: Model = rung.fit(data, given, seed, **limits, unfinished=unfinished)
+            if origins := config.get("origins"):
+                return fit_rolling(data, given, origins, fit_one, unfinished)
+            return fit_one(data, given, unfinished)
         except UnavailableError as error:
             if error.code != "LEARN050":
                 raise
             # A trial that the memory does not hold is no reason to lose the others.
             raise not_applicable(self.name, error.message) from error
-        return model
+
+
+def _fit_one(
+    rung: Any, seed: int, limits: Mapping[str, Any], data: TrainingData, config: Config, folder: Path | None
+) -> Model:
+    model: Model = rung.fit(data, config, seed, **limits, unfinished=folder)
+    return model
 
 
 def _own(candidate: Candidate) -> dict[str, Any]:
@@ -139,9 +152,9 @@ def _own(candidate: Candidate) -> dict[str, Any]:
     return {k: v for k, v in candidate.config.items() if k not in left}
 
 
-def _gain(data: TrainingData, candidate: Candidate) -> float:
-    assert candidate.val is not None
-    return get_metric(data.outline.chosen_metric).gain(candidate.val, 0.0)
+def _order(metric: Metric, candidate: Candidate) -> tuple[float, ...]:
+    gain = rolling_gain(metric, candidate)
+    return (-np.inf if gain is None else gain) * -1, *rank_on_val(metric, candidate)
 
 
 def _first(data: TrainingData, space: Space, warm: Path | None) -> list[dict[str, Any]]:

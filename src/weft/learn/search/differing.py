@@ -11,7 +11,7 @@ from weft.learn.networks.configuration import NetworkConfig
 from weft.learn.search.space import LINK, flatten, plain
 
 # When, for how long and on which network a trial was made is no setting of the network.
-_APART = {"budget_s", "kind", "network", "place", "round", "start", "trials", "variant"}
+_APART = {"budget_s", "kind", "network", "origins", "place", "round", "start", "trials", "variant"}
 
 
 def differing(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
