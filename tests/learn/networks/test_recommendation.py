@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
 from weft.core import History, Silent, Split, UserError
 from weft.learn import (
@@ -24,6 +25,8 @@ from weft.learn import (
     read_predictions,
     save_training_data,
 )
+from weft.learn.networks import recommending
+from weft.learn.networks.device_items import DeviceItems
 from weft.learn.view import asked
 
 from ..synthetic import DAY
@@ -211,6 +214,34 @@ def test_the_search_finds_what_scoring_every_item_finds(lists, model):
             assert listed_scores == pytest.approx(best, abs=1e-4)
         of = scores[user, np.searchsorted(existing, found["item"].to_numpy()[own])]
         assert listed_scores == pytest.approx(of, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["two_tower", "hybrid"])
+def test_a_device_that_searches_itself_finds_the_same(lists, models, name, monkeypatch):
+    seeds = lists.test.seeds.slice(0, 60)
+    rows, _, _ = make_orders()
+    bought = rows[(rows[:, 2] < LAST) & (rows[:, 0] < 60)]
+    seen = pa.table({"seed": bought[:, 0], "item": bought[:, 1]})
+    every = Asked(seeds, np.zeros((0, len(FEATURES))), lists.graph)
+    expected = models[name].recommend(every, 5, seen=seen)
+    searched = []
+
+    class Noted(DeviceItems):
+        def best(self, users, seen=None):
+            searched.append(len(users))
+            return super().best(users, seen)
+
+    monkeypatch.setattr(recommending, "DeviceItems", Noted)
+    monkeypatch.setattr(recommending, "searches_itself", lambda device: True)
+    found = models[name].recommend(every, 5, seen=seen)
+    assert sum(searched) == 60
+    assert found.drop_columns("score").equals(expected.drop_columns("score"))
+    assert found["score"].to_numpy() == pytest.approx(expected["score"].to_numpy(), abs=1e-5)
+
+
+def test_a_gpu_searches_itself_and_the_cpu_does_not():
+    devices = [torch.device("cuda", 1), torch.device("cpu")]
+    assert [recommending.searches_itself(d) for d in devices] == [True, False]
 
 
 def test_candidates_count_with_their_features_when_items_are_recommended(lists):

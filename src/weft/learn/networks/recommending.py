@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
 
 from weft.learn.encoders.column import NO_TIME, Array
+from weft.learn.networks.device_items import DeviceItems
 from weft.learn.networks.inputs import NO_ROW
 from weft.learn.networks.scorer import Scorer
 from weft.learn.view import Asked
 
 _USERS = 512
+# Finds the best items of users, without those that are hidden from them.
+_Search = Callable[[torch.Tensor, tuple[Array, Array]], tuple[Array, Array]]
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,12 @@ class Recommender:
     """Finds the best items with a network and one graph.
 
     Items around a user and its collected candidates are scored as pairs; all others that existed at the
-    anchor by an exact search over their vectors, a block of users at a time.
+    anchor by an exact search over their vectors, a block of users at a time, on the GPU where the scorer is.
 
     Args:
         scorer: Scores pairs.
         k: Items per seed.
-        threads: For the search.
+        threads: For a search on the CPU.
     """
 
     def __init__(self, scorer: Scorer, k: int, *, threads: int = 1) -> None:
@@ -80,17 +84,40 @@ class Recommender:
             existing = (self._times == NO_TIME) | (self._times <= at_us)
             everything = np.arange(self.num_items, dtype=np.uint32)
             vectors = self.scorer.item_vectors(everything, at_us)
+            search = self._search(vectors, existing)
             for first in range(0, len(same), _USERS):
                 block = same[first : first + _USERS]
                 given = _of_seeds(left_out, block, self.num_items)[0]
                 keys, at = _of_seeds(own, block, self.num_items)
                 candidates = keys, rows.matrix[place[at]]
-                found = self._block(users[block], cutoffs[block], vectors, existing, given, candidates)
+                found = self._block(
+                    users[block], cutoffs[block], vectors, existing, given, candidates, search
+                )
                 parts.append(Lists(block[found.seed], found.rows, found.scores, found.rank))
         return Lists.join(parts)
 
+    def _search(self, vectors: Array, existing: Array) -> _Search:
+        """Return what searches the items of an instant."""
+        if vectors.shape[1] and searches_itself(self.scorer.device):
+            return DeviceItems(vectors, self.k, self.scorer.device, allowed=existing).best
+
+        def search(users: torch.Tensor, seen: tuple[Array, Array]) -> tuple[Array, Array]:
+            own = users.float().cpu().numpy()
+            return self.source.best_items(
+                own, vectors, self.k, seen=seen, allowed=existing, threads=self.threads
+            )
+
+        return search
+
     def _block(
-        self, users: Array, cutoffs: Array, vectors: Array, existing: Array, given: Array, candidates: Any
+        self,
+        users: Array,
+        cutoffs: Array,
+        vectors: Array,
+        existing: Array,
+        given: Array,
+        candidates: Any,
+        search: _Search,
     ) -> Lists:
         """Rank items for users of one instant; pairs are numbered by the user's place in the block."""
         near, states = self.scorer.look(users, cutoffs)
@@ -102,14 +129,8 @@ class Recommender:
         if states.vectors is not None:
             hidden = np.union1d(pairs, given)
             offsets = np.searchsorted(hidden // self.num_items, np.arange(len(users) + 1))
-            items, products = self.source.best_items(
-                states.vectors.float().cpu().numpy(),
-                vectors,
-                self.k,
-                seen=(offsets, (hidden % self.num_items).astype(np.uint32)),
-                allowed=existing,
-                threads=self.threads,
-            )
+            seen = offsets, (hidden % self.num_items).astype(np.uint32)
+            items, products = search(states.vectors, seen)
             there = items >= 0
             seed = np.concatenate([seed, np.nonzero(there)[0]])
             rows, scores = np.concatenate([rows, items[there]]), np.concatenate([scores, products[there]])
@@ -121,6 +142,11 @@ class Recommender:
         there = np.flatnonzero(rows != NO_ROW)
         keys, first = np.unique(self.around.pair_keys(seed[there], rows[there]), return_index=True)
         return keys, there[first]
+
+
+def searches_itself(device: torch.device) -> bool:
+    """Say whether a device searches items better than the engine of the graph, which works on the CPU."""
+    return bool(device.type == "cuda")
 
 
 def _first(seed: Array, rows: Array, scores: Array, k: int) -> Lists:
