@@ -47,15 +47,17 @@ class Curve:
         gain = self.gain[self.best] if self.best >= 0 else self.began
         return None if gain is None else self._score(gain)
 
-    def words(self, loss: float, rows_per_s: float) -> str:
+    def words(self, loss: float, rows_per_s: float, busy: float | None) -> str:
         """Say how it goes.
 
         Args:
             loss: Mean over the rows of the epoch that were read so far.
             rows_per_s: Train rows read per second.
+            busy: Share of the time in which a GPU worked on steps; ``None`` without one.
         """
         val = [f"val {self.val[-1]:.4g}"] if self.gain else []
-        return ", ".join([f"loss {loss:.4g}", *val, f"{rows_per_s:,.0f} rows/s"])
+        gpu = [] if busy is None else [f"GPU {busy:.0%}".replace("%", " %")]
+        return ", ".join([f"loss {loss:.4g}", *val, f"{rows_per_s:,.0f} rows/s", *gpu])
 
     def last(self, rows_per_s: float) -> dict[str, float]:
         """Return the numbers of the last look by name."""

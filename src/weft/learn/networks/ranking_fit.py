@@ -145,9 +145,12 @@ class RankingFit:
         stepper.loss = self.loss
         curve, pace, best = Curve(metric=self.metric.name), Pace(), copy.deepcopy(network.state_dict())
 
+        def words(loss: float) -> str:
+            return curve.words(loss, pace.rows_per_s, stepper.busy.share)
+
         def tell(share: float, loss: float, rows: int) -> None:
             pace.count(rows)
-            progress.update(len(curve.loss) + min(share, 0.99), epochs, curve.words(loss, pace.rows_per_s))
+            progress.update(len(curve.loss) + min(share, 0.99), epochs, words(loss))
 
         while len(curve.loss) < epochs and not curve.note:
             curve.loss.append(_epoch(stepper, maker, len(curve.loss), size, tell))
@@ -162,7 +165,7 @@ class RankingFit:
             if curve.is_best_so_far:
                 curve.best, best = len(curve.gain) - 1, weights
             self.tracker.record(len(curve.loss), curve.last(pace.rows_per_s))
-            progress.update(len(curve.loss), epochs, curve.words(curve.loss[-1], pace.rows_per_s))
+            progress.update(len(curve.loss), epochs, words(curve.loss[-1]))
             curve.note = self._ending(curve, deadline)
         network.load_state_dict(best)
         return curve
@@ -191,9 +194,11 @@ def _epoch(
     total, num = 0.0, 0
     steps = len(maker.lessons.orders(epoch, maker.seed, size))
     done = epoch * steps
+    stepper.busy.start()
     for number, batch in enumerate(maker.batches(epoch, size)):
         whole: list[Any] = [batch]
         loss = float(stepper.step(whole, len(batch.seeds), done + number))
+        stepper.busy.read()
         if not math.isfinite(loss):
             return math.nan
         total, num = total + loss, num + len(batch.seeds)

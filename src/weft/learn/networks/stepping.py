@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from weft.learn.networks.batch import NetworkBatch
+from weft.learn.networks.busy import Busy, marks_of
 from weft.learn.networks.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
 from weft.learn.networks.configuration import NetworkConfig
 from weft.learn.networks.heads import loss_of
@@ -52,6 +53,7 @@ class Stepper:
         self.network: Any = network
         self.config, self.device = config, device
         self.seed, self.steps, self.ranks = seed, steps, ranks
+        self.busy = Busy(marks_of(device))
         rate, decay = config.learning_rate, config.weight_decay
         self.weights = list(network.parameters())
         self.optimizer = torch.optim.AdamW(self.weights, lr=rate, weight_decay=decay)
@@ -74,7 +76,7 @@ class Stepper:
         drawn = np.random.SeedSequence([self.seed, done, self.ranks.rank]).generate_state(1)
         seed_dropout(self.network, int(drawn[0]), self.device)
         total = torch.zeros((), device=self.device)
-        for batch in batches:
+        for batch in self.busy.fed(batches):
             loss = self._loss(batch) * len(batch.seeds)
             (loss / num_seeds).backward()
             total = total + loss.detach()
@@ -86,6 +88,7 @@ class Stepper:
             group["lr"] = self.config.learning_rate * self.rate(done)
         self.optimizer.step()
         self._average(done)
+        self.busy.end()
         return total
 
     @contextmanager

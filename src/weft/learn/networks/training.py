@@ -129,6 +129,7 @@ class Trainer:
         batches = self.feeder.batches_of(self.train, [p for step in parts for p in step], epoch)
         total = torch.tensor(position.total, dtype=torch.float64)
         saved = time.monotonic()
+        self._stepper.busy.start()
         for chunk, own in zip(chunks, parts, strict=True):
             summed = self._stepper.step(_next(batches, len(own)), len(chunk), position.steps)
             total = total.to(summed.device) + summed
@@ -138,6 +139,7 @@ class Trainer:
             is_last = position.step * size >= len(order)
             if is_last or self.device.type == "cpu" or position.step % _GPU_LOOKS_EVERY == 0:
                 position.total = float(total)
+                self._stepper.busy.read()
                 if not math.isfinite(position.total):
                     self._stop(f"the loss of epoch {epoch + 1} is not finite at step {position.step}")
                     return
@@ -145,7 +147,7 @@ class Trainer:
 
     def _tick(self, saved: float, share: float, num_rows: int, progress: Progress) -> float:
         """Between two steps: tell how far the epoch is, and save now and then."""
-        words = self._curve.words(self._position.total / (share * num_rows), self._pace.rows_per_s)
+        words = self._words(self._position.total / (share * num_rows))
         try:
             progress.update(len(self._curve.loss) + min(share, 0.99), self.epochs, words)
         except BaseException:
@@ -192,8 +194,10 @@ class Trainer:
             curve.note = "the deadline came"
         self._save()
         self.tracker.record(len(curve.loss), curve.last(self._pace.rows_per_s))
-        words = curve.words(curve.loss[-1], self._pace.rows_per_s)
-        progress.update(len(curve.loss), self.epochs, words)
+        progress.update(len(curve.loss), self.epochs, self._words(curve.loss[-1]))
+
+    def _words(self, loss: float) -> str:
+        return self._curve.words(loss, self._pace.rows_per_s, self._stepper.busy.share)
 
     def _stop(self, reason: str) -> None:
         """End the fit for something that went wrong; the best weights so far stay."""
