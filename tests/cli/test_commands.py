@@ -135,6 +135,24 @@ def test_a_run_predicts_explains_and_reports_later(weft, place):
     assert (place / "r.html").read_text().lower().startswith("<!doctype html>")
 
 
+def test_items_are_recommended_to_a_file(weft, place):
+    query = "PREDICT LIST_DISTINCT(order_items.product_id, 0, 30) RANK TOP 5 FOR EACH users.user_id"
+    weft("fit", "shop", "--query", query, "--budget", "1s", "--models", "popularity,repeat")
+    code, out, _ = weft("predict", "latest", "--top", "12", "--out", "items.parquet")
+    assert code == 0 and "entities/s" in out
+    kept = pq.read_table(place / "items.parquet")
+    assert max(kept["rank"].to_pylist()) == 12
+    code, out, _ = weft("predict", "latest", "--top", "12", "--drop-seen", "--out", "items.csv", "--json")
+    told, new = json.loads(out), pd.read_csv(place / "items.csv")
+    assert told["rows"] == len(new) and told["entities"] == new["user_id"].nunique()
+    assert not kept.to_pandas()[["user_id", "item"]].equals(new[["user_id", "item"]])
+    code, _, err = weft("predict", "latest", "--all-items")
+    assert code == 1 and "LEARN063" in err
+    weft("fit", "shop", *QUICK)
+    code, _, err = weft("predict", "latest", "--top", "3")
+    assert code == 1 and "LEARN062" in err
+
+
 @pytest.mark.parametrize("target", ["p.parquet", "p.csv", "p.duckdb", "p.sqlite"])
 def test_predictions_are_written_and_appended(weft, place, target):
     weft("fit", "shop", *QUICK)

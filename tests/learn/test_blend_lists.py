@@ -85,6 +85,14 @@ def test_weights_recover_a_planted_combination_and_leave_out_what_tells_nothing(
     assert weights[2] < 0.05
 
 
+def test_a_mix_is_worth_what_the_metric_says_of_it(data):
+    tied = [np.round(p) for p in parts_of(data)]
+    votes, every = ListVotes(data, tied, 0), np.ones(len(data.val))
+    for key in ((1, 0, 0), (2, 1, 0), (1, 3, 2)):
+        mixed = sum(v * p for v, p in zip(key, tied, strict=True))
+        assert votes._gain(every, np.array(key)) == pytest.approx(data.val.score(MAP, mixed))
+
+
 def test_equal_data_give_equal_weights_and_another_seed_other_draws(data):
     every = np.arange(len(data.val))
     first, again, other = (ListVotes(data, parts_of(data), s).choose(every) for s in (0, 0, 1))

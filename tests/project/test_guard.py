@@ -7,6 +7,7 @@ import pytest
 import weft
 from weft.core import Resources, UserError
 from weft.data import connect, export_frame, generate_shop
+from weft.project import Asking, predict_to
 from weft.project.guard import absolute_place, refuse_source
 from weft.project.reproduction import FRAMES
 
@@ -126,7 +127,7 @@ def test_a_run_guards_its_tables_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "away")
     target = str(tmp_path / "shop" / "made" / "new.parquet")
     with pytest.raises(UserError, match="DATA130"):
-        run.predict_to(out=target)
+        predict_to(run, Asking(), out=target)
     with pytest.raises(UserError, match="DATA130"):
         graph.query(CHURN).write_labels(target)
     assert not (tmp_path / "shop" / "made").exists()
@@ -134,4 +135,4 @@ def test_a_run_guards_its_tables_from_any_folder(tmp_path, monkeypatch):
     del run.record.results["source_at"]
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="DATA130"):
-        run.predict_to(out="shop/new.parquet")
+        predict_to(run, Asking(), out="shop/new.parquet")

@@ -1,9 +1,14 @@
 """Recommendation as a whole job: the ladder with a network and a blend of rankings, its answers."""
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 import weft
+from weft.compile.programs import recommending
+from weft.core import UserError
 from weft.data import generate_shop
+from weft.project import Asking, predict_to
 
 NEXT = "PREDICT LIST_DISTINCT(order_items.product_id, 0, 30, days) RANK TOP 10 FOR EACH users.user_id"
 MODELS = ("popularity", "repeat", "ranker", "id_gnn", "blend")
@@ -45,3 +50,103 @@ def test_where_the_budget_is_too_small_for_a_network_the_run_says_so(graph):
         "popularity", "repeat", "cooccurrence", "ranker", "blend",
     }  # fmt: skip
     assert "Not tried: id_gnn: the budget leaves 2 s, it takes 20 s at least." in few.text()
+
+
+@pytest.fixture(scope="module")
+def towers(graph):
+    return graph.query(NEXT).fit(budget="8s", models=("two_tower",))
+
+
+def pairs(table):
+    return list(zip(table["user_id"].to_pylist(), table["item"].to_pylist(), strict=True))
+
+
+def bought(graph, before):
+    shop = graph.project.folder / "shop"
+    lines = pq.read_table(shop / "order_items.parquet").join(
+        pq.read_table(shop / "orders.parquet"), "order_id"
+    )
+    lines = lines.filter(pc.less_equal(lines["created_at"], before))
+    return set(zip(lines["user_id"].to_pylist(), lines["product_id"].to_pylist(), strict=True))
+
+
+def test_fewer_or_more_items_are_the_same_list_cut_elsewhere(run):
+    usual = run.predict()
+    few, many = run.predict(top=3), run.predict(top=25)
+    assert max(few["rank"].to_pylist()) == 3 and max(many["rank"].to_pylist()) == 25
+    for other, k in ((few, 3), (many, 10)):
+        assert pairs(other.filter(pc.less_equal(other["rank"], k))) == pairs(
+            usual.filter(pc.less_equal(usual["rank"], k))
+        )
+
+
+@pytest.mark.parametrize("all_items", [False, True])
+def test_what_was_bought_before_is_left_out_when_asked(run, graph, all_items):
+    kept = run.predict(top=20, all_items=all_items)
+    found = run.predict(top=20, keep_seen=False, all_items=all_items)
+    before = bought(graph, kept["anchor_time"][0])
+    assert set(pairs(kept)) & before and not set(pairs(found)) & before
+    assert found["rank"].to_pylist()[:3] == [1, 2, 3]
+    unseen = [pair for pair in pairs(kept) if pair not in before]
+    assert set(unseen) <= set(pairs(found))
+
+
+def test_all_items_are_searched_by_the_network(run, towers, graph):
+    searched, ranked = towers.predict(top=60, all_items=True), towers.predict(top=60)
+    found = dict(zip(pairs(searched), searched["score"].to_pylist(), strict=True))
+    collected = dict(zip(pairs(ranked), ranked["score"].to_pylist(), strict=True))
+    assert collected and collected.keys() <= found.keys()
+    assert [found[pair] for pair in collected] == pytest.approx(list(collected.values()), abs=1e-4)
+    with pytest.raises(UserError, match="LEARN063") as raised:
+        graph.query(NEXT).fit(budget="1s", models=("popularity",)).predict(all_items=True)
+    assert "hybrid" in raised.value.hint
+    assert set(run.predict(top=5, all_items=True)["rank"].to_pylist()) <= {1, 2, 3, 4, 5}
+
+
+@pytest.mark.parametrize("wanted", [{}, {"keep_seen": False, "all_items": True}])
+def test_block_by_block_gives_the_same(run, monkeypatch, wanted):
+    whole = run.predict(**wanted)
+    users = whole["user_id"].unique().to_pylist()
+    monkeypatch.setattr(recommending, "_BLOCK", 23)
+    parts = run.predict(entities=users, **wanted)
+    assert pairs(parts) == pairs(whole)
+    assert parts["score"].to_pylist() == pytest.approx(whole["score"].to_pylist(), abs=1e-4)
+
+
+def test_files_are_written_with_the_pace_of_it(run, tmp_path):
+    usual = run.predict(top=4)
+    view = predict_to(run, Asking(top=4), out=str(tmp_path / "items.parquet"))
+    assert pq.read_table(tmp_path / "items.parquet").equals(usual)
+    assert "entities/s" in view.text and f"by {run.winner}" in view.text
+    assert view.plain["entities"] == len(usual["user_id"].unique()) and view.plain["entities_per_s"] > 0
+    predict_to(run, Asking(top=4), out=str(tmp_path / "items.csv"))
+    assert (tmp_path / "items.csv").read_text().count("\n") == usual.num_rows + 1
+
+
+def test_options_of_recommendations_are_refused_elsewhere(graph, run):
+    churn = graph.query("PREDICT COUNT(orders.*, 0, 30) = 0 FOR EACH users.user_id")
+    other = churn.fit(budget="1s", models=("constant",))
+    with pytest.raises(UserError, match=r"LEARN062: .* answers a binary question .* keep_seen was given"):
+        other.predict(keep_seen=False)
+    for wrong in (0, -3, 1.5, "4"):
+        with pytest.raises(UserError, match="DATA131"):
+            run.predict(top=wrong)
+
+
+def test_what_a_network_that_ranks_items_cannot_do_is_said_by_code(towers):
+    user = towers.predict()["user_id"][0].as_py()
+    for asked in (lambda: towers.explain(user), towers.importance):
+        with pytest.raises(UserError, match="LEARN064: the network 'two_tower'"):
+            asked()
+    with pytest.raises(UserError, match=r"LEARN047: .* ranks items"):
+        towers.embed()
+    with pytest.raises(UserError, match="LEARN060"):
+        towers.importance(by="users.tier")
+
+
+def test_amounts_beside_a_graph_say_what_is_not_among_them(graph):
+    around = graph.query(NEXT).fit(budget="6s", models=("id_gnn",))
+    told = around.explain(around.predict()["user_id"][0].as_py())
+    assert told.to_json()["unit"] == "change of prediction beside the graph"
+    assert "what a network read of the rows around is not among them" in str(told)
+    assert "without it" in str(around.importance())

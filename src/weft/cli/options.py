@@ -166,6 +166,22 @@ Quantiles = Annotated[
     ),
 ]
 
+Top = Annotated[
+    int | None,
+    typer.Option("--top", min=1, help="Items per entity, for recommendations; default: those of RANK TOP k."),
+]
+DropSeen = Annotated[
+    bool,
+    typer.Option("--drop-seen", help="Recommend nothing that the entity chose before; default: keep it."),
+]
+AllItems = Annotated[
+    bool,
+    typer.Option(
+        "--all-items",
+        help="Search all items by the best network of the run; default: rank the collected candidates.",
+    ),
+]
+
 
 def levels(given: str | None) -> list[float] | None:
     """Read the numbers of ``--quantiles``.

@@ -181,6 +181,7 @@ def compile_answer(
     entities: tuple[Any, ...] | None,
     kind: Answer = Answer.PREDICT,
     quantiles: tuple[float, ...] = (),
+    wanted: Mapping[str, Any] | None = None,
     source: TablesSpec | None = None,
     resources: Resources,
 ) -> Plan:
@@ -194,6 +195,7 @@ def compile_answer(
         entities: Keys; ``None`` for all.
         kind: What is asked of it; of several entities only the first is explained.
         quantiles: Levels of the quantiles to predict beside the number itself.
+        wanted: Which items are recommended, as `weft.learn.Wanted` says it; ``None`` for those of the query.
         source: Newer tables to predict from, read as the fit read its own; ``None`` for those of the fit.
         resources: Limits.
     """
@@ -206,6 +208,8 @@ def compile_answer(
         resources=resources,
     )
     answer = _answer(query, model, kind, quantiles=quantiles, resources=resources)
+    if wanted:
+        answer = replace(answer, parameters={**answer.parameters, "wanted": dict(wanted)})
     if has_graph := _has_graph(fit, model):
         answer = replace(answer, inputs={**answer.inputs, **GRAPH_INPUTS})
     asked = (seeds, _seed_features(query, resources), answer)

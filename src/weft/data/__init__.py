@@ -1,7 +1,7 @@
 """The data engine: connect, snapshot, profile, prepare, label, audit, describe, export."""
 
 from weft.data.audit import QUERY_READS_LATEST, Decisions, audit_tables, decide
-from weft.data.candidates import CandidateOptions, Candidates, build_candidates
+from weft.data.candidates import CandidateOptions, Candidates, build_candidates, find_seen
 from weft.data.declared import Declared
 from weft.data.engine import engine_errors
 from weft.data.evidence import EntityRows, entity_rows
@@ -67,6 +67,7 @@ __all__ = [
     "engine_errors",
     "entity_rows",
     "export_frame",
+    "find_seen",
     "generate_shop",
     "is_table_file",
     "like_input",

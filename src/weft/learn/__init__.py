@@ -22,8 +22,9 @@ from weft.learn.importance import Importance, Share, first_output, hop_of
 from weft.learn.metrics import Metric, Needs, get_metric, metric_names, metrics_for
 from weft.learn.neighborhood import Neighborhood, SeenCell, SeenRow
 from weft.learn.networks.tracking import check_tracking
-from weft.learn.output import RowExplanation, explain_rows, predict_table
+from weft.learn.output import RowExplanation, cannot_tell, explain_rows, predict_table
 from weft.learn.ranking import RankingData, RankingRows
+from weft.learn.recommendation import Block, Wanted, recommend_blocks
 from weft.learn.registry import appetite_of, get_rung, is_search, load_model, rung_names, rungs_for
 from weft.learn.rung import Budget, Header, Model, Rung, not_applicable
 from weft.learn.rungs.network import has_torch, usual_network
@@ -34,6 +35,7 @@ from weft.learn.view import Asked, GraphView
 
 __all__ = [
     "Asked",
+    "Block",
     "Budget",
     "Calibration",
     "Candidate",
@@ -66,8 +68,10 @@ __all__ = [
     "Share",
     "TrainingData",
     "Verdict",
+    "Wanted",
     "appetite_of",
     "calibrate",
+    "cannot_tell",
     "check_quantiles",
     "check_tracking",
     "choose_kind",
@@ -97,6 +101,7 @@ __all__ = [
     "read_candidate",
     "read_predictions",
     "read_space",
+    "recommend_blocks",
     "rung_names",
     "rungs_for",
     "save_training_data",

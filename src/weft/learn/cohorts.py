@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 
 from weft.learn.candidate import Predictor
 from weft.learn.importance import (
-    CHANGE,
     CONTRIBUTIONS,
     Movement,
     Share,
@@ -21,6 +20,7 @@ from weft.learn.importance import (
     hop_of,
     sample_places,
     unit_of,
+    unit_of_change,
 )
 from weft.learn.neighborhood import number_text
 from weft.learn.view import asked
@@ -106,7 +106,7 @@ def measure_cohorts(
             mean = float(predicted[here].mean()) if predicted.ndim == 1 else None
             found.append(_cohort(str(name), len(here), mean, movement))
     ranked = tuple(sorted(found, key=lambda c: (-c.num_rows, c.value)))
-    unit = unit_of(model) if method == CONTRIBUTIONS else CHANGE
+    unit = unit_of(model) if method == CONTRIBUTIONS else unit_of_change(model)
     return Cohorts(predictor.candidate.model, column, unit, num, ranked) if found else None
 
 

@@ -24,6 +24,8 @@ _MOST_CLASSES = 10
 _TOLD_ROWS = 96
 _MOST_TOLD_CLASSES = 3
 CONTRIBUTIONS, ABLATION, CHANGE = "contributions", "ablation", "change of prediction"
+# Features alone can be left out: what a network read of the graph is not told apart.
+CHANGE_BESIDE_GRAPH = f"{CHANGE} beside the graph"
 LOG_ODDS, UNCALIBRATED = "log-odds", "log-odds before calibration"
 _UNITS = {TaskType.REGRESSION: "value", TaskType.FORECASTING: "value", TaskType.LINK_PREDICTION: "score"}
 
@@ -117,7 +119,7 @@ def measure_importance(predictor: Predictor, data: Any, *, seed: int) -> Importa
         deletion=_check(model, rows, movement, rng),
         num_rows=len(divisions[0].base),
         hops=movement.grouped(hop_of),
-        unit=unit_of(model) if method == CONTRIBUTIONS else CHANGE,
+        unit=unit_of(model) if method == CONTRIBUTIONS else unit_of_change(model),
     )
 
 
@@ -198,6 +200,11 @@ def unit_of(model: Model) -> str:
     return _UNITS.get(model.header.task.type, UNCALIBRATED)
 
 
+def unit_of_change(model: Model) -> str:
+    """Name the unit of the amounts that leaving features out gives."""
+    return CHANGE_BESIDE_GRAPH if model.reads_graph else CHANGE
+
+
 def divide_row(
     model: Model, rows: Asked, calibrate: Callable[[np.ndarray], np.ndarray]
 ) -> tuple[Division, str]:
@@ -210,7 +217,7 @@ def divide_row(
 
     Returns:
         The division, and the unit's name: ``log-odds``, ``value``, ``score`` for items, or ``change of
-        prediction`` where the model does not divide its scores.
+        prediction`` where the model does not divide its scores (``… beside the graph`` where it reads one).
     """
     index = _explained_class(model, rows)
     divided = model.divide_rows(rows, index)
@@ -218,7 +225,7 @@ def divide_row(
         return divided, _UNITS.get(model.header.task.type, LOG_ODDS)
     amounts = _ablate(model, rows, index, calibrate)
     base = first_output(calibrate(model.score_rows(rows)), index)
-    return Division(tuple(model.header.encoder.features), amounts, base), CHANGE
+    return Division(tuple(model.header.encoder.features), amounts, base), unit_of_change(model)
 
 
 def first_output(prediction: np.ndarray, index: int | None = None) -> np.ndarray:

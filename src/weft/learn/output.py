@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from weft.core import FeatureKind, Offset, Task, TaskType
+from weft.core import FeatureKind, Offset, Task, TaskType, UserError
 from weft.learn.candidate import Predictor
 from weft.learn.conformal import Conformal, quantile_name
 from weft.learn.data import expand_frames
@@ -20,6 +20,9 @@ from weft.learn.metrics import rank_items
 from weft.learn.neighborhood import Neighborhood, describe_neighborhood, number_text
 from weft.learn.rung import sigmoid
 from weft.learn.view import Asked, GraphView, Pairs
+
+# Items of a list where the query does not say how many.
+DEFAULT_LENGTH = 10
 
 
 def predict_table(
@@ -49,7 +52,7 @@ def predict_table(
         graph: The graph, for models that read one.
     """
     if task.type is TaskType.LINK_PREDICTION:
-        return _ranked_items(predictor, task, seeds, values, graph)
+        return rank_candidates(predictor, task, seeds, values, graph)
     if task.type is TaskType.FORECASTING:
         seeds = expand_frames(seeds, task.num_frames or 1)
     predicted = predictor.predict(values, seeds, graph)
@@ -96,8 +99,9 @@ class RowExplanation:
         about: The class, item or frame that is explained; empty for a single number and for yes or no.
         base: What would be predicted knowing nothing, in the unit of the amounts.
         unit: Of the amounts: ``value``, ``log-odds`` (of the probability that is shown), ``log-odds before
-            calibration`` (of the model's score, where calibration is a curve), ``score`` or ``change of
-            prediction``. All but the last add up, with the base, to what the model says.
+            calibration`` (of the model's score, where calibration is a curve), ``score``, ``change of
+            prediction`` or ``change of prediction beside the graph``. All but the last two add up, with the
+            base, to what the model says.
         amounts: Largest first.
         usual: ``base`` as a prediction; ``None`` where it cannot be told.
         neighborhood: The rows that a network read and that moved it; ``None`` where none was asked.
@@ -118,7 +122,11 @@ def explain_rows(
     seeds: pa.Table | None = None,
     graph: GraphView | None = None,
 ) -> RowExplanation:
-    """Explain the first row; for candidate items the one that is ranked first."""
+    """Explain the first row; for candidate items the one that is ranked first.
+
+    Raises:
+        UserError: ``LEARN064`` for a network that ranks items by nothing that can be left out.
+    """
     model = predictor.model
     about, pairs = "", None
     if model.header.task.type is TaskType.LINK_PREDICTION:
@@ -132,7 +140,19 @@ def explain_rows(
         values = values.slice(0, 1)
         seeds = None if seeds is None else seeds.slice(0, 1)
     rows = Asked(seeds, model.header.encoder.matrix(values, seeds), graph, pairs)
-    return explain_row(predictor, rows, about)
+    told = explain_row(predictor, rows, about)
+    if pairs is not None and model.reads_graph and not told.amounts:
+        raise cannot_tell(predictor.candidate.model)
+    return told
+
+
+def cannot_tell(model: str) -> UserError:
+    """Make the error of a network that ranks items by nothing but what is around them."""
+    return UserError(
+        "LEARN064",
+        f"the network '{model}' ranks items by the rows around them and cannot tell what moves its scores.",
+        "explain a run with a rung that reads features of the candidates: --models ranker,id_gnn,blend.",
+    )
 
 
 def explain_row(predictor: Predictor, rows: Asked, about: str = "") -> RowExplanation:
@@ -253,22 +273,45 @@ def _classes(predictor: Predictor, task: Task, head: dict[str, Any], predicted: 
     )
 
 
-def _ranked_items(
-    predictor: Predictor, task: Task, seeds: pa.Table, candidates: pa.Table, graph: GraphView | None
+def rank_candidates(
+    predictor: Predictor,
+    task: Task,
+    seeds: pa.Table,
+    candidates: pa.Table,
+    graph: GraphView | None,
+    top: int | None = None,
 ) -> pa.Table:
+    """Order candidate items; see `predict_table`.
+
+    Args:
+        predictor: The fitted model.
+        task: What it was fitted for.
+        seeds: ``entity, anchor_time, cutoff``.
+        candidates: ``seed`` (row of the seeds), ``item``, features.
+        graph: The graph, for models that read one.
+        top: Items per seed; those of the task when left out.
+    """
     scores = predictor.predict(candidates, seeds, graph)
     seed = candidates["seed"].to_numpy()
     places = rank_items(seed, scores, candidates["score.popularity"].to_numpy(zero_copy_only=False))
-    top = np.flatnonzero(places < (task.top_k or 10))
-    top = top[np.lexsort((places[top], seed[top]))]
-    chosen = candidates.take(pa.array(top))
-    of = seeds.take(chosen["seed"])
+    first = np.flatnonzero(places < (top or task.top_k or DEFAULT_LENGTH))
+    first = first[np.lexsort((places[first], seed[first]))]
+    chosen = candidates.take(pa.array(first))
+    ranks = pc.add(pa.array(places[first], pa.int64()), 1)
+    return lay_lists_out(task, seeds, chosen["seed"], chosen["item"], scores[first], ranks)
+
+
+def lay_lists_out(
+    task: Task, seeds: pa.Table, seed: Any, item: Any, score: np.ndarray, rank: Any
+) -> pa.Table:
+    """Return lists in the columns of the answer."""
+    of = seeds.take(seed)
     return pa.table(
         {
             task.entity_column: of["entity"],
             "anchor_time": of["anchor_time"],
-            "item": chosen["item"],
-            "score": pa.array(scores[top], pa.float64()),
-            "rank": pc.add(pa.array(places[top], pa.int64()), 1),
+            "item": item,
+            "score": pa.array(score, pa.float64()),
+            "rank": rank,
         }
     )

@@ -5,6 +5,7 @@ from weft.project.explanation import Explanation, GlobalExplanation
 from weft.project.finished import open_run
 from weft.project.folder import ProjectFolder
 from weft.project.graph import Connection, Graph, connect, from_relbench, open_project
+from weft.project.prediction import Asking, predict_to
 from weft.project.proposals import propose_queries
 from weft.project.query import Query
 from weft.project.query_explanation import QueryExplanation
@@ -25,6 +26,7 @@ from weft.project.views import (
 
 __all__ = [
     "SETTINGS_FILE",
+    "Asking",
     "Connection",
     "Explanation",
     "GlobalExplanation",
@@ -47,6 +49,7 @@ __all__ = [
     "models_view",
     "open_project",
     "open_run",
+    "predict_to",
     "propose_queries",
     "runs_view",
     "tables_view",

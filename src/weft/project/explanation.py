@@ -33,6 +33,8 @@ UNITS = {
     "into the probability: they add up for the score, not for the probability",
     "score": "in units of the score that items are ranked by",
     "change of prediction": "by how much the prediction would be lower (+) or higher (-) without it",
+    "change of prediction beside the graph": "by how much the prediction would be lower (+) or higher (-) "
+    "without it; what a network read of the rows around is not among them",
 }
 
 

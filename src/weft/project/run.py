@@ -23,29 +23,27 @@ from weft.core import (
     to_micros,
     to_plain,
 )
-from weft.data import export_frame, like_input
+from weft.data import like_input
 from weft.flow import Output, Plan, RunResult
 from weft.hub import RunRecord
-from weft.learn import Evaluation, check_quantiles
+from weft.learn import Evaluation, cannot_tell, get_rung
 from weft.project.cohorts import CohortExplanation, explain_cohorts
 from weft.project.embedding import embeddings
 from weft.project.explanation import Explanation, GlobalExplanation
 from weft.project.folder import ProjectFolder
-from weft.project.guard import refuse_source
 from weft.project.keys import convert_keys
 from weft.project.newer import read_newer
 from weft.project.pages import write_page
+from weft.project.prediction import Asking, predictions
 from weft.project.tallies import (
     alarm_lines,
     decision_on,
     not_tried_lines,
-    show_table,
     split_sizes,
     stage_facts,
     unread_values,
 )
-from weft.project.view import Findings, Leaderboard, count_text
-from weft.project.views import View
+from weft.project.view import Findings, Leaderboard
 from weft.project.warm import WarmStart, warm_facts, warm_lines
 
 if TYPE_CHECKING:
@@ -152,6 +150,9 @@ class Run:
         entities: Sequence[Any] | None = None,
         quantiles: Sequence[float] | None = None,
         source: Source | None = None,
+        top: int | None = None,
+        keep_seen: bool = True,
+        all_items: bool = False,
     ) -> Any:
         """Predict with the winner.
 
@@ -160,55 +161,21 @@ class Run:
             entities: Keys; all that exist and meet WHERE when left out.
             quantiles: Such as ``[0.1, 0.9]`` for the columns ``q10`` and ``q90``; regression and forecasting.
             source: Where the same tables are, with newer rows: a folder, file, URL, or frames by name.
+            top: Items per entity, for recommendations; as many as the query ranks when left out.
+            keep_seen: Whether items that the entity chose before are recommended, too.
+            all_items: Whether the network that is best on val searches all items, not the collected
+                candidates alone.
 
         Raises:
-            UserError: ``DATA133`` when the source lacks a table of the run.
+            UserError: ``DATA133`` when the source lacks a table of the run; ``LEARN062`` for options of
+                recommendations where none are made; ``LEARN063`` when no network can search.
 
         Returns:
             A frame of the type that went in (Arrow for files and databases); columns as in
             ``docs/reference/pql.md``.
         """
-        found = self.predictions(at=at, entities=entities, quantiles=quantiles, source=source)
-        return like_input(found, self.example)
-
-    def predictions(
-        self,
-        *,
-        at: str | dt.datetime | None = None,
-        entities: Sequence[Any] | None = None,
-        quantiles: Sequence[float] | None = None,
-        source: Source | None = None,
-    ) -> pa.Table:
-        """Predict as `predict` does, always as an Arrow table."""
-        from weft.compile import read_table
-
-        levels = () if quantiles is None else check_quantiles(self.task, quantiles)
-        output = self.answer(Answer.PREDICT, at, entities, quantiles=levels, source=source)
-        return read_table(output, "predictions.parquet")
-
-    def predict_to(
-        self,
-        *,
-        at: str | None = None,
-        entities: Sequence[str] | None = None,
-        quantiles: Sequence[float] | None = None,
-        source: str | None = None,
-        out: str | None = None,
-        table: str = "predictions",
-        mode: str = "replace",
-    ) -> View:
-        """Predict and write the result to a file or database, all or nothing; without ``out`` show it."""
-        if out is not None:
-            read = self.record.results.get("source_at", self.record.results["source"])
-            places = [read, source] if source else [read]
-            refuse_source(out, table, places, (t.name for t in self.schema.tables))
-        keys = self.keys(entities)
-        predicted = self.predictions(at=at, entities=keys, quantiles=quantiles, source=source)
-        if out is None:
-            return show_table(predicted)
-        written = export_frame(predicted, out, table_name=table, mode=mode)
-        plain = {"rows": predicted.num_rows, "columns": predicted.column_names} | to_plain(written)
-        return View(f"Wrote {count_text(predicted.num_rows, 'row')} to {written.target}.", plain)
+        asking = Asking(at, entities, quantiles, source, top, keep_seen, all_items)
+        return like_input(predictions(self, asking), self.example)
 
     def embed(
         self,
@@ -248,10 +215,18 @@ class Run:
 
         Args:
             by: A column of the entity's table, such as ``users.city``: says it for each of its values apart.
+
+        Raises:
+            UserError: ``LEARN064`` when the winner is a network that cannot tell.
         """
         if by is not None:
             return explain_cohorts(self, by)
+        if self.evaluation.importance is None and self._reads_graph():
+            raise cannot_tell(self.winner)
         return GlobalExplanation(self.evaluation.importance, self.winner)
+
+    def _reads_graph(self) -> bool:
+        return bool(getattr(get_rung(self.evaluation.chosen.rung), "reads_graph", False))
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the report: one self-contained HTML file.
@@ -349,6 +324,7 @@ class Run:
         *,
         model: str | None = None,
         quantiles: tuple[float, ...] = (),
+        wanted: Mapping[str, Any] | None = None,
         source: Source | None = None,
     ) -> Output:
         """Run the Plan of an answer, with the winner where no model is named."""
@@ -363,6 +339,7 @@ class Run:
             entities=None if entities is None else tuple(entities),
             kind=kind,
             quantiles=quantiles,
+            wanted=wanted,
             source=None if source is None else read_newer(self, source),
             resources=self.project.resources,
         )

@@ -10,7 +10,7 @@ from weft.cli import options as opt
 from weft.cli.app import app
 from weft.cli.output import print_json, print_result
 from weft.core import UserError
-from weft.project import ProjectFolder, embed_to, models_view, open_run, runs_view
+from weft.project import Asking, ProjectFolder, embed_to, models_view, open_run, predict_to, runs_view
 
 
 @app.command()
@@ -54,6 +54,9 @@ def predict(
     entity: opt.Entities = None,
     quantiles: opt.Quantiles = None,
     source: opt.Newer = None,
+    top: opt.Top = None,
+    drop_seen: opt.DropSeen = False,
+    all_items: opt.AllItems = False,
     out: opt.Target = None,
     table: opt.TargetTable = "predictions",
     mode: opt.WriteMode = "replace",
@@ -71,17 +74,13 @@ def predict(
     Example: weft predict latest --quantiles 0.1,0.9
 
     Example: weft predict latest --source shop/ --out predictions.parquet
+
+    Example: weft predict latest --top 12 --drop-seen --out recommendations.parquet
     """
     folder = ProjectFolder(project or ".", memory_limit=memory_limit, threads=threads)
-    view = open_run(run, project=folder).predict_to(
-        at=at,
-        entities=entity,
-        quantiles=opt.levels(quantiles),
-        source=source,
-        out=out,
-        table=table,
-        mode=mode,
-    )
+    levels = opt.levels(quantiles)
+    asking = Asking(at, entity, levels, source, top, not drop_seen, all_items)
+    view = predict_to(open_run(run, project=folder), asking, out=out, table=table, mode=mode)
     print_json(view.plain) if as_json else print_result(view.text)
 
 

@@ -19,6 +19,7 @@ from weft.compile.opening import (
     write_table,
 )
 from weft.compile.programs.learning import open_predictor, read_graph
+from weft.compile.programs.recommending import write_candidates, write_recommendations
 from weft.core import TaskType, to_plain
 from weft.flow import Context
 from weft.pql import compile_query
@@ -49,11 +50,12 @@ def make_seed_features(context: Context) -> None:
         query = compile_query(context.parameters["query"], tables.schema)
         if query.task.type is TaskType.LINK_PREDICTION:
             excluded = frozenset((t, c) for t, c in context.inputs["audit"].value["excluded"])
-            values = data.build_candidates(tables, query, seeds, excluded=excluded).table
-        else:
-            labels = read_labels(context.inputs["labels"]).table
-            seeds = _with_frames(query, seeds)
-            values = data.compute_features(tables, seeds, features, query=query, labels=labels)
+            rows = write_candidates(context, tables, query, seeds, excluded, context.directory / FEATURES)
+            context.report(rows=rows)
+            return
+        labels = read_labels(context.inputs["labels"]).table
+        seeds = _with_frames(query, seeds)
+        values = data.compute_features(tables, seeds, features, query=query, labels=labels)
     write_table(values, context.directory / FEATURES)
     context.report(rows=values.num_rows)
 
@@ -61,9 +63,11 @@ def make_seed_features(context: Context) -> None:
 def predict_seeds(context: Context) -> dict[str, Any]:
     """Predict for the seeds with the chosen model, in the columns that the task promises."""
     seeds = read_table(context.inputs["seeds"], SEEDS)
-    values = read_table(context.inputs["seed_features"], FEATURES)
     with open_tables(context.inputs["tables"], context.resources, context.scratch / "tables") as tables:
         query = compile_query(context.parameters["query"], tables.schema)
+        if query.task.type is TaskType.LINK_PREDICTION:
+            return _recommend(context, tables, query, seeds)
+    values = read_table(context.inputs["seed_features"], FEATURES)
     predictor = open_predictor(context, "model")
     levels = context.parameters.get("quantiles")
     conformal = _conformal(context, tuple(levels)) if levels else None
@@ -71,6 +75,21 @@ def predict_seeds(context: Context) -> dict[str, Any]:
     write_table(table, context.directory / PREDICTIONS)
     context.report(rows=table.num_rows)
     return {"rows": table.num_rows}
+
+
+def _recommend(context: Context, tables: Any, query: Any, seeds: pa.Table) -> dict[str, Any]:
+    rows = write_recommendations(
+        context,
+        open_predictor(context, "model"),
+        tables,
+        query,
+        seeds,
+        _graph(context),
+        context.inputs["seed_features"].path(FEATURES),
+        context.directory / PREDICTIONS,
+    )
+    context.report(rows=rows)
+    return {"rows": rows, "entities": seeds.num_rows}
 
 
 def embed_seeds(context: Context) -> dict[str, Any]:

@@ -109,6 +109,18 @@ def build_candidates(
     return Candidates(result, features)
 
 
+def find_seen(tables: Tables, query: Query, seeds: pa.Table) -> pa.Table:
+    """Return what each seed chose up to its cutoff: ``seed`` and ``item``, every pair once.
+
+    Args:
+        tables: Prepared tables.
+        query: A link prediction.
+        seeds: ``entity, anchor_time, cutoff``; row i is seed i.
+    """
+    own = own_past(_past(tables, query, seeds))
+    return tables.fetch(own.select("seed", "item").order_by("seed", "item"))
+
+
 @dataclass(frozen=True)
 class _Known:
     """What is known of items and seeds before they meet."""

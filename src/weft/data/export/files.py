@@ -14,24 +14,38 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
 from weft.data.export.errors import mismatch
-from weft.data.export.plain import flat_columns
+from weft.data.export.plain import Rows, flat_columns
 
 _CHUNK_BYTES = 1 << 20
+_GROUP_ROWS = 1 << 20
 
 
-def write_parquet(table: pa.Table, path: Path, table_name: str, mode: str) -> int:
+def write_parquet(rows: Rows, path: Path, table_name: str, mode: str) -> int:
     """Write or append to a Parquet file; return the number of rows it holds."""
     is_append = mode == "append" and path.exists()
     with _in_place_of(path) as new, pq.ParquetFile(path) if is_append else _nothing() as old:
-        schema = old.schema_arrow if old is not None else table.schema
-        if not schema.equals(table.schema):
-            raise mismatch(str(path), _types(schema), _types(table.schema))
+        schema = old.schema_arrow if old is not None else rows.schema
+        if not schema.equals(rows.schema):
+            raise mismatch(str(path), _types(schema), _types(rows.schema))
         with pq.ParquetWriter(new, schema, compression="zstd") as writer:
             for batch in old.iter_batches() if old is not None else ():
                 writer.write_batch(batch)
-            writer.write_table(table)
+            for batch in _large(rows.batches()):
+                writer.write_table(batch)
         num_old = old.metadata.num_rows if old is not None else 0
-    return int(num_old + table.num_rows)
+    return int(num_old + rows.num_read)
+
+
+def _large(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Put batches together as far as a row group should go: many small ones are slow to read."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(b.num_rows for b in held) >= _GROUP_ROWS:
+            yield pa.Table.from_batches(held)
+            held = []
+    if held:
+        yield pa.Table.from_batches(held)
 
 
 @contextmanager
@@ -43,22 +57,24 @@ def _types(schema: pa.Schema) -> dict[str, str]:
     return {f.name: str(f.type) for f in schema}
 
 
-def write_text(table: pa.Table, path: Path, table_name: str, mode: str) -> int:
+def write_text(rows: Rows, path: Path, table_name: str, mode: str) -> int:
     """Write or append to a text file with a header; return the number of rows it holds.
 
     Lists are written as JSON. The types of rows already there are not known: only names are
     compared.
     """
     delimiter = "\t" if ".tsv" in path.suffixes else ","
-    table = flat_columns(table)
+    schema = flat_columns(rows.schema.empty_table()).schema
     is_append = mode == "append" and path.exists() and path.stat().st_size > 0
-    num_old = _check_text(table, path, delimiter) if is_append else 0
+    num_old = _check_text(schema.names, path, delimiter) if is_append else 0
     options = pv.WriteOptions(include_header=not is_append, delimiter=delimiter)
     with _in_place_of(path) as new, _open_write(new, path) as sink:
         if is_append:
             _copy_lines(path, sink)
-        pv.write_csv(table, sink, options)
-    return num_old + int(table.num_rows)
+        with pv.CSVWriter(sink, schema, write_options=options) as writer:
+            for batch in rows.batches():
+                writer.write_table(flat_columns(pa.Table.from_batches([batch])))
+    return num_old + rows.num_read
 
 
 def _copy_lines(path: Path, sink: pa.NativeFile) -> None:
@@ -79,15 +95,15 @@ def _open_write(path: Path, named: Path) -> pa.NativeFile:
     return pa.output_stream(str(path), compression="gzip" if named.suffix == ".gz" else None)
 
 
-def _check_text(table: pa.Table, path: Path, delimiter: str) -> int:
+def _check_text(wanted: list[str], path: Path, delimiter: str) -> int:
     with _open_read(path) as stream:
         reader = pv.open_csv(
             stream, parse_options=pv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
         )
         names = reader.schema.names
-        if names != table.column_names:
+        if names != wanted:
             there = dict.fromkeys(names, "text")
-            raise mismatch(str(path), there, dict.fromkeys(table.column_names, "text"))
+            raise mismatch(str(path), there, dict.fromkeys(wanted, "text"))
     with _open_read(path) as stream:
         texts = pv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
         parse = pv.ParseOptions(delimiter=delimiter, newlines_in_values=True)

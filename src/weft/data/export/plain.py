@@ -3,10 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
+
+
+class Rows:
+    """Rows on the way to a target: a table, or batches that are never in memory together.
+
+    Args:
+        given: Read once.
+    """
+
+    def __init__(self, given: pa.Table | pa.RecordBatchReader) -> None:
+        self._given = given
+        self.schema: pa.Schema = given.schema
+        self.num_read = 0
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield them batch by batch."""
+        batches = self._given.to_batches() if isinstance(self._given, pa.Table) else self._given
+        for batch in batches:
+            self.num_read += batch.num_rows
+            yield batch
+
+    def table(self) -> pa.Table:
+        """Return them all."""
+        return pa.Table.from_batches(self.batches(), self.schema)
 
 
 def flat_columns(table: pa.Table) -> pa.Table:

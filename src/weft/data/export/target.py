@@ -14,10 +14,11 @@ import pyarrow as pa
 from weft.core import UserError
 from weft.data.export import databases, files
 from weft.data.export.errors import export_errors
+from weft.data.export.plain import Rows
 from weft.data.sources.connectors import is_duckdb_file, url_path
 
 MODES = ("append", "replace")
-_Writer = Callable[[pa.Table, Path, str, str], int]
+_Writer = Callable[[Rows, Path, str, str], int]
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,11 @@ class Exported:
 
 
 def export_frame(
-    table: pa.Table, target: str | os.PathLike[str], *, table_name: str = "predictions", mode: str = "append"
+    table: pa.Table | pa.RecordBatchReader,
+    target: str | os.PathLike[str],
+    *,
+    table_name: str = "predictions",
+    mode: str = "append",
 ) -> Exported:
     """Write ``table`` to a file or a database, all of it or nothing.
 
@@ -38,7 +43,7 @@ def export_frame(
     one transaction. Whatever goes wrong, the old content is there as it was.
 
     Args:
-        table: What to write.
+        table: What to write; batches of a reader are never in memory together on the way to a file.
         target: ``x.parquet``; ``x.csv`` or ``x.tsv``, also ``.gz``; the same behind an fsspec URL;
             ``x.duckdb`` or ``duckdb:///path``; ``x.sqlite``, a new ``x.db``, or ``sqlite:///path``;
             ``postgresql://…``.
@@ -55,31 +60,36 @@ def export_frame(
     """
     if mode not in MODES:
         raise UserError("DATA041", f"'{mode}' is no way to write.", "choose append or replace.")
-    text = os.fspath(target)
+    text, rows = os.fspath(target), Rows(table)
     scheme, _, rest = text.partition("://")
     if scheme in ("postgresql", "postgres") and rest:
-        total = databases.write_postgres(table, text, table_name, mode)
-        return Exported(databases.postgres_place(text), table.num_rows, total)
+        total = databases.write_postgres(rows.table(), text, table_name, mode)
+        return Exported(databases.postgres_place(text), rows.num_read, total)
     if rest and scheme not in ("duckdb", "sqlite", "file"):
         with export_errors(text):
-            total = _write_remote(table, text, mode)
-        return Exported(text, table.num_rows, total)
+            total = _write_remote(rows, text, mode)
+        return Exported(text, rows.num_read, total)
     path = url_path(rest) if rest else Path(text).expanduser()
     write = _writer(path, scheme if rest else "")
     with export_errors(str(path)):
-        total = write(table, path, table_name, mode)
-    return Exported(str(path), table.num_rows, total)
+        total = write(rows, path, table_name, mode)
+    return Exported(str(path), rows.num_read, total)
 
 
 def _writer(path: Path, scheme: str) -> _Writer:
     if scheme == "duckdb" or path.suffix in (".duckdb", ".ddb"):
-        return databases.write_duckdb
+        return _whole(databases.write_duckdb)
     if scheme == "sqlite" or path.suffix in (".sqlite", ".sqlite3", ".db3"):
-        return databases.write_sqlite
+        return _whole(databases.write_sqlite)
     if path.suffix == ".db":
         # Both engines use this ending: what is there decides, and a new file is SQLite's.
-        return databases.write_duckdb if is_duckdb_file(path) else databases.write_sqlite
+        return _whole(databases.write_duckdb if is_duckdb_file(path) else databases.write_sqlite)
     return _file_writer(path.name)
+
+
+def _whole(write: Callable[[pa.Table, Path, str, str], int]) -> _Writer:
+    """Give a writer that needs all rows at once these."""
+    return lambda rows, *rest: write(rows.table(), *rest)
 
 
 def _file_writer(name: str) -> _Writer:
@@ -95,7 +105,7 @@ def _file_writer(name: str) -> _Writer:
     )
 
 
-def _write_remote(table: pa.Table, url: str, mode: str) -> int:
+def _write_remote(rows: Rows, url: str, mode: str) -> int:
     import fsspec
 
     write = _file_writer(url.rsplit("/", 1)[-1])
@@ -105,7 +115,7 @@ def _write_remote(table: pa.Table, url: str, mode: str) -> int:
         path = Path(folder) / url.rsplit("/", 1)[-1]
         if mode == "append" and filesystem.exists(remote):
             filesystem.get_file(remote, str(path))
-        total = write(table, path, "", mode)
+        total = write(rows, path, "", mode)
         # Object stores show an object when all of it has arrived, and not before.
         filesystem.put_file(str(path), remote)
     return total

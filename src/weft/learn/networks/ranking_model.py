@@ -17,7 +17,7 @@ from weft.learn.networks.registry import build_ranking_network
 from weft.learn.networks.scorer import Scorer
 from weft.learn.networks.starting import WEIGHTS
 from weft.learn.rung import Header, Model
-from weft.learn.view import Asked
+from weft.learn.view import Asked, GraphView
 
 
 class RankingNetworkModel(Model):
@@ -94,9 +94,11 @@ class RankingNetworkModel(Model):
             ``seed``, ``item``, ``score``, ``rank`` from 1; by seed and rank.
         """
         assert rows.graph is not None
-        found = Recommender(Scorer(self, rows.graph), k, threads=threads).lists(rows, seen)
-        items = rows.graph.source.keys(self.known.table, found.rows)
-        return pa.table({"seed": found.seed, "item": items, "score": found.scores, "rank": found.rank})
+        return self.recommender(rows.graph, k, threads=threads).table(rows, seen)
+
+    def recommender(self, graph: GraphView, k: int, *, threads: int = 1) -> Recommender:
+        """Return what ranks all items of a graph for one block of seeds after another."""
+        return Recommender(Scorer(self, graph), k, threads=threads)
 
     def save_files(self, directory: Path) -> None:
         """Write the weights and the known items."""

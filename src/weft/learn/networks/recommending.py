@@ -65,6 +65,13 @@ class Recommender:
         self.source, self.around = scorer.source, scorer.around
         self.num_items = len(self.around.numbers)
         self._times = self.source.times_us(scorer.known.table, np.arange(self.num_items, dtype=np.uint32))
+        self._last: tuple[int, tuple[Array, Array, _Search]] | None = None
+
+    def table(self, rows: Asked, seen: pa.Table | None) -> pa.Table:
+        """Do what `lists` does; return ``seed``, ``item``, ``score``, ``rank``."""
+        found = self.lists(rows, seen)
+        items = self.source.keys(self.scorer.known.table, found.rows)
+        return pa.table({"seed": found.seed, "item": items, "score": found.scores, "rank": found.rank})
 
     def lists(self, rows: Asked, seen: pa.Table | None) -> Lists:
         """Rank items for all seeds; fewer than ``k`` where fewer can be scored.
@@ -81,10 +88,7 @@ class Recommender:
             own, place = self._keys(rows.pairs.seed, rows.pairs.items)
         parts = []
         for at_us, same in _same_instant(cutoffs):
-            existing = (self._times == NO_TIME) | (self._times <= at_us)
-            everything = np.arange(self.num_items, dtype=np.uint32)
-            vectors = self.scorer.item_vectors(everything, at_us)
-            search = self._search(vectors, existing)
+            vectors, existing, search = self._items_at(at_us)
             for first in range(0, len(same), _USERS):
                 block = same[first : first + _USERS]
                 given = _of_seeds(left_out, block, self.num_items)[0]
@@ -95,6 +99,14 @@ class Recommender:
                 )
                 parts.append(Lists(block[found.seed], found.rows, found.scores, found.rank))
         return Lists.join(parts)
+
+    def _items_at(self, at_us: int) -> tuple[Array, Array, _Search]:
+        """Return vectors of all items, which existed, and their search; kept for the next seeds."""
+        if self._last is None or self._last[0] != at_us:
+            existing = (self._times == NO_TIME) | (self._times <= at_us)
+            vectors = self.scorer.item_vectors(np.arange(self.num_items, dtype=np.uint32), at_us)
+            self._last = at_us, (vectors, existing, self._search(vectors, existing))
+        return self._last[1]
 
     def _search(self, vectors: Array, existing: Array) -> _Search:
         """Return what searches the items of an instant."""

@@ -8,18 +8,19 @@ says as much for an item that is looked at alone, so that a blend is explained l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from weft.learn.data import number_entities
-from weft.learn.metrics import get_metric
+from weft.learn.metrics import get_metric, rank_items
 from weft.learn.ranking import RankingData, RankingRows
 from weft.learn.rungs.voting import DRAWS, average_votes, cast_votes
 
-# More candidates than this would change little but the time it takes.
-_MOST_ROWS = 200_000
+# Places of all lists together; more of them would change little but the time it takes.
+_MOST_PLACES = 400_000
+# What no member puts among so many times the length of the list does not come into it by a sum.
+_DEEP, _LEAST_DEEP = 4, 50
 _TINY = 1e-12
 
 
@@ -49,12 +50,19 @@ class ListVotes:
     def __init__(self, data: RankingData, predictions: Sequence[np.ndarray], seed: int) -> None:
         self.metric, self.seed = get_metric(data.outline.chosen_metric), seed
         rows = data.val
+        kept = _promising(rows, predictions, self.metric.k or 1)
         # On lists without a true candidate all mixes are worth the same.
-        self.lists = _thin(rows, np.unique(rows.seed[rows.is_true]), seed)
-        self.rows = replace(rows, matrix=np.zeros((len(rows.seed), 0), np.float32)).take(self.lists)
-        own = np.isin(rows.seed, self.lists)
-        self.parts = [np.asarray(p, np.float64)[own] for p in predictions]
-        self.entity = number_entities(self.rows.seeds)
+        self.lists = _thin(rows.seed[kept], np.unique(rows.seed[rows.is_true]), seed)
+        kept = kept[np.isin(rows.seed[kept], self.lists)]
+        row, column = np.searchsorted(self.lists, rows.seed[kept]), _places(rows.seed[kept])
+        shape = len(self.lists), int(column.max(initial=0)) + 1
+        self.is_true = np.zeros(shape, dtype=bool)
+        self.is_true[row, column] = rows.is_true[kept]
+        self.parts = [np.full(shape, -np.inf) for _ in predictions]
+        for part, prediction in zip(self.parts, predictions, strict=True):
+            part[row, column] = prediction[kept]
+        self.targets = rows.targets.take(self.lists)
+        self.entity = number_entities(rows.seeds)[self.lists]
         self._forms: dict[tuple[int, ...], np.ndarray] = {}
 
     def choose(self, lists: np.ndarray) -> np.ndarray:
@@ -74,15 +82,33 @@ class ListVotes:
     def _gain(self, weights: np.ndarray, votes: np.ndarray) -> float:
         key = tuple((votes // np.gcd.reduce(votes)).tolist())
         if key not in self._forms:
-            mixed = sum(v * p for v, p in zip(key, self.parts, strict=True) if v)
-            self._forms[key] = self.rows.form(self.metric, np.asarray(mixed))
-        value = self.metric.weighted(self.rows.targets, self._forms[key], weights[None, :].astype(np.float64))
+            mixed = np.asarray(sum(v * p for v, p in zip(key, self.parts, strict=True) if v))
+            order = np.argsort(-mixed, axis=1, kind="stable")[:, : self.metric.k]
+            self._forms[key] = np.take_along_axis(self.is_true, order, axis=1)
+        value = self.metric.weighted(self.targets, self._forms[key], weights[None, :].astype(np.float64))
         return self.metric.gain(float(value[0]), 0.0)
 
 
-def _thin(rows: RankingRows, lists: np.ndarray, seed: int) -> np.ndarray:
-    """Keep as many random lists as have few enough candidates together; ascending."""
-    sizes = np.bincount(rows.seed, minlength=len(rows))[lists]
-    order = np.random.default_rng(seed).permutation(len(lists))
-    kept = order[: max(1, int(np.searchsorted(np.cumsum(sizes[order]), _MOST_ROWS, side="right")))]
-    return np.asarray(lists[np.sort(kept)])
+def _promising(rows: RankingRows, predictions: Sequence[np.ndarray], length: int) -> np.ndarray:
+    """Return the candidates that may come into a list, list by list, in the order of equal scores."""
+    deep = max(_LEAST_DEEP, _DEEP * length)
+    found = np.zeros(len(rows.seed), dtype=bool)
+    for prediction in predictions:
+        found |= rank_items(rows.seed, prediction, rows.popularity) < deep
+    kept = np.flatnonzero(found)
+    if rows.popularity is None:
+        return kept
+    tiebreak = np.nan_to_num(rows.popularity[kept], nan=-np.inf)
+    return np.asarray(kept[np.lexsort((-tiebreak, rows.seed[kept]))])
+
+
+def _places(seed: np.ndarray) -> np.ndarray:
+    """Number the rows of each of successive lists from 0."""
+    return np.arange(len(seed)) - np.searchsorted(seed, seed)
+
+
+def _thin(seed: np.ndarray, lists: np.ndarray, rng_seed: int) -> np.ndarray:
+    """Keep as many random lists as there is place for; ascending."""
+    longest = int(np.bincount(seed, minlength=int(lists.max()) + 1)[lists].max())
+    order = np.random.default_rng(rng_seed).permutation(lists)
+    return np.sort(order[: max(1, _MOST_PLACES // max(1, longest))])
