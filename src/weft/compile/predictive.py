@@ -199,17 +199,8 @@ def compile_answer(
         source: Newer tables to predict from, read as the fit read its own; ``None`` for those of the fit.
         resources: Limits.
     """
-    seeds = Node(
-        "seeds",
-        "weft.compile.programs:make_seeds",
-        code_version("data", "pql"),
-        parameters={"query": query, "at_us": at_us, "entities": entities and list(entities)},
-        inputs={"tables": "tables"},
-        resources=resources,
-    )
-    answer = _answer(query, model, kind, quantiles=quantiles, resources=resources)
-    if wanted:
-        answer = replace(answer, parameters={**answer.parameters, "wanted": dict(wanted)})
+    seeds = _seeds({"query": query, "at_us": at_us, "entities": entities and list(entities)}, resources)
+    answer = _answer(query, model, kind, quantiles=quantiles, wanted=wanted, resources=resources)
     if has_graph := _has_graph(fit, model):
         answer = replace(answer, inputs={**answer.inputs, **GRAPH_INPUTS})
     asked = (seeds, _seed_features(query, resources), answer)
@@ -270,9 +261,17 @@ def _read_newer(fit: Plan, source: TablesSpec, resources: Resources, *, has_grap
 
 
 def _answer(
-    query: str, model: str, kind: Answer, *, quantiles: tuple[float, ...], resources: Resources
+    query: str,
+    model: str,
+    kind: Answer,
+    *,
+    quantiles: tuple[float, ...],
+    wanted: Mapping[str, Any] | None,
+    resources: Resources,
 ) -> Node:
-    asked = {"quantiles": list(quantiles), "model": model} if quantiles else {}
+    asked: dict[str, Any] = {"quantiles": list(quantiles), "model": model} if quantiles else {}
+    if wanted:
+        asked["wanted"] = dict(wanted)
     read = ["tables", "labels", "features", "seeds", "seed_features", *(["evaluate"] if quantiles else [])]
     return Node(
         "answer",
@@ -280,6 +279,17 @@ def _answer(
         code_version(*LEARNING, *OF_GRAPHS),
         parameters={"query": query} | asked,
         inputs={n: n for n in read} | {"model": f"candidate[{model}]"},
+        resources=resources,
+    )
+
+
+def _seeds(asked: dict[str, Any], resources: Resources) -> Node:
+    return Node(
+        "seeds",
+        "weft.compile.programs:make_seeds",
+        code_version("data", "pql"),
+        parameters=asked,
+        inputs={"tables": "tables"},
         resources=resources,
     )
 

@@ -66,11 +66,13 @@ def export_frame(
         total = databases.write_postgres(rows.table(), text, table_name, mode)
         return Exported(databases.postgres_place(text), rows.num_read, total)
     if rest and scheme not in ("duckdb", "sqlite", "file"):
-        with export_errors(text):
-            total = _write_remote(rows, text, mode)
-        return Exported(text, rows.num_read, total)
+        return _write_remote(rows, text, mode)
     path = url_path(rest) if rest else Path(text).expanduser()
-    write = _writer(path, scheme if rest else "")
+    return _write_local(rows, path, scheme if rest else "", table_name, mode)
+
+
+def _write_local(rows: Rows, path: Path, scheme: str, table_name: str, mode: str) -> Exported:
+    write = _writer(path, scheme)
     with export_errors(str(path)):
         total = write(rows, path, table_name, mode)
     return Exported(str(path), rows.num_read, total)
@@ -105,17 +107,17 @@ def _file_writer(name: str) -> _Writer:
     )
 
 
-def _write_remote(rows: Rows, url: str, mode: str) -> int:
+def _write_remote(rows: Rows, url: str, mode: str) -> Exported:
     import fsspec
 
     write = _file_writer(url.rsplit("/", 1)[-1])
     filesystem: Any
-    filesystem, remote = fsspec.core.url_to_fs(url)
-    with tempfile.TemporaryDirectory() as folder:
+    with export_errors(url), tempfile.TemporaryDirectory() as folder:
+        filesystem, remote = fsspec.core.url_to_fs(url)
         path = Path(folder) / url.rsplit("/", 1)[-1]
         if mode == "append" and filesystem.exists(remote):
             filesystem.get_file(remote, str(path))
         total = write(rows, path, "", mode)
         # Object stores show an object when all of it has arrived, and not before.
         filesystem.put_file(str(path), remote)
-    return total
+    return Exported(url, rows.num_read, total)
