@@ -66,13 +66,13 @@ class NetworkConfig:
     without: tuple[str, ...] = ()
     start: str = ""
     dropout: float = 0.1
-    features: str = "past"
+    features: str = "all"
     encoders: Mapping[str, Any] = field(default_factory=dict)
     batch_size: int = 512
     epochs: int = 20
     look_rows: int = 8_192
     patience: int = 6
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     averaging: float = 0.98
     schedule: str = "cosine"

@@ -13,7 +13,7 @@ from weft.learn.networks.known_items import KnownItems
 from weft.learn.networks.slates import Own, Sampled
 from weft.learn.networks.towers import TermScore, UserStates
 
-DEFAULTS = {"features": "all", "fanouts": (32, 8), "epochs": 6}
+DEFAULTS = {"features": "all", "fanouts": (32, 8), "epochs": 6, "learning_rate": 3e-3}
 
 
 class Hybrid(TwoTower):

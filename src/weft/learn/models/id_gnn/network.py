@@ -15,7 +15,7 @@ from weft.learn.networks.layers import Dropout, module_names, targets_of
 from weft.learn.networks.slates import Own, RankingOptions, Sampled
 from weft.learn.networks.towers import RowsAndItems, SeedTower, TermScore, UserStates
 
-DEFAULTS = {"features": "all", "fanouts": (32, 8), "epochs": 6}
+DEFAULTS = {"features": "all", "fanouts": (32, 8), "epochs": 6, "learning_rate": 3e-3}
 
 
 class PathLayer(nn.Module):

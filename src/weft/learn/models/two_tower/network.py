@@ -12,7 +12,7 @@ from weft.learn.networks.known_items import KnownItems
 from weft.learn.networks.slates import Own, RankingOptions, Sampled
 from weft.learn.networks.towers import RowsAndItems, SeedTower, UserStates
 
-DEFAULTS = {"features": "none", "fanouts": (24, 8), "epochs": 10}
+DEFAULTS = {"features": "none", "fanouts": (24, 8), "epochs": 10, "learning_rate": 3e-3}
 
 
 class Towers(nn.Module):
