@@ -59,10 +59,13 @@ bench-accuracy: $(READY)  ## five seeds of the ladder on the real data sets in W
 bench-networks: $(READY)  ## measure networks: an epoch, inference, the estimate of their cost
 	$(BIN)/python bench/networks.py $(if $(JSON),--json $(JSON))
 
+bench-gpu: $(READY)  ## measure networks on a GPU: training and the best items; the CPU where there is none
+	$(BIN)/python bench/gpu.py $(if $(JSON),--json $(JSON))
+
 wheel: $(READY)  ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --outdir dist .
 
 clean:  ## remove what the other commands made
 	rm -rf $(VENV) build dist site demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help install demo test check check-native stubs format docs bench bench-graph bench-accuracy bench-networks wheel clean
+.PHONY: help install demo test check check-native stubs format docs bench bench-graph bench-accuracy bench-networks bench-gpu wheel clean
