@@ -63,7 +63,7 @@ class Candidate:
         calibration: How its probabilities are corrected.
         num_train: Rows it was fitted on.
         fit_s: Seconds of the fit, on the clock.
-        cpu_s: CPU seconds of the process while it was fitted; where fits go side by side, those of all of them.
+        cpu_s: CPU seconds of the process while it was fitted; of fits side by side, those of all of them.
         rows_per_s: Train rows over ``fit_s``.
         left_out: Why the rung could not be used on these data; empty when it could.
         is_idle: Whether it stands for a trial that a search did without.
