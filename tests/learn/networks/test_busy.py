@@ -130,6 +130,20 @@ def test_the_cpu_is_not_watched():
     assert Curve().words(0.5, 1234.0, 0.634) == "loss 0.5, 1,234 rows/s, GPU 63 %"
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_a_gpu_is_watched_by_its_own_events():
+    device = torch.device("cuda", torch.cuda.device_count() - 1)
+    busy, matrix = Busy(marks_of(device)), torch.ones(2048, 2048, device=device)
+    busy.start()
+    for _ in range(10):
+        for one in busy.fed([matrix]):
+            one @ one
+        busy.end()
+    torch.cuda.synchronize(device)
+    busy.read()
+    assert 0 < busy.share <= 1
+
+
 class Told:
     """A progress that notes what it is told."""
 

@@ -15,6 +15,8 @@ from weft.graph import Seen, TopKOptions, top_k
 from weft.learn.networks.device_items import DeviceItems
 
 CPU = torch.device("cpu")
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+DEVICES = pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NO_GPU)])
 
 
 def brute_force(users, items, k, seen, allowed):
@@ -35,8 +37,9 @@ def in_cpu_engine(users, items, k, seen, allowed):
     return found.items, found.scores
 
 
-def on_device(users, items, k, seen, allowed, **options):
-    return DeviceItems(items, k, CPU, allowed=allowed, **options).best(torch.from_numpy(users), seen)
+def on_device(users, items, k, seen, allowed, device="cpu", **options):
+    searched = DeviceItems(items, k, torch.device(device), allowed=allowed, **options)
+    return searched.best(torch.from_numpy(users).to(device), seen)
 
 
 def assert_same(found, expected):
@@ -69,17 +72,19 @@ def searches(draw):
     )
 
 
+@DEVICES
 @settings(max_examples=250, deadline=None)
 @given(search=searches(), width=st.integers(1, 70), memory=st.sampled_from([1, 20_000, 1 << 30]))
-def test_the_result_is_that_of_sorting_everything_and_of_the_engine(search, width, memory):
-    found = on_device(*search, width=width, memory_bytes=memory)
+def test_the_result_is_that_of_sorting_everything_and_of_the_engine(search, width, memory, device):
+    found = on_device(*search, width=width, memory_bytes=memory, device=device)
     assert_same(found, in_cpu_engine(*search))
     np.testing.assert_array_equal(found[0], brute_force(*search)[0])
     np.testing.assert_array_equal(found[1], brute_force(*search)[1])
 
 
+@DEVICES
 @pytest.mark.parametrize("width", [64, 256, 1 << 16])
-def test_of_many_equal_scores_the_lowest_rows_are_taken(width):
+def test_of_many_equal_scores_the_lowest_rows_are_taken(width, device):
     """Groups of items are left out unseen here; those with equal scores must be the later ones."""
     random = np.random.default_rng(width)
     users = random.integers(-1, 2, (50, 3)).astype(np.float32)
@@ -88,7 +93,7 @@ def test_of_many_equal_scores_the_lowest_rows_are_taken(width):
     search = users, items, 20, hidden_of(lists), random.random(3000) < 0.9
     plan = DeviceItems(items, 20, CPU, allowed=search[4], width=width).plan
     assert plan.group > 1 and (width < 1000 or plan.width // plan.group > 20)
-    assert_same(on_device(*search, width=width), in_cpu_engine(*search))
+    assert_same(on_device(*search, width=width, device=device), in_cpu_engine(*search))
 
 
 def test_real_numbers_are_those_of_the_engine_but_for_rounding():
@@ -100,35 +105,42 @@ def test_real_numbers_are_those_of_the_engine_but_for_rounding():
     assert (rows == expected_rows).mean() > 0.999
 
 
-def test_equal_items_score_equally_in_every_tile():
+@DEVICES
+def test_equal_items_score_equally_in_every_tile(device):
     random = np.random.default_rng(1)
     users, one = (random.standard_normal((n, 33), dtype=np.float32) for n in (9, 1))
-    rows, scores = on_device(users, np.repeat(one, 1000, 0), 1000, None, None, width=128)
+    rows, scores = on_device(users, np.repeat(one, 1000, 0), 1000, None, None, width=128, device=device)
     assert (rows == np.arange(1000)).all() and (scores == scores[:, :1]).all()
 
 
+@DEVICES
 @pytest.mark.parametrize("extreme", [-np.inf, np.inf, np.float32(-3e38), np.float32(2e38)])
-def test_infinite_scores_are_scores(extreme):
+def test_infinite_scores_are_scores(extreme, device):
     """An item of score minus infinity comes after all others and before none at all."""
     users = np.array([[2.0], [-2.0], [1.0]], np.float32)
     items = np.array([[1], [extreme], [-1], [extreme], [0], [3]], np.float32)
     search = users, items, 7, (np.array([0, 2, 2, 3]), np.array([1, 5, 0])), None
-    assert_same(on_device(*search, width=2), in_cpu_engine(*search))
-    assert (on_device(*search)[0] >= 0).sum(1).tolist() == [4, 6, 5]
+    assert_same(on_device(*search, width=2, device=device), in_cpu_engine(*search))
+    assert (on_device(*search, device=device)[0] >= 0).sum(1).tolist() == [4, 6, 5]
 
 
+@DEVICES
 @pytest.mark.parametrize("side", [0, 1])
-def test_a_score_that_is_nan_is_refused_with_its_rows(side):
+def test_a_score_that_is_nan_is_refused_with_its_rows(side, device):
     both = [np.ones((5, 2), np.float32), np.ones((40, 2), np.float32)]
     both[side][3] = np.nan
     told = f"user row {(0, 3)[side == 0]} and item row {(0, 3)[side == 1]} is NaN"
     with pytest.raises(UserError, match=f"GRAPH073.*{told}"):
-        on_device(*both, 2, None, None, width=8)
+        on_device(*both, 2, None, None, width=8, device=device)
     if side == 1:
         allowed = np.arange(40) != 3
-        assert_same(on_device(*both, 2, None, allowed, width=8), in_cpu_engine(*both, 2, None, allowed))
+        assert_same(
+            on_device(*both, 2, None, allowed, width=8, device=device), in_cpu_engine(*both, 2, None, allowed)
+        )
         seen = hidden_of([[3]] * 5)
-        assert_same(on_device(*both, 2, seen, None, width=8), in_cpu_engine(*both, 2, seen, None))
+        assert_same(
+            on_device(*both, 2, seen, None, width=8, device=device), in_cpu_engine(*both, 2, seen, None)
+        )
 
 
 def test_autocast_does_not_round_products():
