@@ -4,8 +4,11 @@ import pytest
 import yaml
 
 import weft
+from weft.compile import lay_out
 from weft.core import UserError
 from weft.data import generate_shop
+from weft.learn import load_model
+from weft.project.ladder import unheard_settings
 from weft.project.trials import search_facts
 
 CHURN = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH users.user_id"
@@ -104,3 +107,31 @@ def test_a_space_that_cannot_be_read_is_refused(tmp_path):
     graph = open_shop(tmp_path, {"chanels": 3})
     with pytest.raises(UserError, match="LEARN045"):
         graph.query(CHURN).fit(models=("constant", "network"), trials=1, **TIMES)
+
+
+def test_what_is_fixed_holds_for_a_network_that_is_named_singly(tmp_path):
+    said = {"epochs": 1, "channels": 8, "fanouts": [4], "dropout": [0.3, 0.4], "network": "relgnn"}
+    graph = open_shop(tmp_path, {**said, "encoders.numbers": "bins", "link:orders.user_id": False})
+    query = graph.query(CHURN)
+    run = query.fit(models=("constant", "sage"), **TIMES)
+    told = run.output("candidate[sage]").value
+    assert told["config"]["channels"] == 8 and told["config"]["fanouts"] == [4] and told["curve"]["loss"]
+    assert "dropout" not in told["config"] and "network" not in told["config"]
+    assert len(told["curve"]["loss"]) == 1 and "over 1 hops of 4 rows per link" in told["words"]
+    assert told["config"]["encoders"] == {"numbers": "bins"}
+    links = [link.name for link in saved_inputs(run, tmp_path).links]
+    assert links and "orders.user_id -> users" not in links
+    kinds = set(query.explain(models=("constant", "sage")).encoders.values())
+    assert "bins" in kinds and "standard" not in kinds
+
+
+def saved_inputs(run, folder):
+    return load_model(lay_out(run.output("candidate[sage]"), folder / "candidate") / "model").inputs
+
+
+def test_networks_that_rank_items_say_that_they_hear_nothing_of_it():
+    assert unheard_settings({"channels": 8}, ("popularity", "two_tower")).startswith(
+        "search of weft.yaml, which says nothing to two_tower"
+    )
+    assert not unheard_settings({}, ("two_tower",))
+    assert not unheard_settings({"channels": 8}, ("network", "sage", "lightgbm"))

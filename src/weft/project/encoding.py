@@ -11,7 +11,7 @@ import pyarrow as pa
 from weft.compile import FitSpec
 from weft.core import Column, Dtype, Stype
 from weft.data import Tables
-from weft.learn import EncoderOptions, RawColumn, choose_kind, is_search
+from weft.learn import EncoderOptions, RawColumn, choose_kind, fixed_settings, get_rung
 
 _MOST_ROWS = 20_000
 _LEAST = np.iinfo(np.int64).min
@@ -42,11 +42,12 @@ def plan_encoders(tables: Tables, options: Mapping[str, Any]) -> dict[str, str]:
 
 
 def fixed_encoders(spec: FitSpec) -> dict[str, Any]:
-    """Return the options of encoders that a project fixes for its search over networks."""
-    if not any(is_search(name) for name in spec.models):
+    """Return the options of encoders that a project fixes for its networks."""
+    follow = ("rolls", "takes_fixed")
+    if not any(getattr(get_rung(name), flag, False) for name in spec.models for flag in follow):
         return {}
-    given = {k.partition(".")[2]: v for k, v in spec.space.items() if k.startswith("encoders.")}
-    return {name: value for name, value in given.items() if name and not isinstance(value, (list, dict))}
+    found: dict[str, Any] = fixed_settings(spec.space).get("encoders", {})
+    return found
 
 
 def _sample(tables: Tables, table: str, columns: list[str]) -> dict[str, pa.Array]:

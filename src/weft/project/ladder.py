@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from weft.core import Task, UserError, check_integer, parse_duration_s
 from weft.learn import appetite_of, get_rung, has_torch, is_search, rungs_for, usual_network
@@ -92,6 +93,22 @@ def plan_validation(validation: str, origins: int | None, models: Sequence[str])
             "give a larger budget or name it: --models lightgbm,network.",
         )
     return 3 if origins is None else check_integer("DATA131", "origins", origins, least=2, most=20)
+
+
+def unheard_settings(search: Mapping[str, Any], models: Sequence[str]) -> str:
+    """Say which networks take nothing of what a project says under ``search``; empty where all do."""
+    deaf = [
+        name
+        for name in models
+        if getattr(get_rung(name), "reads_graph", False)
+        and not is_search(name)
+        and not getattr(get_rung(name), "takes_fixed", False)
+    ]
+    if not search or not deaf:
+        return ""
+    return (
+        f"search of weft.yaml, which says nothing to {', '.join(deaf)}: what ranks items has other settings"
+    )
 
 
 def _all_of(task: Task) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from weft.learn import check_tracking, default_space, get_metric, metrics_for, r
 from weft.project.encoding import fixed_encoders, plan_encoders
 from weft.project.finished import open_run
 from weft.project.guard import refuse_source
-from weft.project.ladder import Ladder, plan_ladder, plan_validation
+from weft.project.ladder import Ladder, plan_ladder, plan_validation, unheard_settings
 from weft.project.opening import open_outputs
 from weft.project.options import split_options
 from weft.project.query_explanation import QueryExplanation
@@ -210,6 +210,7 @@ class Query:
             "models": list(spec.models),
             "options": _printable({**self.options, **options}),
             "stated": self.graph.stated,
+            "unheard": unheard_settings(spec.space, spec.models),
         }
 
     def _known(self, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class ProjectSettings(BaseModel):
     that no secret stands in the file. ``tables`` and ``links`` overrule what inference finds; a table with
     ``sql`` is derived from the others. ``audit`` holds the decision for each flagged column. ``search``
     narrows or widens what a search over networks tries: setting → value, list of values, or
-    ``{low, high, log}``.
+    ``{low, high, log}``. A value holds for networks that are named singly, too.
     """
 
     model_config = ConfigDict(extra="forbid")

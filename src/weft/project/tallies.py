@@ -86,5 +86,6 @@ def show_table(table: pa.Table, most: int = 20) -> View:
 
 
 def not_tried_lines(parameters: Mapping[str, Any]) -> list[str]:
-    """Say in lines which rungs a run left out before any data were read, and why."""
-    return [f"Not tried: {name}: {why}." for name, why in parameters.get("not_tried", {}).items()]
+    """Say in lines which rungs a run left out before any data were read, and what settings it did not use."""
+    lines = [f"Not tried: {name}: {why}." for name, why in parameters.get("not_tried", {}).items()]
+    return lines + ([f"Not used: {parameters['unheard']}."] if parameters.get("unheard") else [])

@@ -52,7 +52,7 @@ def test_a_warm_fit_begins_at_the_val_score_that_the_earlier_one_ended_with(data
 
 def test_it_takes_the_settings_and_the_encoders_of_the_earlier_network(data, earlier):
     before = load_model(earlier[1] / "model")
-    model = fit(data, earlier[1], epochs=1)
+    model = fit(data, earlier[1], epochs=1, encoders={"numbers": "auto"}, loss="cross_entropy")
     assert (model.config.channels, model.config.fanouts, model.config.epochs) == (16, (16, 4), 1)
     assert model.inputs.tables == before.inputs.tables and model.goal.scale == before.goal.scale
     assert model.config.start == ""
@@ -73,6 +73,8 @@ def test_a_fit_that_finds_nothing_better_keeps_what_it_began_with(data, earlier)
         ("relgnn", {}, "of the kind 'sage', not 'relgnn'"),
         ("sage", {"channels": 8}, "its channels is 16, not 8"),
         ("sage", {"fanouts": [4]}, "its fanouts is"),
+        ("sage", {"loss": "focal"}, "its loss is 'cross_entropy', not 'focal'"),
+        ("sage", {"encoders": {"numbers": "bins"}}, "its encoders are {}, not {'numbers': 'bins'}"),
     ],
 )
 def test_a_network_that_is_built_in_another_way_begins_anew_and_says_why(data, earlier, name, config, reason):

@@ -64,6 +64,13 @@ def test_losses_follow_the_task():
     assert "positive_weight" not in default_space(TaskType.REGRESSION)
 
 
+def test_a_link_may_be_named_by_its_columns_alone():
+    base = default_space(TaskType.BINARY, ["orders.user_id -> users", "orders.user_id_2 -> users"])
+    space = read_space({"link:orders.user_id": False}, base)
+    assert space["link:orders.user_id -> users"] == Choices((False,)) and "link:orders.user_id" not in space
+    assert len(space["link:orders.user_id_2 -> users"].values) == 2
+
+
 def test_a_scale_is_searched_for_numbers_and_never_with_a_mean_that_does_not_go_back():
     space = default_space(TaskType.REGRESSION)
     assert space["target"].values == ("standard", "log", "rank") and "target" not in BASE

@@ -27,7 +27,7 @@ class NetworkConfig:
         channels: Width of the network.
         fanouts: Rows kept per link and hop; one entry per hop.
         strategy: Which rows: ``last`` or ``uniform``.
-        without: Links that are not walked.
+        without: Links that are not walked, by name or by their columns alone.
         start: Folder of the saved model whose weights the fit goes on from, as far as they fit; empty to
             begin anew.
         dropout: Share of the state left out while training.

@@ -79,6 +79,11 @@ class Goal:
         return values.astype(np.float32)
 
 
+def usual_loss(task: Task, metric: str) -> str:
+    """Return the loss that fits task and metric where the user says none."""
+    return "mse" if metric in ("rmse", "r2") else LOSSES[task.type][0]
+
+
 def choose_goal(task: Task, targets: Targets, num_classes: int, metric: str, config: dict[str, Any]) -> Goal:
     """Choose the loss that fits task and metric, and learn the scale of the labels.
 
@@ -94,8 +99,7 @@ def choose_goal(task: Task, targets: Targets, num_classes: int, metric: str, con
         UserError: ``LEARN043`` for a loss or a scale that the task cannot have.
     """
     losses = LOSSES[task.type]
-    usual = "mse" if metric in ("rmse", "r2") else losses[0]
-    loss = str(config.get("loss", usual))
+    loss = str(config.get("loss", usual_loss(task, metric)))
     if loss not in losses:
         raise UserError(
             "LEARN043",

@@ -19,6 +19,7 @@ NO_ROW = 0xFFFFFFFF
 PAST = "past"
 ALL_FEATURES = "all"
 _MOST_TERMS = 400
+_TO = " -> "
 
 
 class HasSeeds(Protocol):
@@ -151,7 +152,10 @@ def walked_links(
 ) -> tuple[LinkEnds, ...]:
     """Return the links to walk: what must not be read of a row must not lead on from it either."""
     known = [link.name for link in source.links]
-    if unknown := sorted(set(without) - set(known)):
+    # A link may be named by its columns alone: ``orders.user_id`` for ``orders.user_id -> users``.
+    short = {name.partition(_TO)[0]: name for name in known}
+    without = {short.get(name, name) for name in without}
+    if unknown := sorted(without - set(known)):
         raise UserError("LEARN043", f"there is no link '{unknown[0]}'.", f"choose among {', '.join(known)}.")
     return tuple(
         LinkEnds(k.name, k.child, k.parent)

@@ -14,7 +14,7 @@ from weft.learn.candidate import MODEL_FOLDER
 from weft.learn.data import TrainingData
 from weft.learn.encoder import FIRST_CODE, Encoder
 from weft.learn.networks.configuration import NetworkConfig, saved_settings
-from weft.learn.networks.heads import Goal
+from weft.learn.networks.heads import Goal, usual_loss
 from weft.learn.networks.inputs import NetworkInputs, SeedTerms, last_anchor_us, list_columns, walked_links
 from weft.learn.rung import Header, read_model_file
 
@@ -28,9 +28,7 @@ _SHAPE = (
     "fanouts",
     "without",
     "features",
-    "encoders",
     "options",
-    "loss",
     "target",
     "positive_weight",
     "class_ratio",
@@ -82,7 +80,8 @@ def read_start(folder: Path, name: str, config: NetworkConfig, data: TrainingDat
     document = read_model_file(folder)
     state, header = document["state"], from_plain(Header, document["header"])
     inputs, until = from_plain(NetworkInputs, state["inputs"]), last_anchor_us(data)
-    reason = _misfit(document, name, config)
+    goal = from_plain(Goal, state["goal"])
+    reason = _misfit(document, name, config) or _other_loss(goal, config, data)
     if not reason and (header.task, header.classes) != (data.task, data.classes):
         reason = "it answers another question, or tells other classes apart"
     if not reason and inputs.until_us > until:
@@ -96,7 +95,7 @@ def read_start(folder: Path, name: str, config: NetworkConfig, data: TrainingDat
         raise _refused(folder, f"it reads the feature '{lost}', which there is not any more")
     # What is saved in the end has learned from the rows of now.
     inputs = replace(inputs, seed=seed, until_us=until)
-    return Start(inputs, from_plain(Goal, state["goal"]), (folder / WEIGHTS).read_bytes())
+    return Start(inputs, goal, (folder / WEIGHTS).read_bytes())
 
 
 def _misfit(document: Mapping[str, Any], name: str, config: NetworkConfig) -> str:
@@ -108,7 +107,16 @@ def _misfit(document: Mapping[str, Any], name: str, config: NetworkConfig) -> st
         was, wanted = getattr(earlier, field), getattr(config, field)
         if was != wanted:
             return f"its {field} is {was!r}, not {wanted!r}"
+    # What is left open is as it is where the usual is said.
+    if earlier.encoding() != config.encoding():
+        return f"its encoders are {dict(earlier.encoders)}, not {dict(config.encoders)}"
     return ""
+
+
+def _other_loss(goal: Goal, config: NetworkConfig, data: TrainingData) -> str:
+    """Say that a saved network learned by another loss than is wanted; empty where it did not."""
+    wanted = config.loss or usual_loss(data.task, data.outline.chosen_metric)
+    return "" if goal.loss == wanted else f"its loss is {goal.loss!r}, not {wanted!r}"
 
 
 def start_warm(config: Mapping[str, Any], name: str, data: TrainingData) -> tuple[dict[str, Any], str]:

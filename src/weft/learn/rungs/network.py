@@ -20,6 +20,7 @@ class NetworkRung:
     reads_graph: ClassVar[bool] = True
     resumes: ClassVar[bool] = True
     goes_on: ClassVar[bool] = True
+    takes_fixed: ClassVar[bool] = True
 
     @property
     def model(self) -> type[Model]:

@@ -44,6 +44,8 @@ class NetworkSearch(NetworkRung):
 
     name: ClassVar[str] = "network"
     rolls: ClassVar[bool] = True
+    # They are part of its space.
+    takes_fixed: ClassVar[bool] = False
 
     @property
     def model(self) -> type[Model]:

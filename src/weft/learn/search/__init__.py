@@ -4,7 +4,7 @@ from weft.learn.search.differing import differing
 from weft.learn.search.portfolio import Traits, make_portfolio
 from weft.learn.search.proposing import Trial, improves, propose
 from weft.learn.search.rounds import Kind, Round, plan_rounds
-from weft.learn.search.space import Choices, Range, Space, default_space, read_space
+from weft.learn.search.space import Choices, Range, Space, default_space, fixed_settings, read_space
 
 __all__ = [
     "Choices",
@@ -16,6 +16,7 @@ __all__ = [
     "Trial",
     "default_space",
     "differing",
+    "fixed_settings",
     "improves",
     "make_portfolio",
     "plan_rounds",

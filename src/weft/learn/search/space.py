@@ -116,11 +116,33 @@ def read_space(given: Mapping[str, Any], base: Space) -> dict[str, Choices | Ran
                 f"the search knows no setting '{name}'.",
                 f"choose among {', '.join(sorted(known))}.",
             )
-        space[name] = _dimension(name, said)
+        # A link may be named by its columns alone.
+        full = next((known for known in base if known.startswith(f"{name} -> ")), name)
+        space[full] = _dimension(name, said)
     loss, target = space.get("loss"), space.get("target")
     if loss == Choices(("mse",)) and isinstance(target, Choices) and all(v in _BENT for v in target.values):
         raise _refused("target", plain(target.values) if len(target.values) > 1 else target.values[0])
     return space
+
+
+def fixed_settings(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a user fixes to one value, as a configuration of any network.
+
+    A list of several values and a range are for a search alone, and so is which network it tries.
+
+    Args:
+        said: As for `read_space`.
+
+    Raises:
+        UserError: ``LEARN045`` as for `read_space`.
+
+    Example:
+        >>> fixed_settings({"network": "sage", "channels": 32, "dropout": [0.1, 0.2], "fanouts": [16, 8]})
+        {'channels': 32, 'fanouts': [16, 8]}
+    """
+    space = read_space({k: v for k, v in said.items() if k != "network"}, {})
+    single = {k: d.values[0] for k, d in space.items() if isinstance(d, Choices) and len(d.values) == 1}
+    return arrange(single)
 
 
 def arrange(parameters: Mapping[str, Any]) -> dict[str, Any]:
