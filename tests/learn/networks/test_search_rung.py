@@ -50,7 +50,7 @@ def test_the_portfolio_comes_first_and_names_each_network(data, rounds):
     assert len(proposed) == 4
     assert {c["network"] for c in proposed} == {"sage", "relgnn", "graph_transformer"}
     assert all(
-        c["without"] == ["orders.user_id"]
+        c["without"] == ["orders.user_id -> users"]
         for c in RUNG.propose(data, rounds[0], [], {"link:orders.user_id": False}, 0)
     )
 
