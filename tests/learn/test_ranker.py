@@ -109,3 +109,30 @@ def test_predictions_of_candidates_name_seed_and_item(data):
     table = data.val.with_prediction(np.arange(len(data.val.matrix), dtype=float))
     assert table.column_names == ["seed", "item", "prediction"]
     assert table["seed"].to_pylist() == data.val.seed.tolist()
+
+
+def test_the_luck_of_trees_and_trials_is_not_in_the_score_of_val():
+    """Features that tell nothing: what is chosen on val looks good there, and is not."""
+    candidates, labels = tables(num_seeds=500)
+    rng = np.random.default_rng(5)
+    for place, name in enumerate(candidates.column_names):
+        if name.startswith("score.") or name == "noise":
+            candidates = candidates.set_column(place, name, pa.array(rng.normal(size=candidates.num_rows)))
+    data, metric = build(candidates, labels), get_metric("map@5")
+    model = fit_model(data, budget=3.0)
+    shown, chosen = (data.val.score(metric, p) for p in (model.val_prediction, model.score(data.val.matrix)))
+    by_chance = data.val.score(metric, rng.normal(size=len(data.val.seed)))
+    assert chosen > shown + 0.005
+    assert shown == pytest.approx(by_chance, abs=0.05)
+
+
+def test_lists_without_a_true_candidate_and_those_of_a_large_val_are_predicted_by_the_model(
+    data, monkeypatch
+):
+    model = fit_model(data)
+    dull = ~np.isin(data.val.seed, data.val.seed[data.val.is_true])
+    usual = model.score(data.val.matrix)
+    np.testing.assert_array_equal(model.val_prediction[dull], usual[dull])
+    assert not np.array_equal(model.val_prediction, usual)
+    monkeypatch.setattr(ranker, "_MOST_VAL_ROWS", 40)
+    assert fit_model(data).val_prediction is None

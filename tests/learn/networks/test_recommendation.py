@@ -82,6 +82,17 @@ def test_it_is_better_than_popularity_and_repeats_by_far(lists, model):
     assert "graph network over" in model.words
 
 
+def test_lists_of_val_are_held_out_of_the_choice_among_epochs(lists, model, monkeypatch):
+    shown = model.val_prediction
+    assert shown.shape == lists.val.seed.shape and np.isfinite(shown).all()
+    gain = model.curve["gain"]
+    assert lists.val.score(METRIC, shown) == pytest.approx(max(gain), abs=0.1)
+    if len(gain) == 1:
+        assert lists.val.score(METRIC, shown) == pytest.approx(gain[0])
+    monkeypatch.setattr("weft.learn.networks.ranking_fit._MOST_VAL_SEEDS", 20)
+    assert fit(lists, model.rung, epochs=1).val_prediction is None
+
+
 def test_what_comes_after_an_anchor_changes_no_score(lists, model, tmp_path):
     changed = open_shop(tmp_path, after=LAST)
     usual = asked(lists, lists.test)

@@ -14,10 +14,13 @@ import numpy as np
 import torch
 
 from weft.core import Progress, Resources, UserError, digest_bytes, to_json
+from weft.learn.encoders.column import Array
+from weft.learn.folds import number_folds
 from weft.learn.metrics import get_metric
 from weft.learn.networks.configuration import NetworkConfig
 from weft.learn.networks.cost import step_seconds
 from weft.learn.networks.curve import Curve, Pace
+from weft.learn.networks.held_out import HeldOut
 from weft.learn.networks.inputs import NetworkInputs, fit_inputs
 from weft.learn.networks.known_items import KnownItems
 from weft.learn.networks.ranking_feed import LessonMaker, Lessons
@@ -104,6 +107,7 @@ class RankingFit:
             raise not_applicable(self.name, curve.note)
         made.curve = asdict(curve)
         fitted: Model = made
+        fitted.val_prediction = self.held_out.prediction
         return fitted
 
     def _inputs(self) -> NetworkInputs:
@@ -144,6 +148,7 @@ class RankingFit:
         stepper = RankingStepper(network, self.config, self.device, self.seed, steps, Ranks())
         stepper.loss = self.loss
         curve, pace, best = Curve(metric=self.metric.name), Pace(), copy.deepcopy(network.state_dict())
+        self.held_out = self._holding(looked)
 
         def words(loss: float) -> str:
             return curve.words(loss, pace.rows_per_s, stepper.busy.share)
@@ -162,6 +167,7 @@ class RankingFit:
                 predicted = model.score_rows(asked(self.data, looked))
                 weights = copy.deepcopy(network.state_dict())
             curve.gain.append(looked.score(self.metric, predicted) or 0.0)
+            self.held_out.look(predicted)
             if curve.is_best_so_far:
                 curve.best, best = len(curve.gain) - 1, weights
             self.tracker.record(len(curve.loss), curve.last(pace.rows_per_s))
@@ -169,6 +175,22 @@ class RankingFit:
             curve.note = self._ending(curve, deadline)
         network.load_state_dict(best)
         return curve
+
+    def _holding(self, looked: RankingRows) -> HeldOut:
+        """Hold lists out of the choice among epochs where these are all of val."""
+        if len(looked) < len(self.data.val):
+            return HeldOut(None, lambda predicted, rows: 0.0)
+        folds = number_folds(looked.seeds)
+
+        def score(predicted: Array, rows: Array | None) -> float:
+            # Rows are candidates, and each list is held out whole.
+            assert rows is not None
+            lists = np.unique(folds[looked.seed[rows]])
+            some = np.flatnonzero(np.isin(folds, lists))
+            form = looked.form(self.metric, predicted)[some]
+            return self.metric.score(looked.targets.take(some), form) or 0.0
+
+        return HeldOut(folds[looked.seed], score)
 
     def _ending(self, curve: Curve, deadline: float | None) -> str:
         if len(curve.gain) - 1 - curve.best >= self.config.patience:

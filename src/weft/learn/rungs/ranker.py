@@ -12,6 +12,7 @@ import numpy as np
 
 from weft.core import Progress, Resources, Task, TaskType
 from weft.learn.data import Outline
+from weft.learn.folds import number_folds
 from weft.learn.matrices import take
 from weft.learn.metrics import Metric, get_metric
 from weft.learn.ranking import RankingData, RankingRows
@@ -70,12 +71,17 @@ class _Trial:
         value: Score on val, of the neighborhood in the number of trees.
         spread: Of its raw scores on val; boosters of different objectives are brought to one scale.
         num_trees: Trees that were grown, kept or not.
+        held_out: Of each part of val that is held out, the score on the others at the number of trees that is
+            best there.
+        raw: Raw scores of the candidates of val, each part's at that number.
     """
 
     text: str
     value: float
     spread: float
     num_trees: int
+    held_out: np.ndarray
+    raw: np.ndarray
 
 
 class RankerRung:
@@ -128,7 +134,9 @@ class RankerRung:
                 if spent_s + _WAVE * spent_s / len(trials) > budget_s or _is_late(deadline):
                     break
         members = _average(trials, tuple(range(len(data.features))))
-        return RankerModel(Header(data.task, data.classes, data.encoder), members, np.zeros(1))
+        model = RankerModel(Header(data.task, data.classes, data.encoder), members, np.zeros(1))
+        model.val_prediction = forest.held_out(trials, model)
+        return model
 
 
 class _Forest:
@@ -143,7 +151,12 @@ class _Forest:
         num_rows = min(most_rows, int(np.isin(data.train.seed, self.seeds).sum()))
         # On val they add the same to every booster's score.
         telling = np.unique(data.val.seed[data.val.is_true])
-        self.val = data.val.take(_thin(telling, _MOST_VAL_ROWS / np.isin(data.val.seed, telling).sum(), seed))
+        self.all_val = data.val
+        self.watched = _thin(telling, _MOST_VAL_ROWS / np.isin(data.val.seed, telling).sum(), seed)
+        # Where val is so large that a sample does, the choice on it is hardly a matter of luck.
+        is_whole = len(self.watched) == len(telling)
+        self.val = data.val.take(self.watched)
+        self.folds = number_folds(self.val.seeds) if is_whole else np.zeros(len(self.val), np.int64)
         self.tree_s = _S_PER_CELL * num_rows * len(data.features)
         self.categorical = list(data.encoder.categorical)
         # One set of bins for all, so that val is cut into bins once.
@@ -158,24 +171,59 @@ class _Forest:
         booster = lightgbm.Booster(parameters, self._dataset(self.train, self._sample(trial[1]), self.bins))
         booster.add_valid(self.held, "val")
         values: list[float] = []
+        looks: list[np.ndarray] = []
         while len(values) * _STEP < _MAX_TREES and not _is_past_best(values):
             for _ in range(_STEP):
                 booster.update()
-            values.append(self._look(booster))
+            looks.append(self._look(booster))
+            values.append(self.val.score(self.metric, looks[-1]) or 0.0)
         smooth = _smooth(values)
         best = int(np.argmax(smooth))
         text = booster.model_to_string(num_iteration=(best + 1) * _STEP)
         shown = np.ascontiguousarray(self.val.matrix[:_SPREAD_ROWS])
         scores = lightgbm.Booster(model_str=text).predict(shown, raw_score=True, num_threads=1)
-        return _Trial(text, float(smooth[best]), max(float(np.std(scores)), 1e-9), len(values) * _STEP)
+        spread = max(float(np.std(scores)), 1e-9)
+        return _Trial(text, float(smooth[best]), spread, len(values) * _STEP, *self._hold_out(looks))
 
-    def _look(self, booster: Any) -> float:
-        """Score val with what the booster keeps of it: nothing is predicted anew."""
-        found: list[float] = []
+    def held_out(self, trials: Sequence[_Trial], model: Model) -> np.ndarray | None:
+        """Predict each part of val by what would have been chosen on the others.
+
+        Returns:
+            Scores of the candidates of val; ``None`` where val is large, or has no parts.
+        """
+        parts = np.unique(self.folds)
+        if len(parts) < 2:
+            return None
+        out = model.score(self.all_val.matrix)
+        of, places = self.folds[self.val.seed], np.flatnonzero(np.isin(self.all_val.seed, self.watched))
+        for number, part in enumerate(parts):
+            best = max(t.held_out[number] for t in trials)
+            kept = [t for t in trials if t.held_out[number] >= _LEAST_SHARE * best]
+            held = np.flatnonzero(of == part)
+            out[places[held]] = np.mean([t.raw[held] / t.spread for t in kept], axis=0)
+        return out
+
+    def _hold_out(self, looks: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Choose the number of trees on all parts of val but one, for each of them."""
+        raw, parts = looks[-1].copy(), np.unique(self.folds)
+        found = np.zeros(len(parts))
+        forms = [self.val.form(self.metric, look) for look in looks]
+        for number, part in enumerate(parts if len(parts) > 1 else ()):
+            rest = np.flatnonzero(self.folds != part)
+            targets = self.val.targets.take(rest)
+            smooth = _smooth([self.metric.score(targets, form[rest]) or 0.0 for form in forms])
+            found[number] = smooth.max()
+            held = self.folds[self.val.seed] == part
+            raw[held] = looks[int(np.argmax(smooth))][held]
+        return found, raw
+
+    def _look(self, booster: Any) -> np.ndarray:
+        """Return the raw scores of val that the booster keeps: nothing is predicted anew."""
+        found: list[np.ndarray] = []
 
         def score(predicted: np.ndarray, _: Any) -> tuple[str, float, bool]:
-            found.append(self.val.score(self.metric, predicted) or 0.0)
-            return "value", found[-1], True
+            found.append(np.array(predicted, np.float32))
+            return "value", 0.0, True
 
         booster.eval_valid(score)
         return found[-1]
