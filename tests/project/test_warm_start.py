@@ -56,7 +56,7 @@ def test_a_refit_on_newer_rows_says_what_it_began_with(query, earlier):
     newer = query.fit(models=("constant", "sage", "relgnn"), budget="8s", warm_start=earlier.name, **LATER)
     told = newer.to_json()["warm_start"]
     assert told["run"] == earlier.name and told["models"] == {"sage": "sage"}
-    assert told["told"]["sage"] == "it began with the weights of an earlier network"
+    assert told["told"]["sage"].startswith("it began with the weights of an earlier network")
     lines = newer.text()
     assert f"Warm start of {earlier.name}, sage: sage: it began with" in lines
     assert f"relgnn: the run {earlier.name} has no network of that kind." in lines

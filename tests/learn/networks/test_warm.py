@@ -11,7 +11,7 @@ from weft.core import Silent, UserError
 from weft.learn import fit_candidate, get_rung, load_model
 from weft.learn.encoder import Encoder
 from weft.learn.networks.inputs import SeedTerms
-from weft.learn.networks.starting import _found_again
+from weft.learn.networks.starting import _NO_VALUE, _found_again
 from weft.learn.rungs.linear_terms import Term
 from weft.learn.view import asked
 
@@ -140,5 +140,13 @@ def test_features_of_the_seed_are_found_again_by_name_and_categories_by_value():
         (Term(0, knots=(0.0, 1.0)), Term(1, code=2), Term(1, code=3), Term(1, code=0)), (0.0,) * 4
     )
     found, lost = _found_again(seed, was, now)
-    assert not lost and [(t.feature, t.code) for t in found.terms] == [(2, None), (0, -1), (0, 2), (0, 0)]
-    assert _found_again(seed, was, Encoder((numerical("a"),), {}))[1] == "c"
+    assert not lost and [(t.feature, t.code) for t in found.terms] == [
+        (2, None),
+        (0, _NO_VALUE),
+        (0, 2),
+        (0, 0),
+    ]
+    left, lost = _found_again(seed, was, Encoder((numerical("a"),), {}))
+    assert lost == ("c",)
+    # What is lost is always at its mean, whatever the rows are.
+    assert not left.compute(np.array([[-1.0], [7.0]], np.float32))[:, 1:].any()

@@ -17,11 +17,13 @@ from weft.learn.networks.configuration import NetworkConfig, saved_settings
 from weft.learn.networks.heads import Goal, usual_loss
 from weft.learn.networks.inputs import NetworkInputs, SeedTerms, last_anchor_us, list_columns, walked_links
 from weft.learn.rung import Header, read_model_file
+from weft.learn.rungs.linear_terms import Term
 
 WEIGHTS = "weights.safetensors"
 _GOES_ON = "it began with the weights of an earlier network"
 _MISFITS = ("LEARN041", "LEARN043", "LEARN046")
-_NO_VALUE = -1
+# A code that no value of a feature has, be it a category or a number.
+_NO_VALUE = -(2**60)
 # What another value of makes weights that do not fit, or mean another thing.
 _SHAPE = (
     "channels",
@@ -43,11 +45,13 @@ class Start:
         inputs: Its encoders, so that the weights mean what they meant.
         goal: What it learned.
         raw: The bytes of its weights.
+        lost: Features of the seed that it read and that are not made any more: they count as average.
     """
 
     inputs: NetworkInputs
     goal: Goal
     raw: bytes
+    lost: tuple[str, ...] = ()
 
     @property
     def weights(self) -> dict[str, Any]:
@@ -91,11 +95,9 @@ def read_start(folder: Path, name: str, config: NetworkConfig, data: TrainingDat
     if reason:
         raise _refused(folder, reason)
     seed, lost = _found_again(inputs.seed, header.encoder, data.encoder)
-    if lost:
-        raise _refused(folder, f"it reads the feature '{lost}', which there is not any more")
     # What is saved in the end has learned from the rows of now.
     inputs = replace(inputs, seed=seed, until_us=until)
-    return Start(inputs, goal, (folder / WEIGHTS).read_bytes())
+    return Start(inputs, goal, (folder / WEIGHTS).read_bytes(), lost)
 
 
 def _misfit(document: Mapping[str, Any], name: str, config: NetworkConfig) -> str:
@@ -142,12 +144,13 @@ def start_warm(config: Mapping[str, Any], name: str, data: TrainingData) -> tupl
     try:
         if _last_val(folder) > _last_us(data.val.seeds):
             raise _refused(folder, "it was chosen on rows that come later than val")
-        read_start(folder / MODEL_FOLDER, name, NetworkConfig.read(taken), data)
+        start = read_start(folder / MODEL_FOLDER, name, NetworkConfig.read(taken), data)
     except UserError as error:
         if error.code not in _MISFITS:
             raise
         return given, f"it began anew: {error.message.rstrip('.')}"
-    return taken, _GOES_ON
+    lost = f", to which {len(start.lost)} features are lost: {', '.join(start.lost)}" if start.lost else ""
+    return taken, _GOES_ON + lost
 
 
 def _changes(inputs: NetworkInputs, data: TrainingData, config: NetworkConfig) -> str:
@@ -162,20 +165,26 @@ def _changes(inputs: NetworkInputs, data: TrainingData, config: NetworkConfig) -
     return ", ".join(told)
 
 
-def _found_again(seed: SeedTerms, was: Encoder, now: Encoder) -> tuple[SeedTerms, str]:
-    """Move terms to where the features are now; also name the first that there is not any more."""
+def _found_again(seed: SeedTerms, was: Encoder, now: Encoder) -> tuple[SeedTerms, tuple[str, ...]]:
+    """Move terms to where the features are now; also name those that are not made any more.
+
+    Which are made follows from the rows of train. A term of one that is not any more stays at its mean.
+    """
     places = {feature: place for place, feature in enumerate(now.features)}
-    moved = []
-    for term in seed.terms:
+    moved, means, lost = [], list(seed.means), []
+    for number, term in enumerate(seed.terms):
         feature = was.features[term.feature]
         if feature not in places:
-            return seed, feature.name
+            moved.append(Term(0, code=_NO_VALUE))
+            means[number] = 0.0
+            lost.append(feature.name)
+            continue
         code = term.code
         if code is not None and code >= FIRST_CODE:
             value, known = was.vocabularies[feature.name][code - FIRST_CODE], now.vocabularies[feature.name]
             code = known.index(value) + FIRST_CODE if value in known else _NO_VALUE
         moved.append(replace(term, feature=places[feature], code=code))
-    return replace(seed, terms=tuple(moved)), ""
+    return SeedTerms(tuple(moved), tuple(means)), tuple(dict.fromkeys(lost))
 
 
 def _last_val(folder: Path) -> int:
