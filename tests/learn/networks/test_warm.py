@@ -110,6 +110,24 @@ def test_what_was_learned_or_chosen_on_later_rows_is_not_gone_on_from(data, earl
     assert "labels later than the train rows" in fit(shorter, earlier[1], epochs=1).words
 
 
+def test_rows_that_an_earlier_train_may_have_held_are_not_val_or_test_of_a_warm_fit(data, earlier, tmp_path):
+    # As if rows were divided by entity: the splits share their anchors.
+    rows = data.train
+    part = rows.seeds["entity"].to_numpy() % 3
+    parts = [rows.take(np.flatnonzero(part == number)) for number in range(3)]
+
+    def divided(train, val, test):
+        own = {"own": parts[train]}
+        return dataclasses.replace(data, train_by_name=own, val=parts[val], test=parts[test])
+
+    fit_candidate(divided(0, 1, 2), "sage", {**CONFIG, "epochs": 1}, 0, tmp_path, resources=RESOURCES)
+    refused = "it may have learned from rows that are val or test now"
+    assert refused in fit(divided(1, 0, 2), tmp_path, epochs=1).words
+    assert refused in fit(divided(1, 2, 0), tmp_path, epochs=1).words
+    assert "it began with" in fit(divided(0, 1, 2), tmp_path, epochs=1).words
+    assert "it began with" in fit(divided(0, 2, 1), tmp_path, epochs=1).words
+
+
 def test_a_later_fit_knows_until_when_a_warm_one_has_learned(data, earlier, tmp_path):
     first = data.train.take(np.arange(len(data.train) // 2))
     shorter = dataclasses.replace(data, train_by_name={"own": first})

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from weft.core import Split, UserError, from_plain
@@ -24,6 +26,7 @@ _GOES_ON = "it began with the weights of an earlier network"
 _MISFITS = ("LEARN041", "LEARN043", "LEARN046")
 # A code that no value of a feature has, be it a category or a number.
 _NO_VALUE = -(2**60)
+_ROW = ["entity", "anchor_time"]
 # What another value of makes weights that do not fit, or mean another thing.
 _SHAPE = (
     "channels",
@@ -144,6 +147,8 @@ def start_warm(config: Mapping[str, Any], name: str, data: TrainingData) -> tupl
     try:
         if _last_val(folder) > _last_us(data.val.seeds):
             raise _refused(folder, "it was chosen on rows that come later than val")
+        if _has_learned(folder, data):
+            raise _refused(folder, "it may have learned from rows that are val or test now")
         start = read_start(folder / MODEL_FOLDER, name, NetworkConfig.read(taken), data)
     except UserError as error:
         if error.code not in _MISFITS:
@@ -185,6 +190,24 @@ def _found_again(seed: SeedTerms, was: Encoder, now: Encoder) -> tuple[SeedTerms
             code = known.index(value) + FIRST_CODE if value in known else _NO_VALUE
         moved.append(replace(term, feature=places[feature], code=code))
     return SeedTerms(tuple(moved), tuple(means)), tuple(dict.fromkeys(lost))
+
+
+def _has_learned(folder: Path, data: TrainingData) -> bool:
+    """Say whether rows of val or test may have been train rows of a candidate.
+
+    Where rows are not divided by time, its train may have reached among them: then each of them must have
+    been one of its own val or test.
+    """
+    until = from_plain(NetworkInputs, read_model_file(folder / MODEL_FOLDER)["state"]["inputs"]).until_us
+    held = pa.concat_tables([rows.seeds.select(_ROW) for rows in (data.val, data.test)])
+    held = held.filter(pc.less_equal(held["anchor_time"].cast("timestamp[us]").cast("int64"), until))
+    if not len(held):
+        return False
+    files = [folder / f"{split.value}.parquet" for split in (Split.VAL, Split.TEST)]
+    known = pa.concat_tables([pq.read_table(file, columns=_ROW) for file in files])
+    if not known.schema.equals(held.schema):
+        return True
+    return len(held.join(known, _ROW, join_type="left anti")) > 0
 
 
 def _last_val(folder: Path) -> int:
