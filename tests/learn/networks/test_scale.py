@@ -92,6 +92,14 @@ def test_labels_that_are_all_equal_or_mostly_zero_do_no_harm():
     assert best_constant(goal_of(mostly, target="rank"), mostly) == pytest.approx(0.0, abs=0.01)
 
 
+@pytest.mark.parametrize("target", ["standard", "raw", "log", "rank"])
+def test_a_prediction_can_be_explained_where_all_labels_of_train_are_equal(target):
+    told = torch.tensor([0.3, -2.0], requires_grad=True)
+    found = Scale.fit(target, np.full(3, 7.0), is_mean=False).decode(told)
+    (slope,) = torch.autograd.grad(found.sum(), told)
+    assert torch.isfinite(slope).all() and (target != "rank" or (found == 7.0).all())
+
+
 def test_what_lies_far_out_on_a_scale_stays_near_what_train_knows():
     far = torch.tensor([-50.0, 50.0], dtype=torch.float64)
     told = Scale.fit("log", SKEWED, is_mean=False).decode(far).numpy()

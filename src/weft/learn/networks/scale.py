@@ -102,7 +102,8 @@ def _fit_ranks(values: Array) -> Scale:
 def _interpolate(told: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Interpolate linearly between ascending points; outside, the first or the last."""
     if len(x) == 1:
-        return torch.full_like(told, float(y[0]))
+        # A constant that a gradient can still be taken of.
+        return y[0] + 0 * told
     right = torch.searchsorted(x, told.detach().contiguous()).clamp(1, len(x) - 1)
     share = ((told - x[right - 1]) / (x[right] - x[right - 1])).clamp(0, 1)
     return y[right - 1] + share * (y[right] - y[right - 1])
