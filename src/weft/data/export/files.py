@@ -39,11 +39,13 @@ def write_parquet(rows: Rows, path: Path, table_name: str, mode: str) -> int:
 def _large(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
     """Put batches together as far as a row group should go: many small ones are slow to read."""
     held: list[pa.RecordBatch] = []
+    num_held = 0
     for batch in batches:
         held.append(batch)
-        if sum(b.num_rows for b in held) >= _GROUP_ROWS:
+        num_held += batch.num_rows
+        if num_held >= _GROUP_ROWS:
             yield pa.Table.from_batches(held)
-            held = []
+            held, num_held = [], 0
     if held:
         yield pa.Table.from_batches(held)
 
