@@ -45,6 +45,14 @@ def test_origins_step_back_by_as_many_anchors_as_val_has():
     assert found[0].train[-1] // DAY == 210 and found[2].train == tuple(i * 30 * DAY for i in range(4))
 
 
+def test_labels_without_a_window_leave_no_anchor_on_both_sides():
+    # As a label table of a question without a window is laid out.
+    found = plan_origins(dataclasses.replace(layout(10, num_val=2), ends=()), 3)
+    assert [(o.train[-1] // (7 * DAY), [a // (7 * DAY) for a in o.val]) for o in found] == [
+        (7, [8, 9]), (5, [6, 7]), (3, [4, 5]),
+    ]  # fmt: skip
+
+
 def test_under_frozen_history_a_val_is_one_anchor_that_sees_what_it_would():
     found = plan_origins(layout(10, step=30, num_val=3, history=History.FROZEN), 2)
     assert [len(o.val) for o in found] == [1, 1]

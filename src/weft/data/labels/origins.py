@@ -50,7 +50,7 @@ def plan_origins(layout: Layout, count: int) -> tuple[Origin, ...]:
     left = layout.train
     while len(found) < count:
         val = left[-size:]
-        left = tuple(a for a in left if val and layout.window_end_us(a) <= val[0])
+        left = tuple(a for a in left if val and a < val[0] and layout.window_end_us(a) <= val[0])
         if not left:
             break
         found.append(Origin(left, val))
