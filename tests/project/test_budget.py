@@ -50,6 +50,12 @@ def test_items_are_ranked_by_one_network_and_a_blend_as_well_where_the_budget_al
     assert plan_ladder(ITEMS, None, "9s", 3).not_tried == few.not_tried
 
 
+def test_trials_without_a_search_are_refused():
+    with pytest.raises(UserError, match="DATA131: trials is 5, and no search over networks is tried"):
+        plan_ladder(CHURN, ("constant", "sage"), None, 5)
+    assert plan_ladder(CHURN, ("constant", "network"), None, 5).trials == 5
+
+
 @pytest.mark.parametrize("trials", [0, -1, 1.5, True, "3"])
 def test_trials_that_are_no_number_are_refused(trials):
     with pytest.raises(UserError, match="DATA131"):

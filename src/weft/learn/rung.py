@@ -36,7 +36,7 @@ from weft.learn.view import Asked, GraphView, Pairs
 
 Config = Mapping[str, Any]
 MODEL_FILE = "model.json"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)

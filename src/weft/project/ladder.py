@@ -54,6 +54,12 @@ def plan_ladder(task: Task, models: Sequence[str] | None, budget: str | None, tr
     names = _all_of(task) if models is None else tuple(models)
     if not names:
         raise UserError("DATA131", "models is empty.", "name at least one, or leave the option out.")
+    if asked and models is not None and not any(is_search(name) for name in names):
+        raise UserError(
+            "DATA131",
+            f"trials is {asked}, and no search over networks is tried, which it is for.",
+            "leave it out, or name the search: --models lightgbm,network.",
+        )
     whole = sum(appetite_of(get_rung(name)) for name in names)
     budget_s = max(1.0, whole) * USUAL_S if budget is None else parse_duration_s(budget)
     if models is not None:

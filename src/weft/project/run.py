@@ -15,6 +15,7 @@ from weft.compile import Answer, FitSpec, compile_answer, read_value
 from weft.core import (
     Finding,
     Task,
+    TaskType,
     UserError,
     from_json,
     from_plain,
@@ -221,7 +222,8 @@ class Run:
         """
         if by is not None:
             return explain_cohorts(self, by)
-        if self.evaluation.importance is None and self._reads_graph():
+        is_ranking = self.task.type is TaskType.LINK_PREDICTION
+        if self.evaluation.importance is None and is_ranking and self._reads_graph():
             raise cannot_tell(self.winner)
         return GlobalExplanation(self.evaluation.importance, self.winner)
 

@@ -119,7 +119,7 @@ class BlendModel(Model):
             (said["name"], load_model(directory / f"member-{number}"), said["weight"])
             for number, said in enumerate(state["members"])
         ]
-        return cls(header, members, scales=[said["scale"] for said in state["members"]])
+        return cls(header, members, scales=[said.get("scale", 1.0) for said in state["members"]])
 
     def _weights(self) -> np.ndarray:
         return np.array([w / scale for (_, _, w), scale in zip(self.members, self.scales, strict=True)])
