@@ -37,7 +37,7 @@ def test_a_blend_of_rankings_is_on_the_leaderboard_with_what_it_is_made_of(run):
 
 def test_a_blend_with_a_network_answers_and_explains_from_what_the_run_kept(run, graph):
     found = weft.open_run(run.name, project=graph.project)
-    answer = found.answer(weft.compile.Answer.PREDICT, None, None, model="blend").value
+    answer = found.answer(weft.compile.Answer.PREDICT, None, None, model="blend")[0].value
     assert answer["rows"] > 0
     user = run.predict()["user_id"][0].as_py()
     told = found.explain(user).to_json()
@@ -111,6 +111,12 @@ def test_block_by_block_gives_the_same(run, monkeypatch, wanted):
     parts = run.predict(entities=users, **wanted)
     assert pairs(parts) == pairs(whole)
     assert parts["score"].to_pylist() == pytest.approx(whole["score"].to_pylist(), abs=1e-4)
+
+
+def test_an_answer_that_the_store_has_is_told_with_the_pace_at_which_it_was_made(run, tmp_path):
+    asked, out = Asking(at="2024-11-01", top=3), str(tmp_path / "items.parquet")
+    fresh, again = (predict_to(run, asking=asked, out=out).plain["entities_per_s"] for _ in range(2))
+    assert again == pytest.approx(fresh, rel=0.01)
 
 
 def test_files_are_written_with_the_pace_of_it(run, tmp_path):

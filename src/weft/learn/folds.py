@@ -10,6 +10,18 @@ from weft.learn.data import number_entities
 NUM_FOLDS = 5
 
 
+def hold_out(folds: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return of each part its rows and those of all others; nothing where there is one part.
+
+    Args:
+        folds: Number of the part that each row belongs to, ``(n,)``.
+    """
+    parts = np.unique(folds)
+    if len(parts) < 2:
+        return []
+    return [(np.flatnonzero(folds == part), np.flatnonzero(folds != part)) for part in parts]
+
+
 def number_folds(seeds: pa.Table, num_folds: int = NUM_FOLDS) -> np.ndarray:
     """Give each row a fold; rows of one anchor stay together, or those of one entity when anchors are few.
 

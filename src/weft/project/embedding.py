@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +22,15 @@ if TYPE_CHECKING:
 
 def embeddings(run: Run, model: str | None, at: Any, entities: Sequence[Any] | None, source: Any) -> pa.Table:
     """Return the embeddings of entities as an Arrow table; see `Run.embed`."""
+    return _embedded(run, model, at, entities, source)[0]
+
+
+def _embedded(
+    run: Run, model: str | None, at: Any, entities: Sequence[Any] | None, source: Any
+) -> tuple[pa.Table, float]:
     name = choose_network(run, model)
-    output = run.answer(Answer.EMBED, at, entities, model=name, source=source)
-    return read_table(output, "embeddings.parquet")
+    output, seconds = run.answer(Answer.EMBED, at, entities, model=name, source=source)
+    return read_table(output, "embeddings.parquet"), seconds
 
 
 def choose_network(run: Run, model: str | None) -> str:
@@ -70,9 +75,8 @@ def embed_to(
     if out is not None:
         read = run.record.results.get("source_at", run.record.results["source"])
         refuse_source(out, table, [read, source] if source else [read], (t.name for t in run.schema.tables))
-    began = time.monotonic()
-    found = embeddings(run, model, at, entities, source)
-    rate = found.num_rows / max(time.monotonic() - began, 1e-9)
+    found, seconds = _embedded(run, model, at, entities, source)
+    rate = found.num_rows / max(seconds, 1e-9)
     if out is None:
         return show_table(found)
     written = export_frame(found, out, table_name=table, mode=mode)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -73,8 +72,7 @@ def predict_to(
         read = run.record.results.get("source_at", run.record.results["source"])
         places = [read, asking.source] if asking.source else [read]
         refuse_source(out, table, places, (t.name for t in run.schema.tables))
-    began = time.monotonic()
-    output, model = _answer(run, asking)
+    output, model, seconds = _answer(run, asking)
     if out is None:
         return show_table(read_table(output, _FILE))
     with open(output.path(_FILE), "rb") as file:
@@ -88,7 +86,7 @@ def predict_to(
     told = f"Wrote {count_text(num_rows, 'row')} to {written.target}"
     if run.task.type is TaskType.LINK_PREDICTION:
         entities = output.value["entities"]
-        rate = entities / max(time.monotonic() - began, 1e-9)
+        rate = entities / max(seconds, 1e-9)
         plain |= {"model": model, "entities": entities, "entities_per_s": rate}
         told += (
             f": {entities:,} {'entity' if entities == 1 else 'entities'} by {model}, {rate:,.0f} entities/s"
@@ -96,12 +94,12 @@ def predict_to(
     return View(f"{told}.", plain)
 
 
-def _answer(run: Run, asking: Asking) -> tuple[Output, str]:
-    """Run the Plan; return what it made, and by which model."""
+def _answer(run: Run, asking: Asking) -> tuple[Output, str, float]:
+    """Run the Plan; return what it made, by which model, and in how many seconds."""
     _check(run, asking)
     model = _searching(run) if asking.all_items else run.winner
     levels = () if asking.quantiles is None else check_quantiles(run.task, asking.quantiles)
-    output = run.answer(
+    output, seconds = run.answer(
         Answer.PREDICT,
         asking.at,
         run.keys(asking.entities),
@@ -110,7 +108,7 @@ def _answer(run: Run, asking: Asking) -> tuple[Output, str]:
         wanted=asking.wanted,
         source=asking.source,
     )
-    return output, model
+    return output, model, seconds
 
 
 def _check(run: Run, asking: Asking) -> None:

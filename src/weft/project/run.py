@@ -208,7 +208,7 @@ class Run:
             source: As for `predict`.
         """
         key = self.keys([entity])
-        output = self.answer(Answer.EXPLAIN, at, key, source=source)
+        output, _ = self.answer(Answer.EXPLAIN, at, key, source=source)
         return Explanation.of(self, key[0] if key else entity, output.value)
 
     def importance(self, *, by: str | None = None) -> GlobalExplanation | CohortExplanation:
@@ -328,8 +328,12 @@ class Run:
         quantiles: tuple[float, ...] = (),
         wanted: Mapping[str, Any] | None = None,
         source: Source | None = None,
-    ) -> Output:
-        """Run the Plan of an answer, with the winner where no model is named."""
+    ) -> tuple[Output, float]:
+        """Run the Plan of an answer, with the winner where no model is named.
+
+        Returns:
+            The answer, and the seconds that its own nodes took when they were run, be it now or earlier.
+        """
         if not isinstance(at, (str, dt.datetime, type(None))):
             raise UserError("DATA131", f"at is {at!r}.", "give a time such as '2026-01-31', or a datetime.")
         at_us = None if at is None else (parse_time(at) if isinstance(at, str) else to_micros(at))
@@ -345,7 +349,9 @@ class Run:
             source=None if source is None else read_newer(self, source),
             resources=self.project.resources,
         )
-        return self.project.run(plan, targets=("answer",)).outputs["answer"]
+        result = self.project.run(plan, targets=("answer",))
+        fitted = {node.name for node in self.plan.nodes}
+        return result.outputs["answer"], sum(e.seconds for e in result.events if e.node not in fitted)
 
     def keys(self, given: Sequence[Any] | None) -> list[Any] | None:
         """Turn keys that came as text into the type of the entity's key."""

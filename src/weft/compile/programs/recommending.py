@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +23,13 @@ def write_candidates(
     context: Context, tables: data.Tables, query: Any, seeds: pa.Table, excluded: Any, path: Path
 ) -> int:
     """Collect the candidate items of seeds into one file, block by block; return their number."""
-    writer: pq.ParquetWriter | None = None
-    written = 0
-    try:
-        for begin, part in _parts(seeds):
+
+    def blocks() -> Iterator[pa.Table]:
+        for begin, part in _parts(context, seeds):
             values = data.build_candidates(tables, query, part, excluded=excluded).table
-            values = values.set_column(0, "seed", pc.add(values["seed"], begin))
-            writer = writer or pq.ParquetWriter(path, values.schema, compression="zstd")
-            writer.write_table(values)
-            written += values.num_rows
-            context.progress.update(begin + part.num_rows, seeds.num_rows, "entities")
-    finally:
-        if writer is not None:
-            writer.close()
-    return written
+            yield values.set_column(0, "seed", pc.add(values["seed"], begin))
+
+    return _write(blocks(), path)
 
 
 def write_recommendations(
@@ -52,28 +46,33 @@ def write_recommendations(
     wanted = learn.Wanted(**context.parameters.get("wanted", {}))
 
     def blocks() -> Iterator[learn.Block]:
-        for begin, part in _parts(seeds):
+        for begin, part in _parts(context, seeds):
             seen = None if wanted.keep_seen else data.find_seen(tables, query, part)
             yield learn.Block(part, _read_block(candidates, begin, part.num_rows), seen)
-            context.progress.update(begin + part.num_rows, seeds.num_rows, "entities")
 
-    writer: pq.ParquetWriter | None = None
-    written = 0
     threads = context.resources.threads
-    try:
-        for lists in learn.recommend_blocks(predictor, query.task, blocks(), graph, wanted, threads=threads):
-            writer = writer or pq.ParquetWriter(path, lists.schema, compression="zstd")
-            writer.write_table(lists)
-            written += lists.num_rows
-    finally:
-        if writer is not None:
-            writer.close()
+    return _write(
+        learn.recommend_blocks(predictor, query.task, blocks(), graph, wanted, threads=threads), path
+    )
+
+
+def _write(blocks: Iterator[pa.Table], path: Path) -> int:
+    """Write blocks into one file as they come; return the number of rows. There is at least one block."""
+    first = next(blocks)
+    written = 0
+    with pq.ParquetWriter(path, first.schema, compression="zstd") as writer:
+        for block in chain([first], blocks):
+            writer.write_table(block)
+            written += block.num_rows
     return written
 
 
-def _parts(seeds: pa.Table) -> Iterator[tuple[int, pa.Table]]:
+def _parts(context: Context, seeds: pa.Table) -> Iterator[tuple[int, pa.Table]]:
+    """Divide seeds into blocks, one at least, and tell how far it is after each."""
     for begin in range(0, max(1, seeds.num_rows), _BLOCK):
-        yield begin, seeds.slice(begin, _BLOCK)
+        part = seeds.slice(begin, _BLOCK)
+        yield begin, part
+        context.progress.update(begin + part.num_rows, seeds.num_rows, "entities")
 
 
 def _read_block(path: Path, begin: int, num: int) -> pa.Table:

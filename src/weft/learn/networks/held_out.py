@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from weft.learn.encoders.column import Array
+from weft.learn.folds import hold_out
 
 Score = Callable[[Array, Array | None], float]
 
@@ -24,9 +25,7 @@ class HeldOut:
 
     def __init__(self, folds: Array | None, score: Score) -> None:
         self._score = score
-        numbers = np.unique(folds) if folds is not None else np.zeros(0)
-        several = numbers if len(numbers) > 1 else numbers[:0]
-        self._parts = [(np.flatnonzero(folds == n), np.flatnonzero(folds != n)) for n in several]
+        self._parts = [] if folds is None else hold_out(folds)
         self._best = np.full(len(self._parts), -np.inf)
         self._prediction: Array | None = None
 

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from weft.core import Progress, Resources, TaskType
+from weft.learn.folds import hold_out
 from weft.learn.matrices import take
 from weft.learn.rungs.boosting_model import Member, linked
 from weft.learn.rungs.boosting_space import (
@@ -129,13 +130,12 @@ class Search:
             As the model predicts; ``None`` where val is large, or there are no parts.
         """
         raws = [t.raw for t in self.trials if t.raw is not None]
-        parts = np.unique(folds)
-        if len(raws) < len(self.trials) or len(parts) < 2:
+        parts = hold_out(folds)
+        if len(raws) < len(self.trials) or not parts:
             return None
         kind = self.data.task_type
         out = np.empty_like(raws[0])
-        for part in parts:
-            held, rest = np.flatnonzero(folds == part), np.flatnonzero(folds != part)
+        for held, rest in parts:
             kept = self._chosen([self.data.value(linked(kind, raw), rest) for raw in raws])
             out[held] = np.mean([t.raw[held] for t in kept if t.raw is not None], axis=0)
         return linked(kind, out)
