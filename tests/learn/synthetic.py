@@ -26,6 +26,9 @@ def make_task(kind, **rest):
     return Task(type=kind, entity_table="users", entity_column="user_id", horizon=Offset(30), **rest)
 
 
+RANKING = make_task(TaskType.LINK_PREDICTION, top_k=5, item_table="items", item_column="item_id")
+
+
 def label_table(labels, *, num_entities=50, anchors=8, frames=0):
     """Lay out rows by anchor and entity; the newest anchor is test, the one before val."""
     n = len(labels)

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.learn.synthetic import RESOURCES, label_table, make_task, numerical
+from tests.learn.synthetic import RANKING as TASK
+from tests.learn.synthetic import RESOURCES, label_table, numerical
 
-from weft.core import History, Split, TaskType
+from weft.core import History, Split
 from weft.learn import (
     Candidate,
     Predictor,
@@ -23,7 +24,6 @@ from weft.learn import (
 from weft.learn.choice import choose
 from weft.learn.rungs.blend_lists import ListVotes, spread_within_lists
 
-TASK = make_task(TaskType.LINK_PREDICTION, top_k=5, item_table="items", item_column="item_id")
 MAP = get_metric("map@5")
 NAMES = ("score.popularity", "score.repeat", "score.cooccurrence")
 ITEMS = 20

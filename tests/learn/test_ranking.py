@@ -3,9 +3,10 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.learn.synthetic import RESOURCES, label_table, make_task, numerical
+from tests.learn.synthetic import RANKING as TASK
+from tests.learn.synthetic import RESOURCES, label_table, numerical
 
-from weft.core import History, TaskType, UserError
+from weft.core import History, UserError
 from weft.learn import (
     Budget,
     Predictor,
@@ -19,7 +20,6 @@ from weft.learn import (
     rungs_for,
 )
 
-TASK = make_task(TaskType.LINK_PREDICTION, top_k=5, item_table="items", item_column="item_id")
 FEATURES = [numerical(f"score.{n}", words=n) for n in ("popularity", "repeat", "cooccurrence")] + [
     numerical("noise")
 ]
