@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+RUNS := $(VENV)/.runs
 PYTEST_ARGS ?=
 JSON ?=
 
@@ -13,15 +14,23 @@ help:  ## list the commands
 
 NATIVE := $(shell find native -name '*.[ch]pp' -o -name CMakeLists.txt 2>/dev/null)
 
-$(READY): pyproject.toml constraints.txt $(NATIVE)
+define environment
 	@$(PYTHON) -c 'import sys; sys.exit("Weft needs Python 3.11 or newer; set PYTHON=/path/to/python3.11") if sys.version_info < (3, 11) else None'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(1)]'
+endef
+
+$(READY): pyproject.toml constraints.txt $(NATIVE)
+	$(call environment,test)
+	touch $@ $(RUNS)
+
+$(RUNS): pyproject.toml constraints.txt $(NATIVE)
+	$(call environment,gnn)
 	touch $@
 
 install: $(READY)  ## make the environment in .venv
 
-demo: $(READY)  ## generate a shop, run the main job on it, name the report
+demo: $(RUNS)  ## generate a shop, run the main job on it, name the report
 	$(BIN)/weft demo demo
 
 test: $(READY)  ## run all tests; what cannot run here is named

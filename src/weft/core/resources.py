@@ -15,10 +15,11 @@ _SIZES |= {f"{k}i": 2 ** (10 * i) for i, k in enumerate("kmgt", 1)}
 
 @dataclass(frozen=True)
 class Resources:
-    """Limits that every stage honours: bytes of memory and number of threads."""
+    """Limits that every stage honours: bytes of memory, number of threads, number of GPUs."""
 
     memory_bytes: int
     threads: int
+    gpus: int = 0
 
     @staticmethod
     def of_machine() -> Resources:

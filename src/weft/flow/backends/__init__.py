@@ -1,0 +1,5 @@
+"""Where the attempts of nodes run: what every backend is told, tells and can do."""
+
+from weft.flow.backends.base import AttemptSpec, AttemptState, Backend, Status, attempt_id
+
+__all__ = ["AttemptSpec", "AttemptState", "Backend", "Status", "attempt_id"]
