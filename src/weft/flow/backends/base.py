@@ -66,8 +66,8 @@ class AttemptSpec:
         store: URL of the store that holds inputs and gets outputs.
         resources: What the attempt may use, on each of its machines.
         variables: Environment variables of the program, plain values.
-        secrets: Environment variable → reference (``env:NAME``, ``file:/path``, ``k8s:secret/key``). The value
-            is looked up where the worker runs and stands in no specification, log, error or blob.
+        secrets: Environment variable → reference (``env:NAME``, ``file:/path``, ``k8s:name/key``). A value is
+            looked up where the worker runs and stands in no specification, log, error or blob.
         image: Container image, where the backend has containers.
         nodes: Number of workers that work on it together and find each other.
     """
