@@ -110,7 +110,7 @@ def two_threads(setting: Setting) -> list[dict[str, Any]]:
         "two_worker_speedup": ("loader", "a Loader with two workers"),
     }
     rows = [
-        row(name, gain[key], "of one", limit=limit, least=1.8 if key == "call" else None, note=note)
+        row(name, gain[key], "of one", limit=limit, least=1.8 if key != "loader" else None, note=note)
         for name, (key, note) in notes.items()
     ]
     told = "what one thread takes; holds under load"
