@@ -26,6 +26,7 @@ from weft.core import (
 from weft.flow.events import Event, NodeState, Output
 from weft.flow.faults import disk_full, is_disk_full
 from weft.flow.locks import FileLock
+from weft.flow.logs import AttemptLog, log_name
 from weft.flow.plan import Node
 from weft.flow.program import Cancelled, Context, Watch, find_program
 from weft.flow.record import Parts, Record, Stats, commit, look_up
@@ -125,9 +126,13 @@ def _attempt(job: Job, store: Store, post: Callable[[Event | Ending], None]) -> 
 
     program = find_program(job.node.program)
     watch = Watch(job.node, job.cancelled, tell)
-    with store.scratch(name) as directory, _removed(f"{directory}-scratch") as scratch:
+    with (
+        store.scratch(name) as directory,
+        _removed(f"{directory}-scratch") as scratch,
+        AttemptLog(store.logs(job.run) / log_name(name, job.attempt)) as log,
+    ):
         unfinished = store.unfinished(job.key)
-        context = _context(job, directory, scratch, unfinished, watch)
+        context = _context(job, store, directory, scratch, unfinished, watch, log.write)
         if not job.is_shared:
             reset_peak_memory()
         started, cpu_started = time.perf_counter(), time.process_time()
@@ -151,7 +156,15 @@ def _removed(path: str) -> Iterator[Path]:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _context(job: Job, directory: Path, scratch: Path, unfinished: Path, watch: Watch) -> Context:
+def _context(
+    job: Job,
+    store: Store,
+    directory: Path,
+    scratch: Path,
+    unfinished: Path,
+    watch: Watch,
+    log: Callable[[bytes], object],
+) -> Context:
     return Context(
         node=job.node.name,
         parameters=copy.deepcopy(job.node.parameters),
@@ -162,6 +175,11 @@ def _context(job: Job, directory: Path, scratch: Path, unfinished: Path, watch: 
         resources=job.share,
         progress=watch,
         attempt=job.attempt,
+        variables=dict(job.node.variables),
+        secrets=dict(job.node.secrets),
+        nodes=job.node.nodes,
+        store=store,
+        log=log,
         _watch=watch,
         _scratch=scratch,
         _unfinished=unfinished,

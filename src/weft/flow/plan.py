@@ -29,6 +29,12 @@ class Node:
             share of what is free when it starts.
         retries: How often a failed attempt is tried again.
         timeout_s: Limit for one attempt.
+        variables: Environment variables of the program. Like what follows, not part of the key: what changes
+            a result belongs into ``parameters``, ``version`` or ``digests``.
+        secrets: Environment variable → where its value is looked up when the program starts (``env:NAME``,
+            ``file:/path``, ``k8s:name/key``).
+        image: Container image, where the backend has containers.
+        nodes: Number of workers that work on it together and find each other.
 
     Raises:
         UserError: ``FLOW004`` for an empty name, a negative number of retries, a limit that is
@@ -45,6 +51,10 @@ class Node:
     resources: Resources | None = None
     retries: int = 0
     timeout_s: float | None = None
+    variables: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+    image: str | None = None
+    nodes: int = 1
 
     def __post_init__(self) -> None:
         if not self.name.strip():
@@ -53,9 +63,11 @@ class Node:
             raise _bad_node(self, "it names no program", "write its program as module:function")
         if self.retries < 0:
             raise _bad_node(self, f"retries is {self.retries}", "give 0 or more")
+        if self.nodes < 1:
+            raise _bad_node(self, f"nodes is {self.nodes}", "give 1 or more")
         if self.timeout_s is not None and not self.timeout_s > 0:
             raise _bad_node(self, f"timeout_s is {self.timeout_s}", "give a positive number of seconds")
-        for what in ("parameters", "hints"):
+        for what in ("parameters", "hints", "variables", "secrets"):
             try:
                 json.dumps(getattr(self, what))
             except (TypeError, ValueError) as error:

@@ -13,6 +13,7 @@ from typing import Any
 from weft.core import Progress, Resources, UnavailableError, UserError
 from weft.flow.events import Output
 from weft.flow.plan import Node
+from weft.flow.store import Store
 
 GROUP = "weft.programs"
 _PROGRESS_EVERY_S = 0.1
@@ -40,6 +41,11 @@ class Context:
         progress: Tell it how far the work is, often: it is also how a program learns that it
             is to stop.
         attempt: 1 for the first try.
+        variables: Environment variables of the node, for the processes that the program starts.
+        secrets: Environment variable → where its value is looked up.
+        nodes: Number of workers that work on the node together.
+        store: Where ``digests`` are kept.
+        log: Appends bytes to the attempt's log.
     """
 
     node: str
@@ -51,6 +57,11 @@ class Context:
     resources: Resources
     progress: Progress
     attempt: int
+    variables: dict[str, str]
+    secrets: dict[str, str]
+    nodes: int
+    store: Store
+    log: Callable[[bytes], object]
     _watch: Watch = field(repr=False)
     _scratch: Path = field(repr=False)
     _unfinished: Path = field(repr=False)

@@ -276,6 +276,10 @@ class Store:
         """Return where the work on a node's key is kept until it has a result; nothing is made there."""
         return self._local.path(f"unfinished/{key}")
 
+    def logs(self, run: str) -> Path:
+        """Return the folder of what a run's programs printed on this machine; nothing is made there."""
+        return self._local.path(f"logs/{run}")
+
     def lease(self, name: str, words: str = "") -> contextlib.AbstractContextManager[None]:
         """Keep `gc` from removing anything written or used from now until the block ends."""
         return lease.hold(self._local, self._remote, name, words)
