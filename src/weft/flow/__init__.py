@@ -4,13 +4,14 @@ from weft.flow.events import Event, NodeState, Output, RunResult
 from weft.flow.examine import Examined, Fault, examine_store
 from weft.flow.plan import Node, Plan
 from weft.flow.program import Cancelled, Context
-from weft.flow.runner import run_plan
+from weft.flow.runner import Control, run_plan
 from weft.flow.store import Store
 from weft.flow.sweep import Swept
 
 __all__ = [
     "Cancelled",
     "Context",
+    "Control",
     "Event",
     "Examined",
     "Fault",

@@ -40,7 +40,7 @@ class Job:
     """One node that has to run, and what it needs for that.
 
     ``is_shared`` is set by the coordinator once another node runs at the same time: then what
-    the process uses is not what this node uses.
+    the process uses is not what this node uses. With ``is_repeated`` only a result of this run counts.
     """
 
     node: Node
@@ -54,6 +54,7 @@ class Job:
     cancelled: threading.Event
     is_shared: bool = False
     attempt: int = 1
+    is_repeated: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def _claimed(job: Job, store: Store, post: Callable[[Event | Ending], None]) -> 
     _wait_for(claim, job, post)
     try:
         found = look_up(store, job.key)
-        if found.record is not None:
+        if found.record is not None and not (job.is_repeated and found.record.run != job.run):
             why = f"made meanwhile by run {found.record.run}"
             return Ending(job, NodeState.CACHED, why, found.record, found.digest, stats=found.record.stats)
         return _attempts(job, store, post)

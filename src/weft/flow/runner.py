@@ -18,9 +18,25 @@ from weft.flow.events import Event, NodeState, Output, RunResult
 from weft.flow.explain import explain_hit, explain_miss
 from weft.flow.journal import last_entries, write_run
 from weft.flow.plan import Node, Plan
+from weft.flow.program import Cancelled
 from weft.flow.record import Found, Parts, Record, look_up
 from weft.flow.share import divide
 from weft.flow.store import Store
+
+_LOOK_EVERY_S = 0.1
+
+
+@dataclass(frozen=True)
+class Control:
+    """What somebody outside wants of a run.
+
+    Attributes:
+        stop: When it is set, what runs is asked to stop; what finishes all the same is kept.
+        repeat: Names of nodes that run even if the store holds their results, unless this run made those.
+    """
+
+    stop: threading.Event | None = None
+    repeat: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -41,6 +57,7 @@ def run_plan(
     targets: Iterable[str] | None = None,
     run: str | None = None,
     backoff_s: float = 0.5,
+    control: Control | None = None,
 ) -> RunResult:
     """Run the nodes of a plan whose results the store does not hold.
 
@@ -57,6 +74,7 @@ def run_plan(
         run: Name of the run, unique in the store, which then keeps what it used under
             ``runs/<run>`` until that name is deleted.
         backoff_s: Pause before the first retry of a node; doubles with each.
+        control: How the run is stopped from outside, and which nodes it repeats.
 
     Returns:
         The outputs of the wanted nodes and of those they need.
@@ -64,9 +82,11 @@ def run_plan(
     Raises:
         WeftError: What a program raised, unchanged; ``FLOW007`` around anything else; ``FLOW025``
             when a run of this name is under way.
+        Cancelled: ``control`` said to stop.
     """
     nodes = plan.order if targets is None else plan.needed_for(targets)
     coordinator = _Coordinator(plan, nodes, store, resources, workers, on_event, run, backoff_s)
+    coordinator.heed(control or Control())
     with store.lease(coordinator.run, f"process {os.getpid()}"):
         return coordinator.run_all()
 
@@ -103,6 +123,11 @@ class _Coordinator:
         self._inbox: queue.SimpleQueue[Event | Ending] = queue.SimpleQueue()
         self._cancelled = threading.Event()
         self._started = time.time()
+        self._control = Control()
+
+    def heed(self, control: Control) -> None:
+        """Do from now on what ``control`` says."""
+        self._control = control
 
     def run_all(self) -> RunResult:
         try:
@@ -111,7 +136,7 @@ class _Coordinator:
             self._stop()
             # What stopped the run is what the user must see, whether or not it can be kept.
             with contextlib.suppress(WeftError):
-                self._write("cancelled" if isinstance(error, KeyboardInterrupt) else "failed")
+                self._write("cancelled" if isinstance(error, KeyboardInterrupt | Cancelled) else "failed")
             raise
         self._end_unreached("an input failed")
         if self._errors:
@@ -128,7 +153,16 @@ class _Coordinator:
             self._start_misses()
             if not self._running:
                 return
-            self._receive(self._inbox.get())
+            self._receive(self._next_message())
+
+    def _next_message(self) -> Event | Ending:
+        stop = self._control.stop
+        if stop is None:
+            return self._inbox.get()
+        while not stop.is_set():
+            with contextlib.suppress(queue.Empty):
+                return self._inbox.get(timeout=_LOOK_EVERY_S)
+        raise Cancelled(self.run)
 
     def _look_up_ready(self) -> None:
         """Find all nodes whose inputs are there in the store, and the nodes that follow from those."""
@@ -151,6 +185,9 @@ class _Coordinator:
         parts = Parts.of(node, self._outputs)
         key = parts.key
         found = look_up(self._store, key)
+        if found.record is not None and node.name in self._control.repeat and found.record.run != self.run:
+            self._misses.append(_Miss(node, parts, key, "asked to repeat it"))
+            return
         if found.record is None:
             self._misses.append(_Miss(node, parts, key, self._explain(node, parts, found)))
             return
@@ -194,6 +231,7 @@ class _Coordinator:
             self.run,
             self._backoff_s,
             self._cancelled,
+            is_repeated=miss.node.name in self._control.repeat,
         )
 
     def _receive(self, message: Event | Ending) -> None:
