@@ -61,8 +61,8 @@ def run_plan(
 ) -> RunResult:
     """Run the nodes of a plan whose results the store does not hold.
 
-    Nodes that do not wait for each other run side by side. When one fails, those that do not need
-    it still finish. After Ctrl-C or a kill the next call repeats no finished node.
+    Nodes that do not wait for each other run side by side. When one fails, those that do not need it
+    still finish. After Ctrl-C or a kill the next call repeats no finished node.
 
     Args:
         plan: What to run.
@@ -71,8 +71,7 @@ def run_plan(
         on_event: Called in this thread with everything that happens.
         workers: How many nodes run at one time; by default the number of threads.
         targets: Names of the nodes that are wanted; by default all.
-        run: Name of the run, unique in the store, which then keeps what it used under
-            ``runs/<run>`` until that name is deleted.
+        run: Name of the run, unique in the store, which then keeps what it used as ``runs/<run>``.
         backoff_s: Pause before the first retry of a node; doubles with each.
         control: How the run is stopped from outside, and which nodes it repeats.
 
@@ -85,8 +84,7 @@ def run_plan(
         Cancelled: ``control`` said to stop.
     """
     nodes = plan.order if targets is None else plan.needed_for(targets)
-    coordinator = _Coordinator(plan, nodes, store, resources, workers, on_event, run, backoff_s)
-    coordinator.heed(control or Control())
+    coordinator = _Coordinator(plan, nodes, store, resources, workers, on_event, run, backoff_s, control)
     with store.lease(coordinator.run, f"process {os.getpid()}"):
         return coordinator.run_all()
 
@@ -104,14 +102,14 @@ class _Coordinator:
         on_event: Callable[[Event], None] | None,
         run: str | None,
         backoff_s: float,
+        control: Control | None,
     ) -> None:
         self._plan, self._nodes, self._store = plan, nodes, store
         self.run = run if run is not None else _new_name()
         self._is_named = run is not None
         self._resources = resources
         self._workers = max(1, resources.threads if workers is None else workers)
-        self._on_event = on_event
-        self._backoff_s = backoff_s
+        self._on_event, self._backoff_s = on_event, backoff_s
         self._waiting = {n.name: set(n.inputs.values()) for n in nodes}
         self._misses: list[_Miss] = []
         self._running: dict[str, Job] = {}
@@ -123,11 +121,7 @@ class _Coordinator:
         self._inbox: queue.SimpleQueue[Event | Ending] = queue.SimpleQueue()
         self._cancelled = threading.Event()
         self._started = time.time()
-        self._control = Control()
-
-    def heed(self, control: Control) -> None:
-        """Do from now on what ``control`` says."""
-        self._control = control
+        self._control = control or Control()
 
     def run_all(self) -> RunResult:
         try:
