@@ -1,17 +1,18 @@
 """The words every room shares: schema, time, task, features, findings, errors, digests."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from weft.core.arguments import MOST_UINT64, check_integer, check_word
-from weft.core.batch import NO_AGE, Batch, BatchEdges, BatchRows, Scope, Toward
 from weft.core.codec import from_json, from_plain, to_json, to_plain
 from weft.core.digest import digest_bytes, digest_file, digest_table, digest_value
 from weft.core.errors import InvariantError, UnavailableError, UserError, WeftError, missing_extra
 from weft.core.feature import Feature, FeatureKind
 from weft.core.finding import Evidence, Finding, Severity
-from weft.core.fingerprint import Fingerprints, fingerprint_batches
 from weft.core.names import path_name
-from weft.core.neighbors import GraphColumn, GraphLink, GraphSource, GraphTable, Negatives, Neighborhoods
 from weft.core.progress import Progress, Silent
-from weft.core.reader import FINGERPRINT_ROWS, ROW, TIME, TableReader
 from weft.core.resources import (
     Resources,
     machine_memory_bytes,
@@ -19,7 +20,6 @@ from weft.core.resources import (
     peak_memory_bytes,
     reset_peak_memory,
 )
-from weft.core.sampling import ALL, MAX_HOPS, Choice, LinkKey, SampleOptions, Strategy
 from weft.core.schema import Column, Dtype, Link, Schema, Stype, Table
 from weft.core.task import METRICS, History, Split, SplitOptions, Task, TaskType
 from weft.core.threads import one_blas_thread
@@ -34,6 +34,13 @@ from weft.core.time import (
     to_datetime,
     to_micros,
 )
+
+if TYPE_CHECKING:
+    from weft.core.batch import NO_AGE, Batch, BatchEdges, BatchRows, Scope, Toward
+    from weft.core.fingerprint import Fingerprints, fingerprint_batches
+    from weft.core.neighbors import GraphColumn, GraphLink, GraphSource, GraphTable, Negatives, Neighborhoods
+    from weft.core.reader import FINGERPRINT_ROWS, ROW, TIME, TableReader
+    from weft.core.sampling import ALL, MAX_HOPS, Choice, LinkKey, SampleOptions, Strategy
 
 __all__ = [
     "ALL",
@@ -112,3 +119,26 @@ __all__ = [
     "to_micros",
     "to_plain",
 ]
+
+# Words for arrays and tables bring numpy and pyarrow, which take longer than the start of a worker may.
+_LATER = {
+    "weft.core.batch": "NO_AGE, Batch, BatchEdges, BatchRows, Scope, Toward",
+    "weft.core.fingerprint": "Fingerprints, fingerprint_batches",
+    "weft.core.neighbors": "GraphColumn, GraphLink, GraphSource, GraphTable, Negatives, Neighborhoods",
+    "weft.core.reader": "FINGERPRINT_ROWS, ROW, TIME, TableReader",
+    "weft.core.sampling": "ALL, MAX_HOPS, Choice, LinkKey, SampleOptions, Strategy",
+}
+_MODULES = {name: module for module, names in _LATER.items() for name in names.split(", ")}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the words for arrays and tables on first use."""
+    if name in _MODULES:
+        value = getattr(importlib.import_module(_MODULES[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'weft.core' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

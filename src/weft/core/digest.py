@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from weft.core.codec import to_json
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _CHUNK_BYTES = 1 << 20
 
@@ -37,6 +38,8 @@ def digest_table(table: pa.Table) -> str:
 
     Chunking does not count: the same rows in other batches give the same digest.
     """
+    import pyarrow as pa
+
     sha = hashlib.sha256()
     options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=False)
     with pa.ipc.new_stream(_HashSink(sha), table.schema, options=options) as writer:
