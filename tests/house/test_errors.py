@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-CODE = re.compile(r"^(PQL|SCH|DATA|GRAPH|LEARN|FLOW|APP|AUTH|EXT)\d{3}$")
+CODE = re.compile(r"^(PQL|SCH|DATA|GRAPH|LEARN|FLOW|HUB|APP|AUTH|EXT)\d{3}$")
 
 
 def codes_in_source() -> set[str]:

@@ -4,12 +4,6 @@ import pytest
 
 from weft.core import UserError
 from weft.flow import Store
-from weft.hub import Hub
-
-
-@pytest.fixture
-def hub(tmp_path):
-    return Hub(tmp_path / "weft.db")
 
 
 def test_versions_count_up_and_the_newest_is_found_by_the_name(hub):

@@ -36,11 +36,6 @@ for i in range(25):
 """
 
 
-@pytest.fixture
-def hub(tmp_path):
-    return Hub(tmp_path / "weft.db")
-
-
 def start(code: str, *arguments: str) -> subprocess.Popen:
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -58,7 +53,7 @@ def test_a_run_is_kept_with_all_that_was_said(hub):
     assert re.fullmatch(r"[a-z]+-[a-z]+-1", begun.name)
     assert (begun.state, begun.task_type, begun.entity) == ("running", "binary", "users.user_id")
     ended = hub.finish_run(begun.id, results={"auroc": 0.9}, report="cd" * 32)
-    found = Hub(hub.path).get_run(begun.name)
+    found = Hub(hub.address).get_run(begun.name)
     assert found == ended
     assert (found.state, found.results, found.report) == (RunState.SUCCEEDED, {"auroc": 0.9}, "cd" * 32)
     assert found.parameters == {"seed": 0} and found.task == TASK and found.history == "frozen"
@@ -121,7 +116,7 @@ def test_runs_are_listed_newest_first_and_by_what_they_are(hub):
 
 
 def test_a_run_whose_process_was_killed_is_interrupted_and_can_be_resumed(hub):
-    process = start(START, str(hub.path), "q", "die")
+    process = start(START, str(hub.address), "q", "die")
     name = process.communicate(timeout=60)[0].strip()
     assert process.returncode == -signal.SIGKILL
     assert hub.get_run(name).state is RunState.INTERRUPTED
@@ -132,7 +127,7 @@ def test_a_run_whose_process_was_killed_is_interrupted_and_can_be_resumed(hub):
 
 
 def test_a_run_of_a_living_process_is_running_and_is_left_alone(hub):
-    process = start(START, str(hub.path), "q", "live")
+    process = start(START, str(hub.address), "q", "live")
     name = process.stdout.readline().strip()
     try:
         assert hub.get_run(name).state is RunState.RUNNING
@@ -166,7 +161,7 @@ def test_a_run_that_succeeded_is_not_resumed(hub):
 
 
 def test_three_processes_and_their_names_never_collide(hub):
-    processes = [start(MANY, str(hub.path), n) for n in "abc"]
+    processes = [start(MANY, str(hub.address), n) for n in "abc"]
     for process in processes:
         assert process.wait(timeout=120) == 0
         process.communicate()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-_CODE = re.compile(r"^(PQL|SCH|DATA|GRAPH|LEARN|FLOW|APP|AUTH|EXT)\d{3}$")
+_CODE = re.compile(r"^(PQL|SCH|DATA|GRAPH|LEARN|FLOW|HUB|APP|AUTH|EXT)\d{3}$")
 
 
 class WeftError(Exception):

@@ -1,191 +1,121 @@
-"""The hub's SQLite file: opened, upgraded, and its faults as coded errors."""
+"""The hub's database as the rest of the room sees it: SQLite or PostgreSQL, the same statements."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any, Protocol
 
-from weft.core import UnavailableError, UserError, WeftError
+from weft.core import UserError
 
-_APPLICATION_ID = 0x57454654  # "WEFT" in a SQLite header
-BUSY_TIMEOUT_S = 30.0
-# SQLite names a file that cannot grow after the call that failed.
-_FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_TRUNCATE")
-_ACCESS = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH", "SQLITE_IOERR")
+Row = dict[str, Any]
 
-# Each entry takes a database from the version of its index to the next; never change one that
-# was released, add another.
-MIGRATIONS: tuple[str, ...] = (
+
+class Cursor(Protocol):
+    """What a statement found: rows by name of the column."""
+
+    def fetchone(self) -> Row | None:
+        """Return the next row, ``None`` after the last."""
+
+    def fetchall(self) -> list[Row]:
+        """Return all rows that are left."""
+
+    def __iter__(self) -> Iterator[Row]:
+        """Yield the rows."""
+
+
+class Connection(Protocol):
+    """A connection within one transaction. ``?`` marks a value in a statement."""
+
+    def execute(self, statement: str, values: Sequence[Any] = (), /) -> Cursor:
+        """Run a statement."""
+
+    def executemany(self, statement: str, rows: Iterable[Sequence[Any]], /) -> object:
+        """Run a statement for every row."""
+
+
+class Database(Protocol):
+    """A database that any number of threads and processes may use at once.
+
+    A connection lives for one transaction, so none is shared between threads or carried through a fork.
     """
-    CREATE TABLE runs (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        id TEXT NOT NULL UNIQUE,
-        name TEXT UNIQUE,
-        state TEXT NOT NULL,
-        created_us INTEGER NOT NULL,
-        ended_us INTEGER,
-        query TEXT NOT NULL,
-        task TEXT NOT NULL,
-        task_type TEXT NOT NULL,
-        entity TEXT NOT NULL,
-        history TEXT NOT NULL,
-        project TEXT NOT NULL,
-        plan_digest TEXT NOT NULL,
-        parameters TEXT NOT NULL,
-        results TEXT NOT NULL DEFAULT '{}',
-        report TEXT,
-        error TEXT,
-        host TEXT NOT NULL,
-        pid INTEGER NOT NULL,
-        process TEXT NOT NULL
-    );
-    CREATE INDEX runs_by_plan ON runs (plan_digest);
-    CREATE TABLE models (
-        name TEXT NOT NULL,
-        version INTEGER NOT NULL,
-        run_id TEXT NOT NULL,
-        digest TEXT NOT NULL,
-        created_us INTEGER NOT NULL,
-        metrics TEXT NOT NULL,
-        tags TEXT NOT NULL,
-        PRIMARY KEY (name, version)
-    );
-    CREATE INDEX models_by_run ON models (run_id);
-    CREATE TABLE last_versions (
-        name TEXT NOT NULL PRIMARY KEY,
-        version INTEGER NOT NULL
-    );
-    CREATE TABLE aliases (
-        name TEXT NOT NULL,
-        alias TEXT NOT NULL,
-        version INTEGER NOT NULL,
-        PRIMARY KEY (name, alias),
-        FOREIGN KEY (name, version) REFERENCES models (name, version) ON DELETE CASCADE
-    );
-    CREATE TABLE edges (
-        made TEXT NOT NULL,
-        used TEXT NOT NULL,
-        via TEXT NOT NULL,
-        run_id TEXT NOT NULL,
-        PRIMARY KEY (made, used, via, run_id)
-    ) WITHOUT ROWID;
-    CREATE INDEX edges_by_used ON edges (used);
-    """,
-)
+
+    place: str
+    """Where it is, in words without a password."""
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Yield a connection that sees one state of the database throughout."""
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """Yield a connection, alone in writing, whose changes are kept together at the end or not at all."""
 
 
-class Database:
-    """A SQLite file that any number of threads and processes may use at once.
-
-    A connection lives for one transaction, so none is shared between threads or carried through
-    a fork.
+def open_database(address: str) -> Database:
+    """Open the database at a path, or at a URL that begins with sqlite://, file:// or postgresql://.
 
     Raises:
-        UserError: ``FLOW050`` when the file is damaged or no hub's, ``FLOW051`` when a newer Weft
-            made it, ``FLOW056`` when it may not be opened or written.
-        UnavailableError: ``FLOW052`` when others keep it locked, ``FLOW059`` when the disk is full.
+        UserError: ``FLOW060`` for any other address.
     """
+    scheme, separator, rest = address.partition("://")
+    if scheme in ("postgresql", "postgres") and rest:
+        from weft.hub.postgres import PostgresDatabase
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        with self._coded():
-            path.parent.mkdir(parents=True, exist_ok=True)
-        with self._connected() as connection:
-            _upgrade(connection, path)
+        return PostgresDatabase(address)
+    from weft.hub.sqlite import SqliteDatabase
 
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """Yield a connection that sees one state of the database throughout."""
-        with self._connected() as connection:
-            connection.execute("BEGIN")
-            yield connection
-
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """Yield a connection whose changes are kept together at the end, or not at all."""
-        with self._connected() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            yield connection
-            connection.execute("COMMIT")
-
-    @contextlib.contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
-        with self._coded():
-            connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-            with contextlib.closing(connection):
-                connection.row_factory = sqlite3.Row
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA foreign_keys = ON")
-                yield connection
-
-    @contextlib.contextmanager
-    def _coded(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.ProgrammingError, sqlite3.IntegrityError):
-            raise  # a mistake of ours, not of the file
-        except (sqlite3.Error, OSError) as error:
-            raise _as_coded(error, self.path) from error
+    if not separator:
+        return SqliteDatabase(Path(address).expanduser().absolute())
+    if scheme in ("file", "sqlite") and rest:
+        return SqliteDatabase(Path(rest).absolute())
+    raise UserError(
+        "FLOW060",
+        f"the metadata database cannot be at {scheme}://.",
+        "name a file on this machine, such as project/.weft/weft.db, or postgresql://host/database.",
+    )
 
 
-def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
-    version = _checked_version(connection, path)
-    if version == len(MIGRATIONS):
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    # Another process may have upgraded it while this one waited.
-    for script in MIGRATIONS[_checked_version(connection, path) :]:
-        for statement in script.split(";"):
+def matching(values: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
+    """Write the WHERE of a statement in which each column has its value; empty without any."""
+    where = " AND ".join(f"{name} = ?" for name in values)
+    return f" WHERE {where}" if where else "", tuple(values.values())
+
+
+def only(found: Cursor) -> Row:
+    """Return the one row that a statement finds."""
+    (row,) = found.fetchall()
+    return row
+
+
+def run_script(connection: Connection, script: str) -> None:
+    """Run the statements of a migration one by one, so that all stay in one transaction."""
+    for statement in script.split(";"):
+        if statement.strip():
             connection.execute(statement)
-    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-    connection.execute("COMMIT")
 
 
-def _checked_version(connection: sqlite3.Connection, path: Path) -> int:
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    owner = int(connection.execute("PRAGMA application_id").fetchone()[0])
-    num_tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
-    if num_tables and owner != _APPLICATION_ID:
-        raise _damaged(path, "it is another application's database")
-    if version > len(MIGRATIONS):
-        raise UserError(
-            "FLOW051",
-            f"the database {path} has version {version}, and this Weft knows up to {len(MIGRATIONS)}.",
-            "install the version of Weft that made it, or a newer one.",
-        )
-    return version
+def too_new(place: str, version: int, known: int) -> UserError:
+    """Make the error for a database of a newer Weft."""
+    return UserError(
+        "FLOW051",
+        f"the database {place} has version {version}, and this Weft knows up to {known}.",
+        "install the version of Weft that made it, or a newer one.",
+    )
 
 
-def _as_coded(error: sqlite3.Error | OSError, path: Path) -> WeftError:
-    kind = str(getattr(error, "sqlite_errorname", ""))
-    if kind.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return UnavailableError(
-            "FLOW052",
-            f"the database {path} was locked by another process for {BUSY_TIMEOUT_S:g} s.",
-            "wait until that process is done, then try again.",
-        )
-    if kind.startswith(_FULL) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-        return UnavailableError(
-            "FLOW059",
-            f"there is no space left for the database {path}.",
-            "free some space, then try again: what is in it is kept.",
-        )
-    if isinstance(error, OSError) or kind.startswith(_ACCESS):
-        return UserError(
-            "FLOW056",
-            f"the database {path} cannot be opened or written: {error}.",
-            "give this user the right to write there, or name another place.",
-        )
-    return _damaged(path, str(error))
-
-
-def _damaged(path: Path, why: str) -> UserError:
+def damaged(place: str, why: str) -> UserError:
+    """Make the error for a database that is none of ours, or no longer whole."""
     return UserError(
         "FLOW050",
-        f"the database {path} cannot be used: {why}.",
+        f"the database {place} cannot be used: {why}.",
         "restore it from a copy, or move it away: a new one is made, and what the store holds is kept.",
     )
+
+
+@contextlib.contextmanager
+def transaction(connection: Connection, begin: str) -> Iterator[None]:
+    """Begin, and commit at the end; what raises in between is undone when the connection is closed."""
+    connection.execute(begin)
+    yield
+    connection.execute("COMMIT")

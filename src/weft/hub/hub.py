@@ -4,41 +4,34 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from weft.core import UserError
-from weft.hub.database import Database
+from weft.hub.database import open_database
 from weft.hub.lineage import Lineage
 from weft.hub.models import Models
 
 
 class Hub(Models, Lineage):
-    """What was made, in one SQLite file that many threads and processes may use at once.
+    """What was made, in one database that many threads and processes may use at once.
 
     Args:
-        path: The file; made when missing.
+        address: A file, made when missing; or ``postgresql://user@host/database``, whose schema ``weft_hub``
+            is made when missing. A password may stand in the URL, in ``PGPASSWORD`` or a password file.
 
     Raises:
-        UserError: ``FLOW050`` for a damaged file, ``FLOW051`` for one that a newer Weft made,
+        UserError: ``FLOW050`` for a damaged database, ``FLOW051`` for one that a newer Weft made,
             ``FLOW056`` for one that cannot be opened or written, ``FLOW060`` for an address that
-            is not a file.
-        UnavailableError: ``FLOW052`` when others keep it locked, ``FLOW059`` when the disk is full.
+            is neither a file nor PostgreSQL, ``EXT001`` without psycopg.
+        UnavailableError: ``FLOW052`` when others keep it locked, ``FLOW059`` when the disk is full,
+            ``HUB001`` when the server does not answer.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = _file(str(path))
-        self._database = Database(self.path)
+    def __init__(self, address: str | Path) -> None:
+        self.address = str(address)
+        self._database = open_database(self.address)
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words without a password."""
+        return self._database.place
 
     def __repr__(self) -> str:
-        return f"Hub({str(self.path)!r})"
-
-
-def _file(path: str) -> Path:
-    scheme, separator, rest = path.partition("://")
-    if not separator:
-        return Path(path).expanduser().absolute()
-    if scheme in ("file", "sqlite") and rest:
-        return Path(rest).absolute()
-    raise UserError(
-        "FLOW060",
-        f"the metadata database cannot be at {scheme}://.",
-        "name a file on this machine, such as project/.weft/weft.db.",
-    )
+        return f"Hub({self.place!r})"

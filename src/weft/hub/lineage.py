@@ -32,7 +32,7 @@ class Lineage(Runs):
         """Keep steps of where something came from; those already known stay as they are."""
         rows = sorted((e.made, e.used, e.via, e.run_id) for e in edges)
         with self._database.writing() as connection:
-            connection.executemany("INSERT OR IGNORE INTO edges VALUES (?, ?, ?, ?)", rows)
+            connection.executemany("INSERT INTO edges VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
 
     def lineage(self, digest: str) -> tuple[Edge, ...]:
         """Return every step that led to ``digest``, nearest first."""
@@ -50,7 +50,7 @@ class Lineage(Runs):
         with self._database.reading() as connection:
             for name in todo:
                 for row in connection.execute(query, (name,)).fetchall():
-                    found[Edge(*row)] = None
+                    found[Edge(**row)] = None
                     if row[far] not in seen:
                         seen.add(row[far])
                         todo.append(row[far])

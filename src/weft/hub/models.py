@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
 import time
 from collections.abc import Iterable, Mapping
 
 from weft.core import UserError
 from weft.flow import Store
+from weft.hub.database import Connection, matching, only
 from weft.hub.records import ModelRecord
 from weft.hub.runs import Runs
 
@@ -51,7 +51,7 @@ class Models(Runs):
         with self._database.writing() as connection:
             version = _known_version(connection, name, run_id, digest) or _next_version(connection, name)
             connection.execute(
-                "INSERT OR IGNORE INTO models VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO models VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (name, version, run_id, digest, time.time_ns() // 1000, *values),
             )
             for alias in aliases:
@@ -76,10 +76,9 @@ class Models(Runs):
     def list_models(self, name: str | None = None) -> tuple[ModelRecord, ...]:
         """Return all versions of all models or of one, by name and newest first."""
         with self._database.reading() as connection:
-            rows = connection.execute(
-                "SELECT name, version FROM models WHERE ?1 IS NULL OR name = ?1 ORDER BY name, version DESC",
-                (name,),
-            ).fetchall()
+            where, values = matching({} if name is None else {"name": name})
+            listed = f"SELECT name, version FROM models{where} ORDER BY name, version DESC"
+            rows = connection.execute(listed, values).fetchall()
             return tuple(_get(connection, r["name"], r["version"]) for r in rows)
 
     def set_alias(self, model: str, alias: str) -> ModelRecord:
@@ -122,23 +121,26 @@ class Models(Runs):
         return found
 
 
-def _known_version(connection: sqlite3.Connection, name: str, run_id: str, digest: str) -> int | None:
+def _known_version(connection: Connection, name: str, run_id: str, digest: str) -> int | None:
     row = connection.execute(
         "SELECT version FROM models WHERE name = ? AND run_id = ? AND digest = ?", (name, run_id, digest)
     ).fetchone()
     return None if row is None else int(row["version"])
 
 
-def _next_version(connection: sqlite3.Connection, name: str) -> int:
-    row = connection.execute(
-        "INSERT INTO last_versions VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET version = version + 1 "
-        "RETURNING version",
-        (name,),
-    ).fetchone()
-    return int(row["version"])
+def _next_version(connection: Connection, name: str) -> int:
+    return int(
+        only(
+            connection.execute(
+                "INSERT INTO last_versions VALUES (?, 1) "
+                "ON CONFLICT (name) DO UPDATE SET version = last_versions.version + 1 RETURNING version",
+                (name,),
+            )
+        )["version"]
+    )
 
 
-def _resolve(connection: sqlite3.Connection, model: str) -> ModelRecord:
+def _resolve(connection: Connection, model: str) -> ModelRecord:
     name, _, alias = model.partition("@")
     name, _, number = name.partition(":")
     if alias:
@@ -146,7 +148,7 @@ def _resolve(connection: sqlite3.Connection, model: str) -> ModelRecord:
     elif number:
         query, word = "SELECT version FROM models WHERE name = ? AND CAST(version AS TEXT) = ?", number
     else:
-        query, word = "SELECT max(version) AS version FROM models WHERE name = ? AND ? = ''", ""
+        query, word = "SELECT max(version) AS version FROM models WHERE name = ? AND name <> ?", ""
     row = connection.execute(query, (name, word)).fetchone()
     if row is None or row["version"] is None:
         known = [r["name"] for r in connection.execute("SELECT DISTINCT name FROM models ORDER BY name")]
@@ -160,9 +162,9 @@ def _resolve(connection: sqlite3.Connection, model: str) -> ModelRecord:
     return _get(connection, name, row["version"])
 
 
-def _get(connection: sqlite3.Connection, name: str, version: int) -> ModelRecord:
+def _get(connection: Connection, name: str, version: int) -> ModelRecord:
     key = (name, version)
-    row = dict(connection.execute("SELECT * FROM models WHERE name = ? AND version = ?", key).fetchone())
+    row = only(connection.execute("SELECT * FROM models WHERE name = ? AND version = ?", key))
     aliases = connection.execute(
         "SELECT alias FROM aliases WHERE name = ? AND version = ? ORDER BY alias", key
     ).fetchall()
@@ -170,8 +172,12 @@ def _get(connection: sqlite3.Connection, name: str, version: int) -> ModelRecord
     return ModelRecord(aliases=tuple(a["alias"] for a in aliases), **row)
 
 
-def _point(connection: sqlite3.Connection, name: str, alias: str, version: int) -> None:
-    connection.execute("INSERT OR REPLACE INTO aliases VALUES (?, ?, ?)", (name, alias, version))
+def _point(connection: Connection, name: str, alias: str, version: int) -> None:
+    connection.execute(
+        "INSERT INTO aliases VALUES (?, ?, ?) "
+        "ON CONFLICT (name, alias) DO UPDATE SET version = excluded.version",
+        (name, alias, version),
+    )
 
 
 def _check_word(word: str) -> None:

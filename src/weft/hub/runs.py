@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import sqlite3
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -12,7 +11,7 @@ from typing import Any
 
 from weft.core import UserError, WeftError
 from weft.flow import Store
-from weft.hub.database import Database
+from weft.hub.database import Connection, Database, Row, matching, only
 from weft.hub.names import make_name
 from weft.hub.owner import Owner
 from weft.hub.records import RunRecord, RunState
@@ -127,11 +126,9 @@ class Runs:
             limit: At most so many.
         """
         with self._database.reading() as connection:
-            rows = connection.execute(
-                "SELECT * FROM runs WHERE (?1 IS NULL OR project = ?1) AND (?2 IS NULL OR plan_digest = ?2) "
-                "ORDER BY number DESC",
-                (project, plan_digest),
-            ).fetchall()
+            wanted = {"project": project, "plan_digest": plan_digest}
+            where, values = matching({k: v for k, v in wanted.items() if v is not None})
+            rows = connection.execute(f"SELECT * FROM runs{where} ORDER BY number DESC", values).fetchall()
         found = [_run(row) for row in rows]
         kept = [r for r in found if state is None or r.state == state]
         return tuple(kept[:limit])
@@ -194,17 +191,17 @@ class Runs:
             return _run(_by_number(connection, found.number))
 
 
-def _find(connection: sqlite3.Connection, run: str) -> RunRecord:
+def _find(connection: Connection, run: str) -> RunRecord:
     if run == "latest":
         row = connection.execute("SELECT * FROM runs ORDER BY number DESC LIMIT 1").fetchone()
         if row is None:
             raise UserError("FLOW053", "there is no run yet.", "run a query first.")
         return _run(row)
-    exact = "SELECT * FROM runs WHERE name = ?1 OR id = ?1 OR CAST(number AS TEXT) = ?1"
-    rows = connection.execute(exact, (run,)).fetchall()
+    exact = "SELECT * FROM runs WHERE name = ? OR id = ? OR CAST(number AS TEXT) = ?"
+    rows = connection.execute(exact, (run, run, run)).fetchall()
     if not rows and run:
-        begins = "SELECT * FROM runs WHERE substr(name, 1, ?2) = ?1 OR substr(id, 1, ?2) = ?1 ORDER BY number"
-        rows = connection.execute(begins, (run, len(run))).fetchall()
+        begins = "SELECT * FROM runs WHERE substr(name, 1, ?) = ? OR substr(id, 1, ?) = ? ORDER BY number"
+        rows = connection.execute(begins, (len(run), run, len(run), run)).fetchall()
     if not rows:
         raise UserError("FLOW053", f"there is no run '{run}'.", "list the runs to see their names.")
     if len(rows) > 1:
@@ -215,20 +212,19 @@ def _find(connection: sqlite3.Connection, run: str) -> RunRecord:
     return _run(rows[0])
 
 
-def _insert(connection: sqlite3.Connection, values: Mapping[str, Any]) -> RunRecord:
-    marks = ", ".join(f":{name}" for name in values)
-    done = connection.execute(f"INSERT INTO runs ({', '.join(values)}) VALUES ({marks})", values)
-    number = int(done.lastrowid or 0)
+def _insert(connection: Connection, values: Mapping[str, Any]) -> RunRecord:
+    names, marks = ", ".join(values), ", ".join("?" for _ in values)
+    insert = f"INSERT INTO runs ({names}) VALUES ({marks}) RETURNING number"
+    number = only(connection.execute(insert, tuple(values.values())))["number"]
     connection.execute("UPDATE runs SET name = ? WHERE number = ?", (make_name(number), number))
     return _run(_by_number(connection, number))
 
 
-def _by_number(connection: sqlite3.Connection, number: int) -> sqlite3.Row:
-    row: sqlite3.Row = connection.execute("SELECT * FROM runs WHERE number = ?", (number,)).fetchone()
-    return row
+def _by_number(connection: Connection, number: int) -> Row:
+    return only(connection.execute("SELECT * FROM runs WHERE number = ?", (number,)))
 
 
-def _run(row: sqlite3.Row) -> RunRecord:
+def _run(row: Row) -> RunRecord:
     values = dict(row)
     owner = Owner(values["host"], values["pid"], values.pop("process"))
     values |= {name: json.loads(values[name]) for name in _JSON if values[name] is not None}
