@@ -56,7 +56,7 @@ def test_the_database_of_a_newer_weft_is_refused(tmp_path):
 def test_an_older_database_is_upgraded_with_all_that_is_in_it(tmp_path, monkeypatch):
     path = tmp_path / "weft.db"
     run = Hub(path).start_run(query="before")
-    added = "ALTER TABLE models ADD COLUMN extra TEXT; CREATE TABLE added (x)"
+    added = "ALTER TABLE edges ADD COLUMN extra TEXT; CREATE TABLE added (x)"
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, added))
     hub = Hub(path)
     assert hub.get_run(run.id).query == "before"

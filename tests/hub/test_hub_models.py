@@ -76,3 +76,101 @@ def test_the_number_of_a_deleted_version_is_not_given_again(hub):
     hub.delete_model("churn@champion")
     assert hub.register_model("churn", run="", digest="a").version == 2
     assert hub.get_model("churn").aliases == ("candidate",)
+
+
+def registered(hub, *scores, rows="r", **facts):
+    for i, score in enumerate(scores):
+        metrics = {} if score is None else {"auroc": score}
+        hub.register_model("churn", run="", digest=str(i), metrics=metrics, facts={"test_rows": rows} | facts)
+
+
+def test_a_promotion_remembers_who_and_why(hub, monkeypatch):
+    monkeypatch.setenv("WEFT_USER", "ann")
+    registered(hub, 0.7, 0.8)
+    hub.promote_model("churn:1", reason="first")
+    hub.promote_model("churn@candidate", better_on="auroc", who="bea", reason="weekly fit")
+    assert hub.get_model("churn@champion").version == 2
+    newest, oldest = hub.alias_history("churn", "champion")
+    assert (newest.version, newest.who) == (2, "bea")
+    assert newest.reason == "weekly fit; auroc 0.8000 against 0.7000 of churn@1 on the same test rows"
+    assert (oldest.version, oldest.who, oldest.reason) == (1, "ann", "first")
+    assert newest.at_us >= oldest.at_us > 0
+
+
+@pytest.mark.parametrize("score", [0.7, 0.6])
+def test_a_model_that_is_not_better_is_not_promoted(hub, score):
+    registered(hub, 0.7, score)
+    hub.promote_model("churn:1")
+    with pytest.raises(UserError, match=r"HUB007.*0\.7000"):
+        hub.promote_model("churn:2", better_on="auroc")
+    assert hub.get_model("churn@champion").version == 1 and len(hub.alias_history("churn", "champion")) == 1
+
+
+def test_where_less_is_better_less_is_promoted(hub):
+    registered(hub, 4.0, 3.0, 3.5, lower_is_better=["auroc"])
+    hub.promote_model("churn:1")
+    hub.promote_model("churn:2", better_on="auroc")
+    with pytest.raises(UserError, match="HUB007"):
+        hub.promote_model("churn:3", better_on="auroc")
+
+
+def test_models_that_were_scored_on_other_rows_are_not_compared(hub):
+    registered(hub, 0.7)
+    hub.promote_model("churn:1")
+    hub.register_model("churn", run="", digest="x", metrics={"auroc": 0.9}, facts={"test_rows": "others"})
+    hub.register_model("churn", run="", digest="y", metrics={"auroc": 0.9})
+    hub.register_model("churn", run="", digest="z", facts={"test_rows": "r"})
+    for model, why in (("churn:2", "different test rows"), ("churn:3", "different"), ("churn:4", "no score")):
+        with pytest.raises(UserError, match=f"HUB008.*{why}"):
+            hub.promote_model(model, better_on="auroc")
+
+
+def test_the_first_champion_needs_no_proof(hub):
+    registered(hub, None)
+    assert hub.promote_model("churn", better_on="auroc").aliases == ("candidate", "champion")
+    assert hub.promote_model("churn@champion", better_on="auroc").version == 1
+
+
+def test_a_champion_is_rolled_back_step_by_step(hub):
+    registered(hub, 0.1, 0.2, 0.3, 0.4)
+    for version in (1, 2, 3):
+        hub.promote_model(f"churn:{version}")
+    assert hub.roll_back("churn", reason="wrong on Mondays").version == 2
+    hub.promote_model("churn:4")
+    assert [hub.roll_back("churn").version for _ in range(2)] == [2, 1]
+    with pytest.raises(UserError, match=r"HUB006.*champion"):
+        hub.roll_back("churn")
+    assert hub.get_model("churn@champion").version == 1
+    actions = [(c.version, c.action.value) for c in hub.alias_history("churn", "champion")]
+    assert actions[:3] == [(1, "rollback"), (2, "rollback"), (4, "set")]
+    assert hub.alias_history("churn", "champion")[3].reason == "wrong on Mondays"
+
+
+def test_a_roll_back_passes_over_versions_that_were_deleted(hub):
+    registered(hub, 0.1, 0.2, 0.3)
+    for version in (1, 2, 3):
+        hub.promote_model(f"churn:{version}")
+    hub.delete_model("churn:2")
+    assert hub.roll_back("churn").version == 1
+    hub.promote_model("churn:3")
+    hub.delete_model("churn@champion")
+    assert hub.alias_history("churn", "champion")[0].action == "deleted"
+    assert hub.roll_back("churn").version == 1
+
+
+def test_any_alias_may_be_used(hub):
+    registered(hub, 0.1, 0.2)
+    hub.set_alias("churn:1", "shadow", who="ann", reason="watch it")
+    hub.set_alias("churn:2", "shadow")
+    assert hub.roll_back("churn", "shadow").version == 1
+    with pytest.raises(UserError, match="HUB006"):
+        hub.roll_back("churn", "never")
+
+
+def test_a_roll_back_never_ends_where_it_began(hub):
+    registered(hub, 0.1, 0.2)
+    for version in (1, 2, 1):
+        hub.promote_model(f"churn:{version}")
+    hub.delete_model("churn:2")
+    with pytest.raises(UserError, match="HUB006"):
+        hub.roll_back("churn")

@@ -1,6 +1,24 @@
-"""What was made: runs, models and where they came from, in one small database."""
+"""What was made: runs, models, data sets, applications and where they came from, in one database."""
 
 from weft.hub.hub import Hub
-from weft.hub.records import Edge, ModelRecord, RunRecord, RunState
+from weft.hub.models import LOWER_IS_BETTER, TEST_ROWS
+from weft.hub.owner import this_user
+from weft.hub.published import About
+from weft.hub.records import AliasAction, AliasChange, Edge, Kind, Published, RunRecord, RunState
+from weft.hub.references import Reference
 
-__all__ = ["Edge", "Hub", "ModelRecord", "RunRecord", "RunState"]
+__all__ = [
+    "LOWER_IS_BETTER",
+    "TEST_ROWS",
+    "About",
+    "AliasAction",
+    "AliasChange",
+    "Edge",
+    "Hub",
+    "Kind",
+    "Published",
+    "Reference",
+    "RunRecord",
+    "RunState",
+    "this_user",
+]

@@ -1,22 +1,22 @@
-"""Models: versions of what was fitted, and the names they go by."""
+"""Models: versions of what was fitted, promoted when they are better."""
 
 from __future__ import annotations
 
-import json
-import re
-import time
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from weft.core import UserError
 from weft.flow import Store
-from weft.hub.database import Connection, matching, only
-from weft.hub.records import ModelRecord
-from weft.hub.runs import Runs
+from weft.hub.aliases import CHAMPION
+from weft.hub.owner import this_user
+from weft.hub.published import About, Shelf
+from weft.hub.records import Kind, Published
 
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+TEST_ROWS = "test_rows"
+LOWER_IS_BETTER = "lower_is_better"
 
 
-class Models(Runs):
+class Models(Shelf):
     """The part of the hub that remembers models."""
 
     def register_model(
@@ -27,9 +27,10 @@ class Models(Runs):
         digest: str,
         metrics: Mapping[str, float] | None = None,
         tags: Mapping[str, str] | None = None,
+        facts: Mapping[str, Any] | None = None,
         aliases: Iterable[str] = ("candidate",),
         store: Store | None = None,
-    ) -> ModelRecord:
+    ) -> Published:
         """Give a model the next version of its name; the same one again keeps its version.
 
         Args:
@@ -38,29 +39,20 @@ class Models(Runs):
             digest: Of its files, a tree in the store.
             metrics: Name → score.
             tags: Words of the user's own.
+            facts: Plain JSON; `promote_model` compares where ``test_rows`` is the same, a digest of the rows
+                that the metrics were computed on, and reads ``lower_is_better``, names of metrics.
             aliases: Names that point to this version from now on.
             store: Also keep the files there, under ``models/<name>/<version>``.
 
         Raises:
             UserError: ``FLOW061`` for a name that cannot be one.
         """
-        for word in (name, *aliases):
-            _check_word(word)
-        run_id = self.get_run(run).id if run else ""
-        values = (json.dumps(dict(metrics or {})), json.dumps(dict(tags or {})))
-        with self._database.writing() as connection:
-            version = _known_version(connection, name, run_id, digest) or _next_version(connection, name)
-            connection.execute(
-                "INSERT INTO models VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (name, version, run_id, digest, time.time_ns() // 1000, *values),
-            )
-            for alias in aliases:
-                _point(connection, name, alias, version)
-            if store is not None:
-                store.set_ref(f"models/{name}/{version}", digest)
-            return _get(connection, name, version)
+        about = About(tags=tags or {}, metrics=metrics or {}, facts=facts or {})
+        return self.publish(
+            Kind.MODEL, name, digest=digest, about=about, run=run, aliases=aliases, store=store
+        )
 
-    def get_model(self, model: str, version: int | None = None) -> ModelRecord:
+    def get_model(self, model: str, version: int | None = None) -> Published:
         """Return a model.
 
         Args:
@@ -70,120 +62,80 @@ class Models(Runs):
         Raises:
             UserError: ``FLOW055`` when there is none.
         """
-        with self._database.reading() as connection:
-            return _resolve(connection, model if version is None else f"{model}:{version}")
+        return self.get_published(Kind.MODEL, model if version is None else f"{model}:{version}")
 
-    def list_models(self, name: str | None = None) -> tuple[ModelRecord, ...]:
+    def list_models(self, name: str | None = None) -> tuple[Published, ...]:
         """Return all versions of all models or of one, by name and newest first."""
-        with self._database.reading() as connection:
-            where, values = matching({} if name is None else {"name": name})
-            listed = f"SELECT name, version FROM models{where} ORDER BY name, version DESC"
-            rows = connection.execute(listed, values).fetchall()
-            return tuple(_get(connection, r["name"], r["version"]) for r in rows)
+        return self.list_published(Kind.MODEL, name)
 
-    def set_alias(self, model: str, alias: str) -> ModelRecord:
-        """Let ``alias`` point to a version, and to no other of this model.
+    def promote_model(
+        self,
+        model: str,
+        alias: str = CHAMPION,
+        *,
+        better_on: str | None = None,
+        who: str = "",
+        reason: str = "",
+    ) -> Published:
+        """Make a version the champion, or what ``alias`` says; remember who did it and why.
+
+        Args:
+            model: ``name:3`` or ``name@candidate``.
+            alias: What it becomes.
+            better_on: A metric on which it must be better than the present one, on the same test rows;
+                ``None`` asks for no proof. Where there is no present one, none is needed.
+            who: Promotes it; this process's user when left out.
+            reason: In words.
 
         Raises:
-            UserError: ``FLOW055`` when there is no such model, ``FLOW061`` for an alias that cannot
-                be one.
+            UserError: ``FLOW055`` for no such model, ``HUB007`` when it is not better, ``HUB008`` when
+                the two cannot be compared.
         """
-        _check_word(alias)
-        with self._database.writing() as connection:
-            found = _resolve(connection, model)
-            _point(connection, found.name, alias, found.version)
-            return _get(connection, found.name, found.version)
+        found = self.get_model(model)
+        if better_on is not None:
+            held = [m for m in self.list_models(found.name) if alias in m.aliases]
+            told = _proof(found, held[0], better_on) if held and held[0] != found else ""
+            reason = "; ".join(part for part in (reason, told) if part)
+        return self.set_alias(found.label, alias, who=who or this_user(), reason=reason)
 
-    def set_tags(self, model: str, tags: Mapping[str, str]) -> ModelRecord:
-        """Replace the tags of a version."""
-        with self._database.writing() as connection:
-            found = _resolve(connection, model)
-            connection.execute(
-                "UPDATE models SET tags = ? WHERE name = ? AND version = ?",
-                (json.dumps(dict(tags)), found.name, found.version),
-            )
-            return _get(connection, found.name, found.version)
-
-    def delete_model(self, model: str, *, store: Store | None = None) -> ModelRecord:
+    def delete_model(self, model: str, *, store: Store | None = None) -> Published:
         """Forget one version, its aliases included; its number is never given again.
 
         Args:
             model: As for `get_model`.
             store: Also let go of its files there; the next ``gc`` removes them.
         """
-        with self._database.writing() as connection:
-            found = _resolve(connection, model)
-            connection.execute(
-                "DELETE FROM models WHERE name = ? AND version = ?", (found.name, found.version)
-            )
-        if store is not None:
-            store.delete_ref(f"models/{found.name}/{found.version}")
-        return found
+        return self.delete_published(Kind.MODEL, model, store=store)
 
 
-def _known_version(connection: Connection, name: str, run_id: str, digest: str) -> int | None:
-    row = connection.execute(
-        "SELECT version FROM models WHERE name = ? AND run_id = ? AND digest = ?", (name, run_id, digest)
-    ).fetchone()
-    return None if row is None else int(row["version"])
+def _proof(found: Published, held: Published, metric: str) -> str:
+    """Say by how much a model is better than another.
 
-
-def _next_version(connection: Connection, name: str) -> int:
-    return int(
-        only(
-            connection.execute(
-                "INSERT INTO last_versions VALUES (?, 1) "
-                "ON CONFLICT (name) DO UPDATE SET version = last_versions.version + 1 RETURNING version",
-                (name,),
-            )
-        )["version"]
-    )
-
-
-def _resolve(connection: Connection, model: str) -> ModelRecord:
-    name, _, alias = model.partition("@")
-    name, _, number = name.partition(":")
-    if alias:
-        query, word = "SELECT version FROM aliases WHERE name = ? AND alias = ?", alias
-    elif number:
-        query, word = "SELECT version FROM models WHERE name = ? AND CAST(version AS TEXT) = ?", number
-    else:
-        query, word = "SELECT max(version) AS version FROM models WHERE name = ? AND name <> ?", ""
-    row = connection.execute(query, (name, word)).fetchone()
-    if row is None or row["version"] is None:
-        known = [r["name"] for r in connection.execute("SELECT DISTINCT name FROM models ORDER BY name")]
+    Raises:
+        UserError: ``HUB007`` when it is not, ``HUB008`` when they cannot be compared.
+    """
+    scores = [model.metrics.get(metric) for model in (found, held)]
+    for model, score in zip((found, held), scores, strict=True):
+        if score is None:
+            known = ", ".join(model.metrics) or "no metric"
+            raise _incomparable(found, held, f"{model.label} has no score '{metric}', but {known}")
+    rows = [model.facts.get(TEST_ROWS) for model in (found, held)]
+    if rows[0] is None or rows[0] != rows[1]:
+        raise _incomparable(found, held, "they were scored on different test rows")
+    new, old = (float(score) for score in scores if score is not None)
+    is_lower = metric in found.facts.get(LOWER_IS_BETTER, ())
+    if not (new < old if is_lower else new > old):
         raise UserError(
-            "FLOW055",
-            f"there is no model '{model}'.",
-            f"choose a version or alias of one of: {', '.join(known)}."
-            if known
-            else "register a model first.",
+            "HUB007",
+            f"{found.label} reaches {metric} {new:.4f}, no better than the {old:.4f} of {held.label}.",
+            "leave it, or promote it without --better-on.",
         )
-    return _get(connection, name, row["version"])
+    return f"{metric} {new:.4f} against {old:.4f} of {held.label} on the same test rows"
 
 
-def _get(connection: Connection, name: str, version: int) -> ModelRecord:
-    key = (name, version)
-    row = only(connection.execute("SELECT * FROM models WHERE name = ? AND version = ?", key))
-    aliases = connection.execute(
-        "SELECT alias FROM aliases WHERE name = ? AND version = ? ORDER BY alias", key
-    ).fetchall()
-    row |= {"metrics": json.loads(row["metrics"]), "tags": json.loads(row["tags"])}
-    return ModelRecord(aliases=tuple(a["alias"] for a in aliases), **row)
-
-
-def _point(connection: Connection, name: str, alias: str, version: int) -> None:
-    connection.execute(
-        "INSERT INTO aliases VALUES (?, ?, ?) "
-        "ON CONFLICT (name, alias) DO UPDATE SET version = excluded.version",
-        (name, alias, version),
+def _incomparable(found: Published, held: Published, why: str) -> UserError:
+    return UserError(
+        "HUB008",
+        f"{found.label} cannot be compared with {held.label}: {why}.",
+        "fit both on the same tables with the same splits, or promote without --better-on.",
     )
-
-
-def _check_word(word: str) -> None:
-    if not _WORD.fullmatch(word):
-        raise UserError(
-            "FLOW061",
-            f"'{word}' cannot name a model or an alias.",
-            "use up to 80 letters, digits, '.', '_' and '-', a letter or digit first.",
-        )

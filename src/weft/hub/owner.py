@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import socket
 from dataclasses import dataclass
@@ -45,3 +46,11 @@ def _birth(pid: int) -> str:
     fields = stat.rsplit(")", 1)[1].split()
     # A zombie has ended, though its number is still taken.
     return "" if fields[0] in "ZX" else f"{boot}:{fields[19]}"
+
+
+def this_user() -> str:
+    """Return who works here: ``WEFT_USER``, else the account's name; empty where it has none."""
+    try:
+        return os.environ.get("WEFT_USER") or getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return ""

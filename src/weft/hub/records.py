@@ -69,29 +69,81 @@ class RunRecord:
         return self.state in (RunState.INTERRUPTED, RunState.FAILED, RunState.CANCELLED)
 
 
+class Kind(enum.StrEnum):
+    """What can be published."""
+
+    APPLICATION = "application"
+    DATASET = "dataset"
+    MODEL = "model"
+
+
 @dataclass(frozen=True)
-class ModelRecord:
-    """One version of a model.
+class Published:
+    """One version of a model, a data set or an application.
 
     Attributes:
-        name: Of the model.
-        version: 1 for the first of this name.
+        kind: What it is.
+        name: Of all its versions.
+        version: 1 for the first of this name; given once.
+        digest: Of its content in the store.
+        created_us: When it was published, microseconds UTC.
         run_id: The run that made it, empty when it was made elsewhere.
-        digest: Of its files, a tree in the store.
-        created_us: When it was registered.
+        owner: Who published it.
+        description: In a sentence.
+        tags: Words of the user's own, with or without a value.
         metrics: Name → score.
-        tags: Words of the user's own.
+        facts: Plain JSON that the publisher keeps with it.
+        deprecated: Why it is no longer to be used; ``None`` while it is.
         aliases: Such as ``champion`` and ``candidate``; each names one version at a time.
     """
 
+    kind: Kind
     name: str
     version: int
-    run_id: str
     digest: str
     created_us: int
-    metrics: dict[str, float] = field(default_factory=dict)
+    run_id: str = ""
+    owner: str = ""
+    description: str = ""
     tags: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    deprecated: str | None = None
     aliases: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Name and version, as in ``shop@3``."""
+        return f"{self.name}@{self.version}"
+
+
+class AliasAction(enum.StrEnum):
+    """What happened to an alias."""
+
+    SET = "set"
+    ROLLBACK = "rollback"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True)
+class AliasChange:
+    """One change of an alias.
+
+    Attributes:
+        alias: Such as ``champion``.
+        version: That it pointed to from then on; with ``deleted``, the version that went.
+        action: What happened.
+        at_us: When, microseconds UTC.
+        who: Did it.
+        reason: In words.
+    """
+
+    alias: str
+    version: int
+    action: AliasAction
+    at_us: int
+    who: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, order=True)

@@ -148,12 +148,12 @@ class Runs:
             found = _find(connection, run)
             if found.state is RunState.RUNNING:
                 raise _wrong_state(found, "deleted")
-            models = connection.execute("SELECT name, version FROM models WHERE run_id = ?", (found.id,))
-            if names := [f"{m['name']}:{m['version']}" for m in models]:
+            made = connection.execute("SELECT name, version FROM published WHERE run_id = ?", (found.id,))
+            if names := [f"{m['name']}:{m['version']}" for m in made]:
                 raise UserError(
                     "FLOW058",
-                    f"run {found.name} made the registered models {', '.join(names)}.",
-                    "delete these models first.",
+                    f"run {found.name} made what is registered as {', '.join(names)}.",
+                    "delete these versions first.",
                 )
             connection.execute("DELETE FROM runs WHERE number = ?", (found.number,))
             connection.execute("DELETE FROM edges WHERE run_id = ?", (found.id,))
