@@ -1,0 +1,23 @@
+"""Environments: what a project's tasks import, built from its lock and kept by digest."""
+
+from weft.compile.environment.building import (
+    Environment,
+    build_environment,
+    default_cache,
+    environment_key,
+    environment_python,
+)
+from weft.compile.environment.lock import LOCKS, Lock, find_lock
+from weft.compile.environment.locking import lock_project
+
+__all__ = [
+    "LOCKS",
+    "Environment",
+    "Lock",
+    "build_environment",
+    "default_cache",
+    "environment_key",
+    "environment_python",
+    "find_lock",
+    "lock_project",
+]
