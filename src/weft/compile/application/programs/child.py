@@ -1,0 +1,191 @@
+"""Processes of a task: started under a guard, watched, their output logged, their whole tree ended."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from weft.core import UserError, WeftError
+from weft.flow import Context
+from weft.flow.secret import Redactor, resolve_secrets
+
+_GUARD = Path(__file__).with_name("guard.py")
+_GRACE_S = 5.0
+_LOOK_EVERY_S = 0.05
+_LAST_LINES = 12
+_LONGEST_LINE = 400
+_NOT_STARTED = 127
+
+
+class ProgramFailed(WeftError):
+    """A task's program ended with a failure; like other failures it is tried again while retries are left."""
+
+    exit_code = 1
+
+
+class Child:
+    """One process of a task with its tree.
+
+    Args:
+        context: Of the task.
+        command: Program and arguments; no shell sees them.
+        folder: Where it runs.
+        environment: All of its environment variables.
+        label: Stands before each line that it prints, where a task has several processes.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        command: Sequence[str],
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        redactor: Redactor,
+        label: str = "",
+    ) -> None:
+        guarded = [sys.executable, "-I", "-S", str(_GUARD), str(_GRACE_S), *command]
+        self._process = subprocess.Popen(
+            guarded,
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self.last_lines: collections.deque[str] = collections.deque(maxlen=_LAST_LINES)
+        self._context, self._redactor, self._label = context, redactor, label.encode()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def poll(self) -> int | None:
+        """Return the exit code; ``None`` while it runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(_LOOK_EVERY_S)
+        return None
+
+    def stop(self) -> None:
+        """End it with its tree; returns when nothing of it runs."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(_GRACE_S + 5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def close(self) -> None:
+        """Wait until all that it printed is logged."""
+        self.stop()
+        self._reader.join(_GRACE_S)
+        assert self._process.stdout is not None
+        if not self._reader.is_alive():
+            self._process.stdout.close()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in iter(lambda: self._process.stdout.readline(1 << 16), b""):  # type: ignore[union-attr]
+            shown = self._redactor.text(line.decode(errors="replace"))
+            self._context.log(self._label + shown.encode())
+            self.last_lines.append(shown.rstrip("\r\n")[:_LONGEST_LINE])
+
+
+def run_children(
+    context: Context, commands: Sequence[tuple[Sequence[str], Mapping[str, str]]], folder: Path
+) -> None:
+    """Run the processes of a task to their end; when one fails the others are ended.
+
+    Args:
+        context: Of the task.
+        commands: Command and environment of each.
+        folder: Where they run.
+
+    Raises:
+        ProgramFailed: ``APP020`` when one ends with a failure.
+        UserError: ``APP021`` when one cannot be started.
+    """
+    secrets = resolve_secrets(context.secrets)
+    redactor = Redactor(secrets.values())
+    children: list[Child] = []
+    try:
+        for rank, (command, environment) in enumerate(commands):
+            label = f"[{rank}] " if len(commands) > 1 else ""
+            children.append(
+                Child(
+                    context,
+                    command,
+                    folder=folder,
+                    environment={**environment, **secrets},
+                    redactor=redactor,
+                    label=label,
+                )
+            )
+        _watch(context, children, commands)
+    finally:
+        for child in children:
+            child.close()
+
+
+def _watch(
+    context: Context, children: list[Child], commands: Sequence[tuple[Sequence[str], Mapping[str, str]]]
+) -> None:
+    running = dict(enumerate(children))
+    started = time.monotonic()
+    while running:
+        context.check()
+        for rank, child in list(running.items()):
+            code = child.poll()
+            if code is None:
+                continue
+            del running[rank]
+            if code:
+                child.close()
+                raise _failure(context, child, code, commands[rank][0], time.monotonic() - started)
+
+
+def _failure(context: Context, child: Child, code: int, command: Sequence[str], seconds: float) -> WeftError:
+    lines = list(child.last_lines)
+    if code == _NOT_STARTED and lines and lines[-1].startswith(f"{command[0]} cannot be started"):
+        return UserError(
+            "APP021",
+            f"task '{context.node}': {lines[-1]}.",
+            "name a program that is on the machine, or use an image that has it.",
+        )
+    said = (
+        f"The end of its log:\n{chr(10).join('  ' + line for line in lines)}"
+        if lines
+        else "It printed nothing."
+    )
+    return ProgramFailed(
+        "APP020",
+        f"task '{context.node}', attempt {context.attempt}, ended with {_words(code)} after {seconds:.1f} s"
+        f"{': ' + lines[-1].strip() if lines else ''}\n{said}",
+        "mend what the log names, and run the job again: what is finished is not repeated.",
+    )
+
+
+def _words(code: int) -> str:
+    number = code - 128 if code > 128 else -code
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return f"exit code {code}"
+    memory = ", which is what happens when a machine runs out of memory" if name == "SIGKILL" else ""
+    return f"exit code {code} (signal {name}{memory})"
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])

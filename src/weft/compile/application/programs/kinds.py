@@ -1,0 +1,96 @@
+"""What each kind of program runs. The paths in a command lead into the task's own folders."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from weft.compile.application.programs.task import Task
+from weft.core import UserError, missing_extra
+from weft.flow import Context
+
+_HERE = Path(__file__).parent
+
+
+def run_python(context: Context) -> dict[str, Any]:
+    """Run a Python file, a module, or a function that gets the task's parameters by name."""
+    task = Task(context, "python")
+    name = task.own.get("function") or task.own.get("module", "")
+    if "file" in task.own:
+        command = [_python(context), str(task.file(task.own["file"])), *task.arguments()]
+    elif ":" in name:
+        command = [_python(context), "-P", str(_HERE / "call.py"), name]
+    elif "function" in task.own:
+        raise UserError(
+            "APP014", f"task {context.node}: '{name}' is no function.", "write it as module:function."
+        )
+    else:
+        command = [_python(context), "-m", name, *task.arguments()]
+    return task.run(lambda output: command)
+
+
+def run_shell(context: Context) -> dict[str, Any]:
+    """Run a command: a list is a program with its arguments, a text a line for ``sh``; or a script."""
+    task = Task(context, "shell")
+    said = task.own.get("command")
+    if isinstance(said, list):
+        command = [*task.arguments("command"), *task.arguments()]
+    elif said is not None:
+        # Parameters reach the line as environment variables and arguments, never as part of its text.
+        command = ["/bin/sh", "-e", "-c", said, "sh", *task.arguments()]
+    else:
+        path = task.file(task.own["file"])
+        start = [str(path)] if os.access(path, os.X_OK) else ["/bin/sh", "-e", str(path)]
+        command = [*start, *task.arguments()]
+    if not command:
+        raise UserError("APP014", f"task {context.node}: the command is empty.", "name a program first.")
+    return task.run(lambda output: command)
+
+
+def run_jvm(context: Context) -> dict[str, Any]:
+    """Run the main method of a class of the artifact on a Java virtual machine.
+
+    Raises:
+        UserError: ``APP025`` when this machine has no Java.
+    """
+    task = Task(context, "jvm")
+    places = task.arguments("classPath") or [".", "classes", "lib/*", "*"]
+    path = os.pathsep.join(str(task.sources / place) for place in places)
+    command = [_java(context), *task.arguments("jvmArgs"), "-cp", path, task.own["className"]]
+    return task.run(lambda output: [*command, *task.arguments()])
+
+
+def run_notebook(context: Context) -> dict[str, Any]:
+    """Execute a notebook with the task's parameters; the executed notebook is an output.
+
+    Raises:
+        UserError: ``EXT001`` when nbclient is not installed.
+    """
+    task = Task(context, "notebook")
+    if _python(context) == sys.executable and importlib.util.find_spec("nbclient") is None:
+        raise missing_extra("the program notebook", "nbclient", "jupyter")
+    source = task.file(task.own["file"])
+    kernel = [task.own["kernel"]] if "kernel" in task.own else []
+    run = [_python(context), "-P", str(_HERE / "notebook_run.py"), str(source)]
+    return task.run(lambda output: [*run, str(output / source.name), *kernel])
+
+
+def _python(context: Context) -> str:
+    return str(context.hints.get("python") or sys.executable)
+
+
+def _java(context: Context) -> str:
+    home = context.variables.get("JAVA_HOME") or os.environ.get("JAVA_HOME")
+    found = shutil.which("java", path=str(Path(home) / "bin") if home else None)
+    if found is None:
+        raise UserError(
+            "APP025",
+            f"task '{context.node}' needs Java, and there is none "
+            + (f"in {home}." if home else "on the PATH."),
+            "install a Java runtime, set JAVA_HOME, or give the task an image that has one.",
+        )
+    return found

@@ -1,0 +1,210 @@
+"""What a task's process finds: folders, parameters and inputs, named by environment variables."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from weft.compile.application.kinds import KINDS, program_fault
+from weft.compile.application.programs.child import free_port, run_children
+from weft.compile.application.sources import lay_out_sources
+from weft.core import UserError
+from weft.flow import Context, Output
+
+ARTIFACT = "artifact"
+RESULT = "result.json"
+_LARGEST_VARIABLE = 100_000
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class Task:
+    """A task at work: its folders and its environment.
+
+    The folder ``sources`` holds the artifact, and is where the process runs.
+    """
+
+    def __init__(self, context: Context, kind: str) -> None:
+        self.context = context
+        own = KINDS[kind].own
+        fault = program_fault(KINDS[kind], context.parameters)
+        if fault:
+            raise UserError("APP014", f"task {context.node}: {fault[1]}", fault[2])
+        self.own = {name: value for name, value in context.parameters.items() if name in own}
+        self.parameters = {name: value for name, value in context.parameters.items() if name not in own}
+        self.scratch = context.scratch
+        self.sources = self.scratch / "sources"
+        if ARTIFACT in context.digests:
+            lay_out_sources(context.store, context.digests[ARTIFACT], self.sources)
+        self.sources.mkdir(exist_ok=True)
+        (self.scratch / "work").mkdir()
+        self._environment = self._make_environment()
+
+    def run(self, command: Callable[[Path], Sequence[str]]) -> dict[str, Any]:
+        """Run the task's processes; return the value that the task left.
+
+        Args:
+            command: Output folder → program and arguments; no shell sees them.
+
+        Raises:
+            UserError: ``APP022`` when what was left as ``result.json`` is no JSON object.
+        """
+        commands = [self._command(command, rank) for rank in self._ranks()]
+        run_children(self.context, commands, self.sources)
+        return read_result(self.context)
+
+    def arguments(self, name: str = "args") -> list[str]:
+        """Return a list of the program's own, with ``${parameter}`` replaced by its value.
+
+        Raises:
+            UserError: ``APP023`` for a name that is no parameter of the task.
+        """
+        values = {n: v if isinstance(v, str) else json.dumps(v) for n, v in self.parameters.items()}
+        try:
+            return [_Template(text).substitute(values) for text in self.own.get(name, ())]
+        except (KeyError, ValueError) as error:
+            unknown = error.args[0] if isinstance(error, KeyError) else "$"
+            raise UserError(
+                "APP023",
+                f"task '{self.context.node}': '{name}' names ${{{unknown}}}, which it has no parameter for.",
+                f"choose one of: {', '.join(values) or 'none are given'}; write $$ for a dollar sign.",
+            ) from None
+
+    def file(self, name: str) -> Path:
+        """Return the path of a file of the artifact.
+
+        Raises:
+            UserError: ``APP024`` when the artifact has no such file.
+        """
+        path = self.sources / name
+        if not path.is_file() or not path.resolve().is_relative_to(self.sources.resolve()):
+            raise UserError(
+                "APP024",
+                f"task '{self.context.node}': the artifact has no file '{name}'.",
+                "name a file of the project that artifact.json includes.",
+            )
+        return path
+
+    def _ranks(self) -> list[int | None]:
+        """Return the workers that run here: all of them, unless the backend started one on each machine."""
+        if self.context.nodes == 1 or ("RANK" in os.environ and "WORLD_SIZE" in os.environ):
+            return [None]
+        self._port = free_port()
+        return list(range(self.context.nodes))
+
+    def _command(
+        self, command: Callable[[Path], Sequence[str]], rank: int | None
+    ) -> tuple[Sequence[str], Mapping[str, str]]:
+        output = self.context.directory
+        environment = dict(self._environment)
+        if rank is not None:
+            environment |= self._torchrun(rank)
+        # What the workers have in common is left by the first; only its output is kept.
+        if rank or int(environment.get("RANK", "0")) > 0:
+            output = self.scratch / f"output-{environment['RANK']}"
+            output.mkdir()
+        environment["WEFT_OUTPUT"] = str(output)
+        return command(output), environment
+
+    def _torchrun(self, rank: int) -> dict[str, str]:
+        total = str(self.context.nodes)
+        return {
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(self._port),
+            "RANK": str(rank),
+            "WORLD_SIZE": total,
+            "LOCAL_RANK": str(rank),
+            "LOCAL_WORLD_SIZE": total,
+            "GROUP_RANK": "0",
+            "GROUP_WORLD_SIZE": "1",
+        }
+
+    def _make_environment(self) -> dict[str, str]:
+        context = self.context
+        inputs = {name: str(self._lay_out(name, output)) for name, output in context.inputs.items()}
+        text = json.dumps(self.parameters)
+        file = self.scratch / "parameters.json"
+        file.write_text(text, encoding="utf-8")
+        made = {name: value for name, value in os.environ.items() if not name.startswith("WEFT_")}
+        made |= dict.fromkeys(_THREAD_VARIABLES, str(context.resources.threads))
+        made["PYTHONPATH"] = os.pathsep.join(filter(None, (str(self.sources), made.get("PYTHONPATH"))))
+        made |= {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        made |= context.variables
+        made |= {f"WEFT_INPUT_{_variable(name)}": folder for name, folder in inputs.items()}
+        for name, value in self.parameters.items():
+            shown = value if isinstance(value, str) else json.dumps(value)
+            if len(shown) < _LARGEST_VARIABLE and "\0" not in shown:
+                made[f"WEFT_PARAMETER_{_variable(name)}"] = shown
+        made |= {
+            "WEFT_TASK": context.node,
+            "WEFT_ATTEMPT": str(context.attempt),
+            "WEFT_INPUTS": json.dumps(inputs),
+            "WEFT_PARAMETERS_FILE": str(file),
+            "WEFT_SCRATCH": str(self.scratch / "work"),
+            "WEFT_CHECKPOINTS": str(context.unfinished),
+            "WEFT_NODES": str(context.nodes),
+            "WEFT_THREADS": str(context.resources.threads),
+            "WEFT_MEMORY_BYTES": str(context.resources.memory_bytes),
+            "WEFT_GPUS": str(context.resources.gpus),
+        }
+        if len(text) < _LARGEST_VARIABLE:
+            made["WEFT_PARAMETERS"] = text
+        return made
+
+    def _lay_out(self, name: str, output: Output) -> Path:
+        folder = self.scratch / "inputs" / name
+        folder.mkdir(parents=True)
+        for file in output.files:
+            target = folder / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(output.path(file))
+        return folder
+
+
+class _Template(Template):
+    """``${name}``, where a name may hold any character but a brace."""
+
+    pattern = r"\$(?:(?P<escaped>\$)|\{(?P<braced>[^{}]+)\}|(?P<named>(?!))|(?P<invalid>(?=\{)))"  # type: ignore[assignment]
+
+
+def read_result(context: Context) -> dict[str, Any]:
+    """Return what a task left as ``result.json``; empty when it left nothing.
+
+    Raises:
+        UserError: ``APP022`` when it is no JSON object.
+    """
+    path = context.directory / RESULT
+    if not path.exists():
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        reason = "" if isinstance(value, dict) else f"it is a {type(value).__name__}, not an object"
+    except (OSError, ValueError) as error:
+        value, reason = {}, str(error)
+    if reason:
+        raise UserError(
+            "APP022",
+            f"task '{context.node}' left a {RESULT} that cannot be read: {reason}.",
+            "write one JSON object, or give the file another name.",
+        )
+    found: dict[str, Any] = value
+    return found
+
+
+def gather_inputs(context: Context) -> dict[str, Any]:
+    """Keep what the tasks before made, each in a folder of its name; for a sink that no task describes."""
+    for name, output in context.inputs.items():
+        for file in output.files:
+            target = context.directory / name / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(output.path(file), target)
+    return {name: output.value for name, output in context.inputs.items() if output.value}
+
+
+def _variable(name: str) -> str:
+    return re.sub(r"\W", "_", name).upper()
