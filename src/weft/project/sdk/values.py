@@ -1,7 +1,8 @@
 """What a task returns, as files that the next task reads: tables as Parquet, arrays as npy, the rest as JSON.
 
-A value is written as JSON. What is no JSON stands in it as ``{"$file": name, "$kind": kind}``, and lies in a file
-of the task's output. Objects of other kinds are pickled: the same versions of Python and packages can read them.
+A value is written as JSON. What is no JSON stands in it as ``{"$file": name, "$kind": kind}``, and lies in a
+file of the task's output. Objects of other kinds are pickled; the same versions of Python
+and of packages read them.
 """
 
 from __future__ import annotations
