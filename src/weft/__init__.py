@@ -16,17 +16,31 @@ from typing import TYPE_CHECKING, Any
 from weft.version import __version__
 
 if TYPE_CHECKING:
-    from weft.project import Graph, Query, Run, connect, from_relbench, open_project, open_run
+    from weft.project import (
+        DataSet,
+        Graph,
+        Query,
+        Run,
+        connect,
+        dataset,
+        from_relbench,
+        open_project,
+        open_run,
+        publish_dataset,
+    )
 
 __all__ = [
+    "DataSet",
     "Graph",
     "Query",
     "Run",
     "__version__",
     "connect",
+    "dataset",
     "from_relbench",
     "open_project",
     "open_run",
+    "publish_dataset",
 ]
 _EXPORTED = frozenset(__all__) - {"__version__"}
 

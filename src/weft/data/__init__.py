@@ -2,6 +2,7 @@
 
 from weft.data.audit import QUERY_READS_LATEST, Decisions, audit_tables, decide
 from weft.data.candidates import CandidateOptions, Candidates, build_candidates, find_seen
+from weft.data.datasets import gather_files, open_views, parquet_tables, read_batches, source_path
 from weft.data.declared import Declared
 from weft.data.engine import engine_errors
 from weft.data.evidence import EntityRows, entity_rows
@@ -68,19 +69,24 @@ __all__ = [
     "entity_rows",
     "export_frame",
     "find_seen",
+    "gather_files",
     "generate_shop",
     "is_table_file",
     "like_input",
     "measure_pace",
+    "open_views",
     "own_target",
+    "parquet_tables",
     "parse_overrides",
     "plan_features",
     "plan_layout",
     "plan_origins",
     "prepare_tables",
     "profile_snapshot",
+    "read_batches",
     "read_relbench",
     "read_snapshot",
+    "source_path",
     "stale_cutoffs",
     "take_snapshot",
     "to_arrow",

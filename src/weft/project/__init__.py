@@ -1,5 +1,6 @@
 """The Python face: connect, Graph, Query, Run, and the project folder that keeps what they make."""
 
+from weft.project.datasets import DataSet, dataset, publish_dataset
 from weft.project.embedding import embed_to
 from weft.project.explanation import Explanation, GlobalExplanation
 from weft.project.finished import open_run
@@ -28,6 +29,7 @@ __all__ = [
     "SETTINGS_FILE",
     "Asking",
     "Connection",
+    "DataSet",
     "Explanation",
     "GlobalExplanation",
     "Graph",
@@ -41,6 +43,7 @@ __all__ = [
     "View",
     "collect_garbage",
     "connect",
+    "dataset",
     "embed_to",
     "from_relbench",
     "init_project",
@@ -51,6 +54,7 @@ __all__ = [
     "open_run",
     "predict_to",
     "propose_queries",
+    "publish_dataset",
     "runs_view",
     "tables_view",
     "verify_store",

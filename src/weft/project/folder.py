@@ -14,7 +14,7 @@ from weft.core import Resources, UnavailableError, parse_size
 from weft.flow import Event, Plan, RunResult, Store, run_plan
 from weft.hub import Hub
 from weft.project.progress import show_progress
-from weft.project.settings import ProjectSettings, read_settings
+from weft.project.settings import ProjectSettings, read_settings, resolve_address
 
 STATE = ".weft"
 
@@ -46,19 +46,23 @@ class ProjectFolder:
     @property
     def is_unused(self) -> bool:
         """Whether nothing was ever kept here; asking makes no ``.weft``."""
-        return not (self.folder / STATE).exists()
+        return not (self.folder / STATE).exists() and self.settings.database is None
 
     @functools.cached_property
     def store(self) -> Store:
         """What was computed, by digest."""
-        return Store(self._state())
+        return Store(self.state)
 
     @functools.cached_property
     def hub(self) -> Hub:
-        """Runs and models, by name."""
-        return Hub(self._state() / "weft.db")
+        """Runs and what was published, by name."""
+        if self.settings.database is not None:
+            return Hub(resolve_address(self.settings.database, self.folder))
+        return Hub(self.state / "weft.db")
 
-    def _state(self) -> Path:
+    @functools.cached_property
+    def state(self) -> Path:
+        """The folder ``.weft``; made when missing."""
         state = self.folder / STATE
         try:
             state.mkdir(parents=True, exist_ok=True)

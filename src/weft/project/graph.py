@@ -13,11 +13,12 @@ from weft.data import Profile
 from weft.data import connect as connect_source
 from weft.flow import Node, Output, Plan
 from weft.pql import compile_query
+from weft.project.datasets import open_named
 from weft.project.folder import ProjectFolder
 from weft.project.guard import absolute_place
 from weft.project.query import Query
 from weft.project.reproduction import FRAMES, public_place
-from weft.project.settings import read_settings, resolve_source, state_more
+from weft.project.settings import DATASET, read_settings, resolve_source, state_more
 from weft.project.view import html_table, text_table
 
 # What preparing the tables says again that their profile says with examples.
@@ -210,28 +211,32 @@ def connect(
     Args:
         source: A mapping from names to pandas, polars, Arrow, DuckDB or Ibis tables, whose results come
             back in the type of the first; a folder of Parquet and CSV, a DuckDB or SQLite file, a RelBench
-            folder, or a URL such as ``postgresql://user@host/shop``, ``duckdb:///shop.db`` or
-            ``s3://bucket/shop``.
+            folder, a published data set such as ``dataset:shop@3``, or a URL such as
+            ``postgresql://user@host/shop``, ``duckdb:///shop.db`` or ``s3://bucket/shop``.
         project: Folder that holds ``weft.yaml`` and keeps results in ``.weft``.
         **limits: ``memory_limit`` and ``threads``.
 
     Example:
         ``weft.connect("shop/").graph()``
     """
-    # Before the project, so that a source that cannot be opened leaves no folder behind.
-    opened = connect_source(dict(source) if isinstance(source, Mapping) else source)
     folder = project if isinstance(project, ProjectFolder) else ProjectFolder(project, **limits)
     if isinstance(source, Mapping):
-        return Connection(opened, folder, next(iter(source.values()), None), place=FRAMES)
-    return Connection(opened, folder, place=public_place(str(source)))
+        example = next(iter(source.values()), None)
+        return Connection(connect_source(dict(source)), folder, example, place=FRAMES)
+    if (found := open_named(str(source), folder)) is not None:
+        return Connection(connect_source(found.path), folder, place=f"{DATASET}{found.label}")
+    return Connection(connect_source(source), folder, place=public_place(str(source)))
 
 
 def open_project(folder: str | Path = ".", **limits: Any) -> Graph:
     """Open the graph of a project folder: the source and the tables that its ``weft.yaml`` states."""
     place = Path(folder).resolve()
-    opened = connect_source(resolve_source(read_settings(place), place))
+    source = resolve_source(read_settings(place), place)
+    project = ProjectFolder(folder, **limits)
+    found = open_named(source, project)
+    opened = connect_source(source if found is None else found.path)
     # The folder as it was named: with it, and not with the source, the command is repeated.
-    return Connection(opened, ProjectFolder(folder, **limits), place=str(folder)).graph()
+    return Connection(opened, project, place=str(folder)).graph()
 
 
 def from_relbench(folder: str | Path, *, project: str | Path | ProjectFolder = ".", **limits: Any) -> Graph:

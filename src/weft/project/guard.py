@@ -9,7 +9,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from weft.core import UserError
 from weft.data import is_table_file, url_path
 from weft.project.reproduction import FRAMES, public_place
-from weft.project.settings import FILE_NAME, read_settings, resolve_source
+from weft.project.settings import DATASET, FILE_NAME, read_settings, resolve_source
 
 _POSTGRES = ("postgresql://", "postgres://")
 _FILE_SCHEMES = ("", "duckdb", "file", "sqlite")
@@ -29,7 +29,9 @@ def refuse_source(target: str, table: str, places: Iterable[str], tables: Iterab
     """
     is_named = table in (taken := set(tables)) or table.rpartition(".")[2] in taken
     sources = (resolve_place(place) for place in places if place != FRAMES)
-    if any(_is_hit(target, source, is_named=is_named) for source in sources):
+    if any(
+        _is_hit(target, source, is_named=is_named) for source in sources if not source.startswith(DATASET)
+    ):
         raise UserError(
             "DATA130",
             f"'{public_place(target)}' is, or would become, one of the tables that are predicted from.",
@@ -45,7 +47,7 @@ def resolve_place(place: str) -> str:
 
 def absolute_place(place: str) -> str:
     """Write a place so that it means the same from any folder: a path from the root, a URL as it is."""
-    is_file = place != FRAMES and _scheme(place) in _FILE_SCHEMES
+    is_file = place != FRAMES and not place.startswith(DATASET) and _scheme(place) in _FILE_SCHEMES
     return os.path.normpath(_local(place).absolute()) if is_file else place
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from weft.compile import TablesSpec, hold_source
 from weft.core import UserError, to_plain
 from weft.data import connect
+from weft.project.datasets import open_named
 from weft.project.guard import resolve_place
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def read_newer(run: Run, source: str | Path | Mapping[str, Any]) -> TablesSpec:
     Raises:
         UserError: ``DATA133`` when a table of the run is not there.
     """
-    made = connect(dict(source) if isinstance(source, Mapping) else resolve_place(str(source)))
+    made = connect(dict(source) if isinstance(source, Mapping) else _path(run, str(source)))
     snapshot = next(node for node in run.plan.nodes if node.name == "snapshot")
     fingerprints = made.fingerprints(run.project.resources)
     lacking = sorted(set(snapshot.digests) - set(fingerprints))
@@ -41,3 +42,9 @@ def read_newer(run: Run, source: str | Path | Mapping[str, Any]) -> TablesSpec:
         declared=to_plain(made.declared),
         derived=snapshot.parameters["derived"],
     )
+
+
+def _path(run: Run, source: str) -> str | Path:
+    place = resolve_place(source)
+    found = open_named(place, run.project)
+    return place if found is None else found.path

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from weft.core import UserError
 
 FILE_NAME = "weft.yaml"
+DATASET = "dataset:"
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -33,10 +34,12 @@ class QuerySettings(BaseModel):
 class ProjectSettings(BaseModel):
     """The content of ``weft.yaml``.
 
-    ``source`` is a folder, a file or a URL; ``${NAME}`` in it is replaced by the environment variable, so
-    that no secret stands in the file. ``tables`` and ``links`` overrule what inference finds; a table with
-    ``sql`` is derived from the others. ``audit`` holds the decision for each flagged column. ``search``
-    narrows or widens what a search over networks tries: setting → value, list of values, or
+    ``source`` is a folder, a file, a URL or ``dataset:name@version``; ``database`` is where the hub is, a
+    file or ``postgresql://…``; ``lineage`` is a file or URL that events of OpenLineage go to. ``${NAME}`` in
+    them is replaced by the environment variable, so that no secret stands in the file. ``tables`` and
+    ``links`` overrule what inference finds; a table with ``sql`` is derived from the others. ``audit`` holds
+    the decision for each flagged column. ``search`` narrows or widens what a search over networks tries:
+    setting → value, list of values, or
     ``{low, high, log}``. A value holds for networks that are named singly, too.
     """
 
@@ -44,6 +47,8 @@ class ProjectSettings(BaseModel):
 
     name: str | None = None
     source: str = "."
+    database: str | None = None
+    lineage: str | None = None
     tables: dict[str, dict[str, Any]] = Field(default_factory=dict)
     links: dict[str, Any] = Field(default_factory=dict)
     audit: dict[str, Any] = Field(default_factory=dict)
@@ -132,6 +137,15 @@ def resolve_source(settings: ProjectSettings, folder: Path) -> str:
     Raises:
         UserError: ``DATA112`` when an environment variable is not set.
     """
+    return resolve_address(settings.source, folder)
+
+
+def resolve_address(address: str, folder: Path) -> str:
+    """Return an address of ``weft.yaml`` with variables filled in and a relative path made absolute.
+
+    Raises:
+        UserError: ``DATA112`` when an environment variable is not set.
+    """
 
     def fill(match: re.Match[str]) -> str:
         value = os.environ.get(match[1])
@@ -143,5 +157,5 @@ def resolve_source(settings: ProjectSettings, folder: Path) -> str:
             )
         return value
 
-    source = _VARIABLE.sub(fill, settings.source)
-    return source if "://" in source else str((folder / source).resolve())
+    filled = _VARIABLE.sub(fill, address)
+    return filled if "://" in filled or filled.startswith(DATASET) else str((folder / filled).resolve())

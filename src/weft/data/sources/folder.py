@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
@@ -13,7 +13,7 @@ from weft.core import Finding, Resources, Severity, UserError, digest_value
 from weft.data.declared import Declared
 from weft.data.sources.batches import UNTYPED
 from weft.data.sources.delimited import TextFile, TextOptions, open_text_file, read_text
-from weft.data.sources.files import DataFile, is_data_file, is_hidden, open_folder, walk
+from weft.data.sources.files import DataFile, is_data_file, is_hidden, is_local, open_folder, walk
 from weft.data.sources.parquet import read_columns, read_parquet
 from weft.data.sources.source import check_names, choose
 
@@ -86,6 +86,12 @@ class FolderSource:
             name: digest_value([*said, [[f.relative, _digest(f)] for f in self._files[name]]])
             for name in self.names()
         }
+
+    def single_parquet(self, table: str) -> Path | None:
+        """Return the one local Parquet file that is the table, ``None`` where it is more or other files."""
+        first, *others = self._files[table]
+        is_whole = not others and first.format == "parquet" and not _partition_keys(first)
+        return Path(first.path) if is_whole and is_local(first.filesystem) else None
 
     def close(self) -> None:
         """Do nothing: files are closed as soon as they are read."""

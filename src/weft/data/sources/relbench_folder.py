@@ -72,8 +72,8 @@ class RelbenchSource:
         self, folder: Path, *, tables: dict[str, str] | None = None, use_manifest: bool = True
     ) -> None:
         self.folder = folder
-        self._files = FolderSource(str(folder / DATABASE), tables=tables)
-        names = choose(self._files.names(), None, str(folder)) if tables is None else tables
+        self.files = FolderSource(str(folder / DATABASE), tables=tables)
+        names = choose(self.files.names(), None, str(folder)) if tables is None else tables
         self._declared = _declared(read_manifest(folder), names, folder) if use_manifest else Declared()
 
     @property
@@ -84,19 +84,19 @@ class RelbenchSource:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What was noticed about the files."""
-        return self._files.findings
+        return self.files.findings
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the tables, sorted."""
-        return self._files.names()
+        return self.files.names()
 
     def batches(self, table: str, resources: Resources) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a table in the order of its file."""
-        return self._files.batches(table, resources)
+        return self.files.batches(table, resources)
 
     def fingerprints(self, resources: Resources) -> dict[str, str]:
         """Return a digest per table of its file."""
-        return self._files.fingerprints(resources)
+        return self.files.fingerprints(resources)
 
     def close(self) -> None:
         """Do nothing: files are closed as soon as they are read."""
