@@ -64,7 +64,7 @@ def coded(where: str) -> Iterator[None]:
                 f"{where} may not be read or written: {error.strerror or error}.",
                 "give this user the right to write there, or name another store.",
             ) from error
-        raise _unreachable(where, error) from error
+        raise unreachable(where, error) from error
 
 
 @contextlib.contextmanager
@@ -79,10 +79,11 @@ def coded_remote(where: str) -> Iterator[None]:
         except (WeftError, OSError):
             raise
         except Exception as error:
-            raise _unreachable(where, error) from error
+            raise unreachable(where, error) from error
 
 
-def _unreachable(where: str, error: Exception) -> UnavailableError:
+def unreachable(where: str, error: Exception) -> UnavailableError:
+    """Make the error for a place that did not answer."""
     return UnavailableError(
         "FLOW016",
         f"{where} did not answer: {type(error).__name__}: {error}.",

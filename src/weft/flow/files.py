@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from weft.flow.faults import coded, coded_remote
+from weft.flow.faults import coded, coded_remote, unreachable
 from weft.flow.temporary import Temporaries
 
 # Stores whose PUT is all or nothing; elsewhere a file is written aside and moved.
@@ -232,7 +232,10 @@ class RemoteFiles:
     def _landing(self, name: str) -> Iterator[str]:
         path = self._path(name)
         if self._is_atomic:
-            yield path
+            try:
+                yield path
+            except FileNotFoundError as error:  # what is missing is the bucket
+                raise unreachable(self.describe(name), error) from error
             return
         aside = self._path(f"tmp/{secrets.token_hex(8)}")
         self._files.makedirs(self._path("tmp"), exist_ok=True)
