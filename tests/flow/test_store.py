@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import fsspec
 import pytest
+from fsspec.registry import _registry as known_places
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -201,7 +201,7 @@ def test_an_address_that_is_none_is_refused():
 
 def test_a_place_whose_package_is_missing_names_the_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    monkeypatch.delitem(fsspec.registry._registry, "s3", raising=False)  # another test may have used it
+    monkeypatch.delitem(known_places, "s3", raising=False)  # another test may have used it
     with pytest.raises(UserError, match=r"EXT001.*s3fs(.|\n)*weft\[s3\]"):
         Store("s3://bucket/weft")
 
