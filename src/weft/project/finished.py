@@ -30,7 +30,8 @@ def open_run(name: str = "latest", *, project: str | Path | ProjectFolder = ".")
 def _newest(folder: ProjectFolder) -> RunRecord:
     """Return the newest run that finished, else the newest of all."""
     hub = None if folder.is_unused else folder.hub
-    done = hub and (hub.list_runs(state="succeeded", limit=1) or hub.list_runs(limit=1))
+    fits = [r for r in hub.list_runs() if "job" not in r.parameters] if hub else []
+    done = [r for r in fits if r.state == "succeeded"] or fits
     if not done:
         raise UserError(
             "FLOW053",

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from weft.core import Resources, UnavailableError, parse_size
-from weft.flow import Event, Plan, RunResult, Store, run_plan
+from weft.flow import Control, Event, Plan, RunResult, Store, run_plan
 from weft.hub import Hub
 from weft.project.progress import show_progress
 from weft.project.settings import ProjectSettings, read_settings, resolve_address
@@ -82,7 +82,13 @@ class ProjectFolder:
             return self.store.put_file(path)
 
     def run(
-        self, plan: Plan, *, targets: tuple[str, ...] | None = None, name: str | None = None
+        self,
+        plan: Plan,
+        *,
+        targets: tuple[str, ...] | None = None,
+        name: str | None = None,
+        control: Control | None = None,
+        also: Callable[[Event], None] | None = None,
     ) -> RunResult:
         """Run ``plan`` with this project's store and limits, showing progress.
 
@@ -90,13 +96,28 @@ class ProjectFolder:
             plan: What to run.
             targets: Nodes that are wanted; all when left out.
             name: Of the run; the store keeps what a named run used until the run is deleted.
+            control: How the run is stopped from outside, and which nodes it repeats.
+            also: Called with every event, too.
         """
-        options: dict[str, Any] = {"targets": targets, "run": name}
+        options: dict[str, Any] = {"targets": targets, "run": name, "control": control}
         if self._on_event is not None:
-            return run_plan(plan, self.store, resources=self.resources, on_event=self._on_event, **options)
-        num_nodes = len(plan.nodes if targets is None else plan.needed_for(targets))
-        with show_progress(num_nodes, self._told) as watch:
+            watch = _both(self._on_event, also)
             return run_plan(plan, self.store, resources=self.resources, on_event=watch, **options)
+        num_nodes = len(plan.nodes if targets is None else plan.needed_for(targets))
+        with show_progress(num_nodes, self._told) as shown:
+            watch = _both(shown, also)
+            return run_plan(plan, self.store, resources=self.resources, on_event=watch, **options)
+
+
+def _both(first: Callable[[Event], None], second: Callable[[Event], None] | None) -> Callable[[Event], None]:
+    if second is None:
+        return first
+
+    def tell(event: Event) -> None:
+        second(event)
+        first(event)
+
+    return tell
 
 
 def _limits(settings: ProjectSettings, memory_limit: str | None, threads: int | None) -> Resources:

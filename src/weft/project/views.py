@@ -97,7 +97,7 @@ def runs_view(folder: ProjectFolder) -> View:
                 _second(record.created_us),
                 best.get("model", "–"),
                 f"{best['metric']} {score:.4f}" if score is not None else "–",
-                record.query,
+                record.query or f"flow {record.parameters.get('job', {}).get('flow', '')}",
             ]
         )
     header = ["run", "state", "created", "best", "test", "query"]

@@ -26,11 +26,13 @@ class Document:
         name: Of the file, as it is shown.
         value: What it holds.
         lines: Field, as a path of names and positions, → its line, from 1.
+        text: The file's text.
     """
 
     name: str
     value: Any
     lines: dict[Place, int] = field(default_factory=dict, repr=False)
+    text: str = field(default="", repr=False)
 
     def error(self, code: str, place: Iterable[str | int], message: str, hint: str) -> UserError:
         """Make the error for a field: the file, the line and the field stand before the message."""
@@ -81,7 +83,7 @@ def parse_document(text: str, name: str) -> Document:
         ) from None
     marker = _Marker(text, name)
     marker.mark(_SPACE.match(text, 0).end(), ())  # type: ignore[union-attr]
-    return Document(name, value, marker.lines)
+    return Document(name, value, marker.lines, text)
 
 
 def field_name(place: Iterable[str | int]) -> str:

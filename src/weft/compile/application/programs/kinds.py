@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from weft.compile.application.programs.task import Task
+from weft.compile.environment import environment_python
 from weft.core import UserError, missing_extra
 from weft.flow import Context
 
@@ -20,16 +21,17 @@ def run_python(context: Context) -> dict[str, Any]:
     """Run a Python file, a module, or a function that gets the task's parameters by name."""
     task = Task(context, "python")
     name = task.own.get("function") or task.own.get("module", "")
+    python = _python(task)
     if "file" in task.own:
-        command = [_python(context), str(task.file(task.own["file"])), *task.arguments()]
+        command = [python, str(task.file(task.own["file"])), *task.arguments()]
     elif ":" in name:
-        command = [_python(context), "-P", str(_HERE / "call.py"), name]
+        command = [python, "-P", str(_HERE / "call.py"), name]
     elif "function" in task.own:
         raise UserError(
             "APP014", f"task {context.node}: '{name}' is no function.", "write it as module:function."
         )
     else:
-        command = [_python(context), "-m", name, *task.arguments()]
+        command = [python, "-m", name, *task.arguments()]
     return task.run(lambda output: command)
 
 
@@ -71,16 +73,22 @@ def run_notebook(context: Context) -> dict[str, Any]:
         UserError: ``EXT001`` when nbclient is not installed.
     """
     task = Task(context, "notebook")
-    if _python(context) == sys.executable and importlib.util.find_spec("nbclient") is None:
+    python = _python(task)
+    if python == sys.executable and importlib.util.find_spec("nbclient") is None:
         raise missing_extra("the program notebook", "nbclient", "jupyter")
     source = task.file(task.own["file"])
     kernel = [task.own["kernel"]] if "kernel" in task.own else []
-    run = [_python(context), "-P", str(_HERE / "notebook_run.py"), str(source)]
+    run = [python, "-P", str(_HERE / "notebook_run.py"), str(source)]
     return task.run(lambda output: [*run, str(output / source.name), *kernel])
 
 
-def _python(context: Context) -> str:
-    return str(context.hints.get("python") or sys.executable)
+def _python(task: Task) -> str:
+    """Return the Python of the project's own environment; without a lock, the one that runs Weft."""
+
+    def log(line: str) -> None:
+        task.context.log(f"{line}\n".encode())
+
+    return str(environment_python(task.sources, on_line=log))
 
 
 def _java(context: Context) -> str:

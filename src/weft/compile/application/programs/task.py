@@ -132,7 +132,9 @@ class Task:
         file.write_text(text, encoding="utf-8")
         made = {name: value for name, value in os.environ.items() if not name.startswith("WEFT_")}
         made |= dict.fromkeys(_THREAD_VARIABLES, str(context.resources.threads))
-        made["PYTHONPATH"] = os.pathsep.join(filter(None, (str(self.sources), made.get("PYTHONPATH"))))
+        # Relative places are meant from here; the task runs elsewhere.
+        places = [str(Path(p).absolute()) for p in made.get("PYTHONPATH", "").split(os.pathsep) if p]
+        made["PYTHONPATH"] = os.pathsep.join([str(self.sources), *places])
         made |= {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         made |= context.variables
         made |= {f"WEFT_INPUT_{_variable(name)}": folder for name, folder in inputs.items()}

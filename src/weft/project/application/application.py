@@ -1,0 +1,281 @@
+"""Application: a project's tasks and flows, built and run."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from weft.compile.application import (
+    APPLICATION_FILE,
+    ARTIFACT_FILE,
+    CompiledFlow,
+    Specifications,
+    check_specifications,
+    compile_flow,
+    keep_sources,
+    parse_document,
+    read_specifications,
+)
+from weft.compile.environment import find_lock, lock_project
+from weft.core import UserError
+from weft.hub.artifacts import describe_files, select_files
+from weft.project.application.job import Job
+from weft.project.application.jobs import JOB, find_job, find_record, job_logs, stop_job
+from weft.project.application.running import Order, carry_out, take_up
+from weft.project.folder import ProjectFolder
+
+
+@dataclass(frozen=True)
+class Build:
+    """What a build found.
+
+    Attributes:
+        digest: Of the artifact: names, contents and which files may be run.
+        name: Of the artifact.
+        tag: Of the artifact.
+        files: Its files.
+        flows: Flow → its tasks.
+        gathers: Flow → last steps that no task describes: they gather what comes before them.
+        lock: File with the versions of the dependencies; empty when tasks run with Weft's own Python.
+    """
+
+    digest: str
+    name: str
+    tag: str
+    files: tuple[str, ...]
+    flows: dict[str, tuple[str, ...]]
+    gathers: dict[str, tuple[str, ...]]
+    lock: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {
+            "digest": self.digest,
+            "name": self.name,
+            "tag": self.tag,
+            "files": list(self.files),
+            "flows": {flow: list(tasks) for flow, tasks in self.flows.items()},
+            "lock": self.lock or None,
+        }
+
+    def text(self) -> str:
+        """Say in a few lines what was built."""
+        lines = [f"{self.name}:{self.tag}  sha256:{self.digest}  {len(self.files)} files"]
+        lines += [f"flow {flow}: {', '.join(tasks)}" for flow, tasks in self.flows.items()]
+        for flow, names in self.gathers.items():
+            lines += [f"flow {flow}: '{name}' is no task, it gathers what comes before it" for name in names]
+        lines.append(
+            f"dependencies: {self.lock}" if self.lock else "dependencies: those of Weft's own Python"
+        )
+        return "\n".join(lines)
+
+
+class Application:
+    """A project's tasks and flows.
+
+    Args:
+        folder: With ``mlapplication.json``; or a `ProjectFolder` of it.
+        run: A run specification in it; ``run.json`` where there is one.
+        deployment: A deployment in it; ``deployment.json`` where there is one.
+
+    Raises:
+        UserError: ``APP030`` when there is no application, and as `weft.compile.application` says.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path | ProjectFolder = ".",
+        *,
+        run: str | Path | None = None,
+        deployment: str | Path | None = None,
+    ) -> None:
+        self.project = folder if isinstance(folder, ProjectFolder) else ProjectFolder(folder)
+        self.folder = self.project.folder
+        if not (self.folder / APPLICATION_FILE).exists():
+            raise UserError(
+                "APP030",
+                f"there is no {APPLICATION_FILE} in {self.folder}.",
+                "go to the project's folder, or make one: weft project create NAME.",
+            )
+        self.specifications = read_specifications(self.folder, run=run, deployment=deployment)
+
+    @functools.cached_property
+    def name(self) -> str:
+        """The application's name, by default the folder's."""
+        return self.specifications.application.name or self.folder.name
+
+    def build(self, *, lock: bool = False) -> Build:
+        """Check the files, lock the dependencies, compute the digest.
+
+        Args:
+            lock: Choose versions anew, also where the lock still fits.
+
+        Raises:
+            UserError: For what does not fit, with file, line and field.
+        """
+        made = self.specifications
+        locked = self._lock(lock)
+        files = self._files()
+        flows = {flow: tuple(made.successors(flow)) for flow in made.flow_names}
+        tasks = made.application.tasks
+        gathers = {f: tuple(n for n in names if n not in tasks) for f, names in flows.items()}
+        return Build(
+            describe_files(files).digest,
+            made.artifact.name or self.name,
+            made.run.artifactTag if made.run.artifact else made.artifact.tag,
+            tuple(f.name for f in files),
+            flows,
+            {flow: names for flow, names in gathers.items() if names},
+            locked,
+        )
+
+    def compile(
+        self, *, flow: str | None = None, parameters: Mapping[str, Any] | None = None
+    ) -> CompiledFlow:
+        """Compile a flow to a Plan, with the sources as they are now in the store.
+
+        Args:
+            flow: Its name; the one that the files choose when left out.
+            parameters: As ``-p``: parameter, or ``task.parameter``, → value.
+        """
+        return self._compile(
+            self.specifications, keep_sources(self.project.store, self._files()), flow, parameters
+        )
+
+    def run(
+        self,
+        *,
+        flow: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        repeat: Iterable[str] = (),
+    ) -> Job:
+        """Run a flow here, with what is in the store already; return when it has ended.
+
+        Args:
+            flow: Its name; the one that the files choose when left out.
+            parameters: As ``-p``: parameter, or ``task.parameter``, → value.
+            repeat: Tasks that run even if the store holds their results.
+        """
+        self._lock(False)
+        artifact = self._keep_sources()
+        texts = {kind: d.text for kind, d in self.specifications.documents.items()}
+        names = {kind: d.name for kind, d in self.specifications.documents.items()}
+        order = Order(artifact, texts, names, dict(parameters or {}), self.name)
+        return carry_out(self.project, self._compile_order(order, flow), order, repeat=frozenset(repeat))
+
+    def rerun(
+        self,
+        run: str = "latest",
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        repeat: Iterable[str] = (),
+    ) -> Job:
+        """Run a job again as a new one, with its sources and files and these parameters changed."""
+        record = find_record(self.project, run)
+        order = Order.read(self.project.store, record.name)
+        order = order.changed(parameters or {})
+        compiled = self._compile_order(order, record.parameters[JOB]["flow"])
+        return carry_out(self.project, compiled, order, repeat=frozenset(repeat), before=record.name)
+
+    def fork(self, run: str, task: str, *, parameters: Mapping[str, Any] | None = None) -> Job:
+        """Run a job again from one task on: it and all that follow it run anew, what comes before is kept.
+
+        Raises:
+            UserError: ``APP033`` when the job has no such task.
+        """
+        record = find_record(self.project, run)
+        find_job(self.project, record.name).node(task)
+        order = Order.read(self.project.store, record.name)
+        plan = self._compile_order(order, record.parameters[JOB]["flow"]).plan
+        followers = {task}
+        for node in plan.order:
+            if followers.intersection(node.inputs.values()):
+                followers.add(node.name)
+        return self.rerun(record.name, parameters=parameters, repeat=followers)
+
+    def retry(self, run: str = "latest", task: str | None = None) -> Job:
+        """Take up a job that did not succeed; what is finished is not repeated.
+
+        Args:
+            run: Name of the job, its start, or ``latest``.
+            task: This one runs again even if it had finished. Of a job that succeeded it needs a new job,
+                see `fork`.
+
+        Raises:
+            UserError: ``APP033`` when the job has no such task; ``FLOW057`` when it runs or has succeeded.
+        """
+        record = find_record(self.project, run)
+        repeat = frozenset({find_job(self.project, record.name).node(task).name}) if task else frozenset()
+        order = Order.read(self.project.store, record.name)
+        compiled = self._compile_order(order, record.parameters[JOB]["flow"])
+        return take_up(self.project, compiled, record, repeat=repeat)
+
+    def status(self, run: str = "latest") -> Job:
+        """Return a job as it is now."""
+        return find_job(self.project, run)
+
+    def logs(self, run: str = "latest", task: str | None = None) -> dict[str, str]:
+        """Return what the tasks of a job printed."""
+        return job_logs(self.project, run, task)
+
+    def stop(self, run: str = "latest") -> Job:
+        """Stop a job that runs, in whatever process."""
+        return stop_job(self.project, run)
+
+    def _compile_order(self, order: Order, flow: str | None) -> CompiledFlow:
+        documents = {k: parse_document(text, order.names[k]) for k, text in order.texts.items()}
+        return self._compile(check_specifications(documents), order.artifact, flow, order.parameters)
+
+    def _compile(
+        self, made: Specifications, artifact: str, flow: str | None, given: Mapping[str, Any] | None
+    ) -> CompiledFlow:
+        usual = self.project.resources
+        return compile_flow(
+            made, artifact=artifact, usual=usual, flow=flow, given=given, name=self.folder.name
+        )
+
+    def _keep_sources(self) -> str:
+        """Keep what tasks run on; not the specifications, which reach a task as its parameters."""
+        said = {APPLICATION_FILE, ARTIFACT_FILE, *(d.name for d in self.specifications.documents.values())}
+        return keep_sources(self.project.store, [f for f in self._files() if f.name not in said])
+
+    def _files(self) -> Any:
+        spec = self.specifications.artifact
+        return select_files(self.folder, include=spec.include, exclude=spec.exclude)
+
+    def _lock(self, anew: bool) -> str:
+        """Lock the dependencies where the lock is missing or does not fit; return the lock's name."""
+        spec = self.specifications.artifact
+        wanted, lock = self.folder / spec.requirements, self.folder / spec.lock
+        if wanted.is_file() and (anew or not lock.is_file() or not _fits(self.folder, wanted, spec.lock)):
+            lock_project(self.folder, requirements=spec.requirements, lock=spec.lock)
+        found = find_lock(self.folder)
+        return found.name if found else ""
+
+
+def _fits(folder: Path, wanted: Path, lock: str) -> bool:
+    """Whether a lock has a fitting version of everything that is asked for directly."""
+    found = find_lock(folder, (lock,))
+    pins = {}
+    for line in found.lines if found else ():
+        name, _, version = line.split(" ")[0].partition("==")
+        pins[canonicalize_name(name.partition("[")[0])] = version
+    for line in wanted.read_text(encoding="utf-8").splitlines():
+        text = line.partition(" #")[0].strip()
+        if not text or text.startswith(("#", "-")):
+            continue
+        with contextlib.suppress(InvalidRequirement):
+            asked = Requirement(text)
+            if asked.marker is not None and not asked.marker.evaluate():
+                continue
+            chosen = pins.get(canonicalize_name(asked.name))
+            if chosen is None or (chosen and not asked.specifier.contains(chosen, prereleases=True)):
+                return False
+    return True

@@ -1,0 +1,155 @@
+"""Jobs of a project, found again: how they are, what they printed, how they are stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from weft.core import InvariantError, UnavailableError, UserError, WeftError
+from weft.flow.logs import log_name
+from weft.hub import RunRecord, RunState
+from weft.project.application.job import Job, read_nodes
+from weft.project.folder import ProjectFolder
+
+JOB = "job"
+STOP = "stop"
+_LOOK_EVERY_S = 0.1
+_STOP_WITHIN_S = 60.0
+_KINDS: dict[int, type[WeftError]] = {1: UserError, 2: UnavailableError, 3: InvariantError}
+
+
+def find_record(folder: ProjectFolder, run: str = "latest") -> RunRecord:
+    """Return the record of a job by its name, its start, or ``latest``.
+
+    Raises:
+        UserError: ``APP031`` when there is none, or the run is not one of a flow.
+    """
+    records = () if folder.is_unused else folder.hub.list_runs()
+    jobs = [r for r in records if JOB in r.parameters]
+    if run == "latest" and jobs:
+        return jobs[0]
+    if run == "latest" or folder.is_unused:
+        raise UserError(
+            "APP031", f"there is no job in {folder.folder} yet.", "run one: weft job run, in the project."
+        )
+    found = folder.hub.get_run(run)
+    if JOB not in found.parameters:
+        raise UserError("APP031", f"the run {found.name} is none of a flow.", f"see weft runs {found.name}.")
+    return found
+
+
+def find_job(folder: ProjectFolder, run: str = "latest") -> Job:
+    """Return a job as it is now.
+
+    Raises:
+        UserError: As `find_record`.
+    """
+    return read_job(folder, find_record(folder, run))
+
+
+def read_job(folder: ProjectFolder, record: RunRecord, error: WeftError | None = None) -> Job:
+    """Put a job together from its record and its events."""
+    about = record.parameters[JOB]
+    is_running = record.state is RunState.RUNNING
+    nodes = read_nodes(folder.store.logs(record.name), tuple(about["tasks"]), is_running=is_running)
+    models = tuple(record.results.get("models", ()))
+    return Job(
+        record.name,
+        record.state.value,
+        about["flow"],
+        nodes,
+        about["parameters"],
+        models,
+        error or _error(record),
+    )
+
+
+def job_logs(folder: ProjectFolder, run: str = "latest", task: str | None = None) -> dict[str, str]:
+    """Return what the tasks of a job printed; of one that came from the store, what it printed when it ran.
+
+    Args:
+        folder: The project.
+        run: Name of the job, its start, or ``latest``.
+        task: Only this one.
+
+    Raises:
+        UserError: ``APP033`` for a task that the job has not.
+    """
+    record = find_record(folder, run)
+    job = read_job(folder, record)
+    names = [job.node(task).name] if task is not None else [n.name for n in job.nodes]
+    return {name: _log(folder, record.name, name) or _earlier(folder, job, name) for name in names}
+
+
+def follow_logs(folder: ProjectFolder, run: str = "latest", task: str | None = None) -> Iterator[str]:
+    """Yield what the tasks of a job print, as it comes, until the job has ended."""
+    record = find_record(folder, run)
+    told: dict[str, int] = {}
+    while True:
+        is_running = find_record(folder, record.name).state is RunState.RUNNING
+        for name, text in job_logs(folder, record.name, task).items():
+            if len(text) > told.get(name, 0):
+                yield text[told.get(name, 0) :]
+                told[name] = len(text)
+        if not is_running:
+            return
+        time.sleep(_LOOK_EVERY_S)
+
+
+def stop_job(folder: ProjectFolder, run: str = "latest") -> Job:
+    """Stop a job that runs, in whatever process, with everything that its tasks started.
+
+    Raises:
+        UserError: ``APP032`` when it does not run.
+        UnavailableError: ``APP034`` when it does not end.
+    """
+    record = find_record(folder, run)
+    if record.state is not RunState.RUNNING:
+        raise UserError(
+            "APP032",
+            f"job {record.name} does not run: it is {record.state.value}.",
+            "name a job that runs; weft job status shows how it is.",
+        )
+    logs = folder.store.logs(record.name)
+    logs.mkdir(parents=True, exist_ok=True)
+    (logs / STOP).touch()
+    deadline = time.monotonic() + _STOP_WITHIN_S
+    while (record := find_record(folder, record.name)).state is RunState.RUNNING:
+        if time.monotonic() > deadline:
+            raise UnavailableError(
+                "APP034",
+                f"job {record.name} was asked to stop and still runs: process {record.pid} on {record.host}.",
+                "wait and ask again, or end that process.",
+            )
+        time.sleep(_LOOK_EVERY_S)
+    return read_job(folder, record)
+
+
+def _log(folder: ProjectFolder, run: str, task: str) -> str:
+    """Return what a task printed in a job, all attempts one after another."""
+    logs, text, attempt = folder.store.logs(run), "", 1
+    while (path := logs / log_name(task, attempt)).exists():
+        text += path.read_text(encoding="utf-8", errors="replace")
+        attempt += 1
+    return text
+
+
+def _earlier(folder: ProjectFolder, job: Job, task: str) -> str:
+    """Return what a task printed in the job that made its result."""
+    maker = job.node(task).why.partition("made by run ")[2]
+    return _log(folder, maker, task) if maker and not set(maker) & set("/\\") else ""
+
+
+def _error(record: RunRecord) -> WeftError | None:
+    said: dict[str, Any] = record.error or {}
+    if not said.get("code"):
+        return None
+    kind = _KINDS[int(record.results.get("exit_code", 1))]
+    return kind(said["code"], said["message"], said.get("hint", ""))
+
+
+def stop_asked(folder: Path) -> bool:
+    """Whether somebody asked the job that logs to ``folder`` to stop."""
+    return (folder / STOP).exists()

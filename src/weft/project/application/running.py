@@ -1,0 +1,188 @@
+"""Carry a job out here: begin it in the hub, run its plan, register what it made."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from weft.compile.application import CompiledFlow
+from weft.core import UserError, WeftError, to_json
+from weft.flow import Cancelled, Control, Output, RunResult, Store
+from weft.hub import Published, RunRecord
+from weft.project.application.job import Job, Recorder
+from weft.project.application.jobs import JOB, STOP, read_job, stop_asked
+from weft.project.folder import ProjectFolder
+
+_LOOK_EVERY_S = 0.2
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a job was asked to do, complete: it can be run again when the project has changed.
+
+    Attributes:
+        artifact: Digest of the sources in the store.
+        texts: Format → text of the file.
+        names: Format → name of the file.
+        parameters: From the command line.
+        name: Of the application.
+    """
+
+    artifact: str
+    texts: dict[str, str]
+    names: dict[str, str]
+    parameters: dict[str, Any]
+    name: str
+
+    def changed(self, parameters: Mapping[str, Any]) -> Order:
+        """Return it with further parameters from the command line."""
+        return replace(self, parameters={**self.parameters, **parameters})
+
+    def keep(self, store: Store, run: str, plan: str) -> None:
+        """Keep it in the store as long as the job's results."""
+        body = {"kind": JOB, "order": json.loads(to_json(self)), "plan": plan}
+        store.set_ref(f"results/{run}/job", store.put_linked(body, [self.artifact, plan]))
+
+    @staticmethod
+    def read(store: Store, run: str) -> Order:
+        """Return what a job was asked to do.
+
+        Raises:
+            UserError: ``APP035`` when the store has lost it.
+        """
+        digest = store.get_ref(f"results/{run}/job")
+        if digest is None:
+            raise UserError(
+                "APP035",
+                f"what job {run} was asked to do is no longer in the store.",
+                "run the flow anew: weft job run.",
+            )
+        said = store.get_linked(digest)["order"]
+        return Order(**{name: value for name, value in said.items() if name != "$type"})
+
+
+def carry_out(
+    folder: ProjectFolder,
+    compiled: CompiledFlow,
+    order: Order,
+    *,
+    repeat: frozenset[str] = frozenset(),
+    before: str = "",
+) -> Job:
+    """Run a compiled flow as a new job."""
+    parameters = {
+        task: {name: {"value": c.value, "origin": c.origin} for name, c in chosen.items()}
+        for task, chosen in compiled.parameters.items()
+    }
+    about = {
+        "flow": compiled.flow,
+        "tasks": [n.name for n in compiled.plan.order],
+        "parameters": parameters,
+        "artifact": order.artifact,
+        "before": before,
+    }
+    plan = folder.store.put_bytes(compiled.plan.to_json().encode())
+    record = folder.hub.start_run(
+        project=order.name, plan_digest=compiled.plan.digest, parameters={JOB: about}
+    )
+    with _ended(folder, record):
+        order.keep(folder.store, record.name, plan)
+    return _run(folder, compiled, record, repeat)
+
+
+def take_up(
+    folder: ProjectFolder, compiled: CompiledFlow, record: RunRecord, *, repeat: frozenset[str]
+) -> Job:
+    """Go on with a job that did not succeed."""
+    taken = folder.hub.resume_run(record.id)
+    (folder.store.logs(taken.name) / STOP).unlink(missing_ok=True)
+    return _run(folder, compiled, taken, repeat)
+
+
+def _run(folder: ProjectFolder, compiled: CompiledFlow, record: RunRecord, repeat: frozenset[str]) -> Job:
+    logs = folder.store.logs(record.name)
+    error: WeftError | None = None
+    outputs: Mapping[str, Output] = {}
+    with _ended(folder, record), _heeding(logs) as stop:
+        try:
+            control = Control(stop=stop, repeat=repeat)
+            result = folder.run(compiled.plan, name=record.name, control=control, also=Recorder(logs))
+            models = _register(folder, compiled, record, result)
+            outputs = result.outputs
+            folder.hub.finish_run(record.id, results={"models": models, "seconds": result.seconds})
+        except WeftError as raised:
+            error = raised
+            folder.hub.fail_run(record.id, raised, results={"exit_code": raised.exit_code})
+        except Cancelled:
+            folder.hub.fail_run(record.id, KeyboardInterrupt())
+    job = read_job(folder, folder.hub.get_run(record.id), error)
+    return replace(job, outputs=outputs)
+
+
+@contextlib.contextmanager
+def _ended(folder: ProjectFolder, record: RunRecord) -> Iterator[None]:
+    """Leave no job behind that seems to run."""
+    try:
+        yield
+    except BaseException as error:
+        folder.hub.fail_run(record.id, error)
+        raise
+
+
+@contextlib.contextmanager
+def _heeding(logs: Path) -> Iterator[threading.Event]:
+    """Yield an event that is set once somebody asks for the job to stop, in whatever process."""
+    stop, done = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        while not done.wait(_LOOK_EVERY_S):
+            if stop_asked(logs):
+                stop.set()
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield stop
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _register(
+    folder: ProjectFolder, compiled: CompiledFlow, record: RunRecord, result: RunResult
+) -> list[str]:
+    """Register the models that tasks made, and where all came from; return ``name:version`` of each."""
+    folder.hub.record_lineage(record.id, compiled.plan, result.outputs)
+    made = []
+    for task, (name, path) in compiled.models.items():
+        output = result.outputs[task]
+        start = f"{path.rstrip('/')}/" if path else ""
+        files = {n.removeprefix(start): d for n, d in output.files.items() if n.startswith(start)}
+        if not files:
+            raise UserError(
+                "APP036",
+                f"task '{task}' left nothing in '{path}' to register as model '{name}'."
+                if path
+                else f"task '{task}' left no files to register as model '{name}'.",
+                "write the model below WEFT_OUTPUT, or correct the task's model.path.",
+            )
+        scores = output.value.get("metrics") or {}
+        metrics = {n: float(v) for n, v in scores.items() if isinstance(v, int | float)}
+        digest = folder.store.put_tree(files)
+        known = [m for m in folder.hub.list_models(name) if m.digest == digest]
+        # A model that the store gave back is the one that is registered already.
+        kept = known[0] if known else _model(folder, name, record, digest, metrics)
+        made.append(f"{kept.name}:{kept.version}")
+    return made
+
+
+def _model(
+    folder: ProjectFolder, name: str, record: RunRecord, digest: str, metrics: dict[str, float]
+) -> Published:
+    return folder.hub.register_model(name, run=record.id, digest=digest, metrics=metrics, store=folder.store)
