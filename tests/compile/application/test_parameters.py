@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from weft.compile.application import (
@@ -35,6 +35,7 @@ def specifications(defaults, application=(), task=()):
     return check_specifications({k: parse_document(t, f"{k}.json") for k, t in texts.items()})
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(LAYER, LAYER, LAYER, LAYER)
 def test_the_last_word_stands_and_its_place_is_told(defaults, application, task, line):
     made = specifications(defaults, application, task)
