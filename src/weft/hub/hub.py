@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from weft.hub.database import open_database
-from weft.hub.lineage import Lineage
 from weft.hub.models import Models
+from weft.hub.trace import Tracing
 
 
-class Hub(Models, Lineage):
+class Hub(Models, Tracing):
     """What was made, in one database that many threads and processes may use at once.
 
     Args:

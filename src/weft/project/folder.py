@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from weft.core import Resources, UnavailableError, parse_size
 from weft.flow import Control, Event, Plan, RunResult, Store, run_plan
 from weft.hub import Hub
+from weft.project.outside import told_outside
 from weft.project.progress import show_progress
 from weft.project.settings import ProjectSettings, read_settings, resolve_address
 
@@ -100,9 +101,16 @@ class ProjectFolder:
             also: Called with every event, too.
         """
         options: dict[str, Any] = {"targets": targets, "run": name, "control": control}
+        with told_outside(self, plan, targets, name) as told:
+            result = self._run(plan, options, also)
+            told(result)
+        return result
+
+    def _run(self, plan: Plan, options: dict[str, Any], also: Callable[[Event], None] | None) -> RunResult:
         if self._on_event is not None:
             watch = _both(self._on_event, also)
             return run_plan(plan, self.store, resources=self.resources, on_event=watch, **options)
+        targets = options["targets"]
         num_nodes = len(plan.nodes if targets is None else plan.needed_for(targets))
         with show_progress(num_nodes, self._told) as shown:
             watch = _both(shown, also)

@@ -15,6 +15,7 @@ from weft.data import export_frame
 from weft.flow import Output
 from weft.learn import check_quantiles, get_rung
 from weft.project.guard import refuse_source
+from weft.project.lineage import keep_file
 from weft.project.tallies import show_table
 from weft.project.view import count_text
 from weft.project.views import View
@@ -83,6 +84,7 @@ def predict_to(
         )
         written = export_frame(batches, out, table_name=table, mode=mode)
     plain: dict[str, Any] = {"rows": num_rows, "columns": names} | to_plain(written)
+    plain["digest"] = keep_file(run.project, run.record.id, out, output)
     told = f"Wrote {count_text(num_rows, 'row')} to {written.target}"
     if run.task.type is TaskType.LINK_PREDICTION:
         entities = output.value["entities"]

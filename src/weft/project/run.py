@@ -33,6 +33,8 @@ from weft.project.embedding import embeddings
 from weft.project.explanation import Explanation, GlobalExplanation
 from weft.project.folder import ProjectFolder
 from weft.project.keys import convert_keys
+from weft.project.lineage import NEWER_SNAPSHOT, SNAPSHOT, keep_lineage
+from weft.project.models import register_winner
 from weft.project.newer import read_newer
 from weft.project.pages import write_page
 from weft.project.prediction import Asking, predictions
@@ -101,15 +103,9 @@ class Run:
             "source_at": query.graph.place_at,
         }
         project.hub.finish_run(record.id, results=results)
-        run = cls(project, project.hub.get_run(record.id), query.graph.example)
-        project.hub.register_model(
-            project.settings.name or query.task.entity_table,
-            run=record.id,
-            digest=store.put_tree(result.outputs[f"candidate[{made.winner}]"].files),
-            store=store,
-            metrics={made.metric: best.test} if best.test is not None else {},
-        )
-        return run
+        keep_lineage(project, record.id, plan, result.outputs, {SNAPSHOT: query.graph.place_at})
+        register_winner(project, record, query.task, made, result.outputs)
+        return cls(project, project.hub.get_run(record.id), query.graph.example)
 
     @property
     def name(self) -> str:
@@ -350,6 +346,9 @@ class Run:
             resources=self.project.resources,
         )
         result = self.project.run(plan, targets=("answer",))
+        places = {SNAPSHOT: self.record.results.get("source_at", self.record.results["source"])}
+        places |= {} if source is None else {NEWER_SNAPSHOT: source}
+        keep_lineage(self.project, self.record.id, plan, result.outputs, places)
         fitted = {node.name for node in self.plan.nodes}
         return result.outputs["answer"], sum(e.seconds for e in result.events if e.node not in fitted)
 
