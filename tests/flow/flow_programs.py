@@ -119,4 +119,25 @@ def mutate(context):
     return {"length": len(context.parameters["list"])}
 
 
+def grow_bad(context):
+    nodes = [{"name": "n", "program": "flow_programs:refuse"}]
+    return {"$plan": {"nodes": nodes}, "$result": "n"}
+
+
+def grow_self(context):
+    (context.directory / "n.txt").write_text("7")
+    nodes = [{"name": "n", "program": "flow_programs:total", "inputs": {"x": "$self"}}]
+    return {"$plan": {"nodes": nodes}, "$result": "n"}
+
+
+def slow_total(context):
+    log(context, "began")
+    threading.Event().wait(0.3)
+    numbers = [json.loads(o.path("n.txt").read_text()) for o in context.inputs.values()]
+    n = context.parameters["n"] + sum(numbers)
+    (context.directory / "n.txt").write_text(str(n))
+    log(context, "ended")
+    return {"n": n}
+
+
 NOT_A_FUNCTION = 3

@@ -9,7 +9,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,9 @@ class Job:
 
     ``is_shared`` is set by the coordinator once another node runs at the same time: then what
     the process uses is not what this node uses. With ``is_repeated`` only a result of this run counts.
+    ``records`` are the digests of the records behind ``inputs``.
+    ``log`` takes what the program prints, by default a file; ``before_commit`` is called between the
+    program and its result.
     """
 
     node: Node
@@ -55,6 +58,9 @@ class Job:
     is_shared: bool = False
     attempt: int = 1
     is_repeated: bool = False
+    records: Mapping[str, str] = field(default_factory=dict)
+    log: Callable[[bytes], object] | None = None
+    before_commit: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,8 +78,22 @@ class Ending:
 
 def perform(job: Job, store: Store, post: Callable[[Event | Ending], None]) -> None:
     """Run a node to its end; whatever happens is posted, nothing is raised."""
+    _told(_claimed, job, store, post)
+
+
+def assist(job: Job, store: Store, post: Callable[[Event | Ending], None]) -> None:
+    """Run a node's program beside the worker that keeps the result; what it makes here is not kept."""
+    _told(_assisted, job, store, post)
+
+
+def _told(
+    work: Callable[[Job, Store, Callable[[Event | Ending], None]], Ending],
+    job: Job,
+    store: Store,
+    post: Callable[[Event | Ending], None],
+) -> None:
     try:
-        post(_claimed(job, store, post))
+        post(work(job, store, post))
     except Cancelled:
         post(Ending(job, NodeState.CANCELLED, "interrupted"))
     except BaseException as error:
@@ -113,19 +133,35 @@ def _attempts(job: Job, store: Store, post: Callable[[Event | Ending], None]) ->
                 raise
             note = f"attempt {job.attempt} failed ({str(error).splitlines()[0]}), trying again"
             post(Event(job.node.name, NodeState.PROGRESS, note=note, attempt=job.attempt, key=job.key))
-            pause = min(job.backoff_s * 2 ** (job.attempt - 1), _MAX_BACKOFF_S)
-            if job.cancelled.wait(pause):
+            if job.cancelled.wait(pause_s(job.backoff_s, job.attempt)):
                 raise Cancelled(job.node.name) from None
             job.attempt += 1
 
 
 def _attempt(job: Job, store: Store, post: Callable[[Event | Ending], None]) -> Ending:
+    with _at_work(job, store, post) as context:
+        value, stats = _run(job, context)
+        if job.before_commit is not None:
+            job.before_commit()
+        record, digest = commit(store, job.parts, context.directory, value=value, run=job.run, stats=stats)
+        shutil.rmtree(store.unfinished(job.key), ignore_errors=True)
+    return Ending(job, NodeState.RAN, job.why, record, digest, stats=stats)
+
+
+def _assisted(job: Job, store: Store, post: Callable[[Event | Ending], None]) -> Ending:
+    post(Event(job.node.name, NodeState.STARTED, job.why, attempt=job.attempt, key=job.key))
+    with _at_work(job, store, post) as context:
+        _, stats = _run(job, context)
+    return Ending(job, NodeState.RAN, job.why, stats=stats)
+
+
+@contextlib.contextmanager
+def _at_work(job: Job, store: Store, post: Callable[[Event | Ending], None]) -> Iterator[Context]:
     name = job.node.name
 
     def tell(done: float, total: float | None, note: str) -> None:
         post(Event(name, NodeState.PROGRESS, done=done, total=total, note=note, key=job.key))
 
-    program = find_program(job.node.program)
     watch = Watch(job.node, job.cancelled, tell)
     with (
         store.scratch(name) as directory,
@@ -133,18 +169,24 @@ def _attempt(job: Job, store: Store, post: Callable[[Event | Ending], None]) -> 
         AttemptLog(store.logs(job.run) / log_name(name, job.attempt)) as log,
     ):
         unfinished = store.unfinished(job.key)
-        context = _context(job, store, directory, scratch, unfinished, watch, log.write)
-        if not job.is_shared:
-            reset_peak_memory()
-        started, cpu_started = time.perf_counter(), time.process_time()
-        value = _plain_value(name, program(context))
-        seconds = time.perf_counter() - started
-        cpu_s = None if job.is_shared else time.process_time() - cpu_started
-        watch.check()
-        stats = Stats(seconds, cpu_s, peak_memory_bytes(), context._reported.get("rows"))
-        record, digest = commit(store, job.parts, context.directory, value=value, run=job.run, stats=stats)
-        shutil.rmtree(unfinished, ignore_errors=True)
-    return Ending(job, NodeState.RAN, job.why, record, digest, stats=stats)
+        yield _context(job, store, directory, scratch, unfinished, watch, job.log or log.write)
+
+
+def _run(job: Job, context: Context) -> tuple[dict[str, Any], Stats]:
+    program = find_program(job.node.program)
+    if not job.is_shared:
+        reset_peak_memory()
+    started, cpu_started = time.perf_counter(), time.process_time()
+    value = _plain_value(job.node.name, program(context))
+    seconds = time.perf_counter() - started
+    cpu_s = None if job.is_shared else time.process_time() - cpu_started
+    context.check()
+    return value, Stats(seconds, cpu_s, peak_memory_bytes(), context._reported.get("rows"))
+
+
+def pause_s(backoff_s: float, attempt: int) -> float:
+    """Return how long to wait after a try that failed."""
+    return min(backoff_s * 2.0 ** min(attempt - 1, 30), _MAX_BACKOFF_S)
 
 
 @contextlib.contextmanager

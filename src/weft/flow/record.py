@@ -96,7 +96,7 @@ def look_up(store: Store, key: str) -> Found:
         digest = store.get_ref(ref)
         if digest is None:
             return Found()
-        record = _read(store, digest)
+        record = read_record(store, digest)
     except UserError as error:
         if error.code not in ("FLOW010", "FLOW011", "FLOW015"):
             raise
@@ -127,5 +127,6 @@ def commit(
     return record, digest
 
 
-def _read(store: Store, digest: str) -> Record:
+def read_record(store: Store, digest: str) -> Record:
+    """Read the record that `commit` kept under ``digest``."""
     return from_plain(Record, store.get_linked(digest)["record"])

@@ -1,10 +1,10 @@
-"""The inline backend: runs a plan in the threads of this process."""
+"""The coordinator: decides what of a plan runs next, wherever it runs."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
-import queue
 import secrets
 import threading
 import time
@@ -13,17 +13,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from weft.core import Resources, UserError, WeftError
-from weft.flow.attempt import Ending, Job, perform
+from weft.flow.attempt import Ending, Job
+from weft.flow.backends.base import Backend
 from weft.flow.events import Event, NodeState, Output, RunResult
 from weft.flow.explain import explain_hit, explain_miss
+from weft.flow.frontier import Frontier
+from weft.flow.growth import SELF, grow, is_grown
 from weft.flow.journal import last_entries, write_run
+from weft.flow.launch import BackendLauncher, Launcher, ThreadLauncher
 from weft.flow.plan import Node, Plan
 from weft.flow.program import Cancelled
 from weft.flow.record import Found, Parts, Record, look_up
 from weft.flow.share import divide
 from weft.flow.store import Store
-
-_LOOK_EVERY_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,12 @@ def run_plan(
     run: str | None = None,
     backoff_s: float = 0.5,
     control: Control | None = None,
+    backend: Backend | None = None,
 ) -> RunResult:
     """Run the nodes of a plan whose results the store does not hold.
 
-    Nodes that do not wait for each other run side by side. When one fails, those that do not need it
-    still finish. After Ctrl-C or a kill the next call repeats no finished node.
+    Nodes that do not wait for each other run side by side. When one fails, those that do not need it still
+    finish. After Ctrl-C or a kill the next call repeats no finished node.
 
     Args:
         plan: What to run.
@@ -74,54 +77,61 @@ def run_plan(
         run: Name of the run, unique in the store, which then keeps what it used as ``runs/<run>``.
         backoff_s: Pause before the first retry of a node; doubles with each.
         control: How the run is stopped from outside, and which nodes it repeats.
-
-    Returns:
-        The outputs of the wanted nodes and of those they need.
+        backend: Where nodes run, by default threads of this process. The same ``run`` adopts what runs there.
 
     Raises:
-        WeftError: What a program raised, unchanged; ``FLOW007`` around anything else; ``FLOW025``
-            when a run of this name is under way.
+        WeftError: What a program raised; ``FLOW007`` around anything else; ``FLOW025`` for a run under way.
         Cancelled: ``control`` said to stop.
     """
     nodes = plan.order if targets is None else plan.needed_for(targets)
-    coordinator = _Coordinator(plan, nodes, store, resources, workers, on_event, run, backoff_s, control)
+    told = _Told(resources, workers, on_event, run, backoff_s, control or Control(), backend)
+    coordinator = _Coordinator(plan, nodes, store, told)
     with store.lease(coordinator.run, f"process {os.getpid()}"):
         return coordinator.run_all()
 
 
-class _Coordinator:
-    """Decides in one thread what runs next; workers tell it through a queue what happened."""
+@dataclass(frozen=True)
+class _Told:
+    """What the caller of `run_plan` wants."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        nodes: tuple[Node, ...],
-        store: Store,
-        resources: Resources,
-        workers: int | None,
-        on_event: Callable[[Event], None] | None,
-        run: str | None,
-        backoff_s: float,
-        control: Control | None,
-    ) -> None:
-        self._plan, self._nodes, self._store = plan, nodes, store
-        self.run = run if run is not None else _new_name()
-        self._is_named = run is not None
-        self._resources = resources
-        self._workers = max(1, resources.threads if workers is None else workers)
-        self._on_event, self._backoff_s = on_event, backoff_s
-        self._waiting = {n.name: set(n.inputs.values()) for n in nodes}
+    resources: Resources
+    workers: int | None
+    on_event: Callable[[Event], None] | None
+    run: str | None
+    backoff_s: float
+    control: Control
+    backend: Backend | None
+
+
+class _Coordinator:
+    """Decides in one thread what runs next; a launcher runs it, and says what happened."""
+
+    def __init__(self, plan: Plan, nodes: tuple[Node, ...], store: Store, told: _Told) -> None:
+        self._plan, self._nodes, self._store, self._told = plan, list(nodes), store, told
+        self.run = told.run if told.run is not None else _new_name()
+        threads = told.resources.threads
+        self._workers = max(1, threads if told.workers is None else told.workers)
+        self._on_event, self._control = told.on_event, told.control
+        self._frontier = Frontier()
+        self._frontier.add(nodes, ())
         self._misses: list[_Miss] = []
         self._running: dict[str, Job] = {}
         self._outputs: dict[str, Output] = {}
+        self._records: dict[str, str] = {}
+        self._grown: dict[str, list[Node]] = {}
+        self._depths: dict[str, int] = {}
         self._errors: dict[str, BaseException] = {}
         self._last: dict[str, Event] = {}
         self._entries: dict[str, dict[str, Any]] = {}
         self._previous: dict[str, dict[str, Any]] | None = None
-        self._inbox: queue.SimpleQueue[Event | Ending] = queue.SimpleQueue()
         self._cancelled = threading.Event()
+        self._launcher = self._make_launcher(told.backend)
         self._started = time.time()
-        self._control = control or Control()
+
+    def _make_launcher(self, backend: Backend | None) -> Launcher:
+        if backend is None:
+            return ThreadLauncher(self._store, self._cancelled)
+        return BackendLauncher(backend, self._store, is_named=self._told.run is not None)
 
     def run_all(self) -> RunResult:
         try:
@@ -139,7 +149,8 @@ class _Coordinator:
             raise self._first_error()
         self._write("succeeded")
         events = tuple(self._last.values())
-        return RunResult(self.run, self._outputs, events, time.time() - self._started)
+        outputs = {name: output for name, output in self._outputs.items() if name in self._last}
+        return RunResult(self.run, outputs, events, time.time() - self._started)
 
     def _loop(self) -> None:
         while True:
@@ -147,33 +158,16 @@ class _Coordinator:
             self._start_misses()
             if not self._running:
                 return
-            self._receive(self._next_message())
-
-    def _next_message(self) -> Event | Ending:
-        stop = self._control.stop
-        if stop is None:
-            return self._inbox.get()
-        while not stop.is_set():
-            with contextlib.suppress(queue.Empty):
-                return self._inbox.get(timeout=_LOOK_EVERY_S)
-        raise Cancelled(self.run)
+            self._receive(self._launcher.next(self._control.stop))
 
     def _look_up_ready(self) -> None:
         """Find all nodes whose inputs are there in the store, and the nodes that follow from those."""
-        ready = self._take_ready()
-        while ready:
+        while ready := self._frontier.take_ready():
             for node in ready:
                 try:
                     self._look_up(node)
                 except WeftError as error:
                     self._fail(node, error)
-            ready = self._take_ready()
-
-    def _take_ready(self) -> list[Node]:
-        ready = [n for n in self._nodes if n.name in self._waiting and not self._waiting[n.name]]
-        for node in ready:
-            del self._waiting[node.name]
-        return ready
 
     def _look_up(self, node: Node) -> None:
         parts = Parts.of(node, self._outputs)
@@ -197,9 +191,11 @@ class _Coordinator:
         return self._previous
 
     def _start_misses(self) -> None:
+        if len(self._running) >= self._workers:
+            return
         wanted = [m.node.resources for m in self._misses]
         held = [j.share for j in self._running.values()]
-        shares = divide(self._resources, self._workers, held=held, wanted=wanted)
+        shares = divide(self._told.resources, self._workers, held=held, wanted=wanted)
         starting = [(m, s) for m, s in zip(self._misses, shares, strict=True) if s is not None]
         self._misses = [m for m, s in zip(self._misses, shares, strict=True) if s is None]
         jobs = [self._job(m, s) for m, s in starting]
@@ -207,10 +203,8 @@ class _Coordinator:
             for job in (*jobs, *self._running.values()):
                 job.is_shared = True
         for job in jobs:
-            arguments = (job, self._store, self._inbox.put)
-            # A daemon, so that a program that never looks up does not hold the process back. Counted as
-            # running once it is: Ctrl-C in between must not leave something to be waited for.
-            threading.Thread(target=perform, args=arguments, name=job.node.name, daemon=True).start()
+            # Counted as running once it is: Ctrl-C in between must not leave something to be waited for.
+            self._launcher.start(job)
             self._running[job.node.name] = job
 
     def _job(self, miss: _Miss, share: Resources) -> Job:
@@ -223,9 +217,10 @@ class _Coordinator:
             inputs,
             share,
             self.run,
-            self._backoff_s,
+            self._told.backoff_s,
             self._cancelled,
             is_repeated=miss.node.name in self._control.repeat,
+            records={label: self._records[source] for label, source in miss.node.inputs.items()},
         )
 
     def _receive(self, message: Event | Ending) -> None:
@@ -246,9 +241,6 @@ class _Coordinator:
     def _finish(
         self, node: Node, state: NodeState, why: str, record: Record, digest: str, attempt: int = 1
     ) -> None:
-        self._outputs[node.name] = record.output(node.name, self._store)
-        for unmet in self._waiting.values():
-            unmet.discard(node.name)
         stats, key = record.stats, record.parts.key
         self._note(node.name, state.value, record.parts, digest)
         self._tell(
@@ -264,6 +256,34 @@ class _Coordinator:
                 key=key,
             )
         )
+
+        output = record.output(node.name, self._store)
+        if is_grown(record.value):
+            self._grow(node, output, digest)
+        else:
+            self._resolve(node.name, output, digest)
+
+    def _grow(self, node: Node, output: Output, digest: str) -> None:
+        """Take the nodes of a plan that a node returned into this run."""
+        depth = self._depths.get(node.name, 0)
+        try:
+            nodes, result = grow(node, output.value, depth)
+        except UserError as error:
+            self._fail(node, error)
+            return
+        own = f"{node.name}/{SELF}"
+        self._outputs[own], self._records[own] = output, digest
+        self._nodes.extend(nodes)
+        self._depths.update((n.name, depth + 1) for n in nodes)
+        self._grown.setdefault(result, []).append(node)
+        self._frontier.add(nodes, self._outputs)
+
+    def _resolve(self, name: str, output: Output, digest: str) -> None:
+        """Give an output to the nodes that wait for it, also as that of a node that grew it."""
+        self._outputs[name], self._records[name] = output, digest
+        self._frontier.meet(name)
+        for parent in self._grown.pop(name, ()):
+            self._resolve(parent.name, dataclasses.replace(output, node=parent.name), digest)
 
     def _fail(self, node: Node, error: BaseException, job: Job | None = None) -> None:
         self._errors[node.name] = error
@@ -296,10 +316,10 @@ class _Coordinator:
 
     def _stop(self) -> None:
         """Ask what still runs to stop, and wait for it; what finishes is kept."""
-        self._cancelled.set()
         self._on_event = None if self._on_event is None else self._quietly(self._on_event)
+        self._launcher.stop()
         while self._running:
-            self._receive(self._inbox.get())
+            self._receive(self._launcher.next(None))
         self._end_unreached("interrupted")
 
     def _quietly(self, on_event: Callable[[Event], None]) -> Callable[[Event], None]:
@@ -316,12 +336,12 @@ class _Coordinator:
     def _write(self, state: str) -> None:
         previous = self._last_run()
         names = {n.name for n in self._plan.nodes}
-        carried = {n: e for n, e in previous.items() if n in names and n not in self._entries}
+        carried = {n: e for n, e in previous.items() if n.split("/")[0] in names and n not in self._entries}
         write_run(
             self._store,
             self._plan,
             run=self.run,
-            is_named=self._is_named,
+            is_named=self._told.run is not None,
             state=state,
             started_s=self._started,
             entries=self._entries,

@@ -221,7 +221,9 @@ class Store:
             self._sound.touch(digest)
             with ref_clash(name):
                 self._files.write(place, digest.encode())
-            if not name.startswith("nodes/"):  # a result that a power cut takes back is made again
+            if not name.startswith(
+                ("nodes/", "attempts/")
+            ):  # a result that a power cut takes back is made again
                 self._local.sync_folders()
 
     def get_ref(self, name: str) -> str | None:

@@ -89,7 +89,7 @@ def _mark(files: Files, ref_cutoff_s: float) -> tuple[list[tuple[str, Stat]], _M
     for name, stat in files.list("refs"):
         if (digest := _target(files, name)) is None:
             continue
-        if name.startswith("refs/nodes/"):
+        if name.startswith(("refs/nodes/", "refs/attempts/")):
             nodes.append((name, stat, digest))
         elif name.startswith("refs/plans/"):
             marks.blobs.add(digest)  # to explain the next run; it keeps no results alive

@@ -42,6 +42,7 @@ class Status:
         exit_code: Of its worker's program; negative for a signal.
         started_us: When its worker began, microseconds since 1970.
         ended_us: When it ended.
+        progress: How far its program said it is: units done, of how many, at what.
     """
 
     state: AttemptState
@@ -50,6 +51,7 @@ class Status:
     exit_code: int | None = None
     started_us: int | None = None
     ended_us: int | None = None
+    progress: tuple[float, float | None, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class AttemptSpec:
             looked up where the worker runs and stands in no specification, log, error or blob.
         image: Container image, where the backend has containers.
         nodes: Number of workers that work on it together and find each other.
+        is_repeated: Only a result of this run counts; one that another run has made is made again.
     """
 
     id: str
@@ -84,6 +87,7 @@ class AttemptSpec:
     secrets: dict[str, str] = field(default_factory=dict)
     image: str | None = None
     nodes: int = 1
+    is_repeated: bool = False
 
 
 class Backend(Protocol):

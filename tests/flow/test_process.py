@@ -1,0 +1,106 @@
+"""The process backend keeps to the suite of backends, and to what only it promises."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+
+from weft.core import Resources, UserError
+from weft.flow.backends import AttemptState
+from weft.flow.backends import process as process_module
+from weft.flow.backends.process import ProcessBackend
+from weft.testing.attempts import is_locked
+from weft.testing.backends import BackendSuite, make_spec
+
+
+class TestProcess(BackendSuite):
+    def make(self, folder):
+        return ProcessBackend(folder / "process")
+
+    def make_small(self, folder):
+        return ProcessBackend(folder / "process", Resources(10**9, 1))
+
+
+def wait_for(is_so, patience_s=30):
+    deadline = time.monotonic() + patience_s
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_what_a_killed_worker_started_is_ended_and_the_attempt_failed(tmp_path, store):
+    backend, lock = ProcessBackend(tmp_path / "process"), tmp_path / "lock"
+    spec = make_spec(store, "hold", hints={"lock": str(lock)})
+    backend.start(spec)
+    wait_for(lambda: b"holding" in backend.logs(spec.id))
+    os.kill(json.loads((tmp_path / "process/running" / spec.id).read_bytes())["pid"], signal.SIGKILL)
+    wait_for(lambda: backend.status([spec.id])[spec.id].state.is_ended)
+    status = backend.status([spec.id])[spec.id]
+    assert (status.state, status.code, status.exit_code) == (AttemptState.FAILED, "FLOW063", -9)
+    assert "SIGKILL" in status.reason
+    assert not is_locked(lock)
+    assert backend.logs(spec.id).startswith(b"holding")
+
+
+def test_a_program_that_ends_its_own_process_is_told_from_one_that_returns(tmp_path, store):
+    backend = ProcessBackend(tmp_path / "process")
+    spec = make_spec(store, "leave")
+    backend.start(spec)
+    wait_for(lambda: backend.status([spec.id])[spec.id].state.is_ended)
+    status = backend.status([spec.id])[spec.id]
+    assert (status.code, status.exit_code) == ("FLOW064", 7)
+    assert "ended itself with code 7" in status.reason
+
+
+def test_what_no_machine_has_is_refused(tmp_path, store):
+    backend = ProcessBackend(tmp_path / "process", Resources(10**7, 1))
+    with pytest.raises(UserError, match="GB of memory") as caught:
+        backend.start(make_spec(store, "add"))
+    assert caught.value.code == "FLOW065"
+    assert not list((tmp_path / "process").rglob("*.json"))
+
+
+def test_a_node_that_uses_more_memory_than_it_asked_for_is_ended(tmp_path, store):
+    backend = ProcessBackend(tmp_path / "process")
+    spec = make_spec(store, "swell", resources=Resources(100_000_000, 1))
+    backend.start(spec)
+    wait_for(lambda: backend.status([spec.id])[spec.id].state.is_ended)
+    status = backend.status([spec.id])[spec.id]
+    assert (status.state, status.code) == (AttemptState.FAILED, "FLOW019")
+    assert "MB of memory" in status.reason
+
+
+def test_what_waits_can_be_stopped(tmp_path, store):
+    backend = ProcessBackend(tmp_path / "process", Resources(10**9, 1))
+    first = make_spec(store, "talk", hints={"until": str(tmp_path / "never")})
+    second = make_spec(store, "add")
+    backend.start(first)
+    backend.start(second)
+    backend.stop(second.id)
+    backend.stop(first.id)
+    states = {s.state for s in backend.status([first.id, second.id]).values()}
+    assert states == {AttemptState.STOPPED}
+
+
+def test_each_attempt_sees_the_gpus_it_was_given(tmp_path, store, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    backend = ProcessBackend(tmp_path / "process", Resources(10**9, 4, 2))
+    until = {"until": str(tmp_path / "go")}
+    specs = [make_spec(store, "see_gpus", run=f"r{i}", hints=until, version=str(i)) for i in range(3)]
+    specs = [process_module.dataclasses.replace(s, resources=Resources(10**8, 1, 1)) for s in specs]
+    for spec in specs:
+        backend.start(spec)
+    wait_for(lambda: backend.logs(specs[0].id) and backend.logs(specs[1].id))
+    assert [backend.logs(s.id) for s in specs] == [b"4\n", b"7\n", b""]
+    assert backend.status([specs[2].id])[specs[2].id].reason == "waits for 1 GPUs (0 free)"
+    (tmp_path / "go").touch()
+    wait_for(lambda: backend.status([specs[2].id])[specs[2].id].state.is_ended)
+
+
+def test_the_system_must_be_linux(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "pidfd_open")
+    with pytest.raises(UserError) as caught:
+        ProcessBackend(tmp_path)
+    assert caught.value.code == "FLOW071"
