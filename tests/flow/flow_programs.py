@@ -140,4 +140,20 @@ def slow_total(context):
     return {"n": n}
 
 
+def alone(context):
+    """Add up like ``total``, in a while; say so if somebody else is at the same node now."""
+    import fcntl
+
+    with open(f"{context.hints['log']}.{context.node}", "a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log(context, "doubled")
+        pause = threading.Event()
+        for _ in range(context.hints.get("steps", 1)):
+            context.check()
+            pause.wait(0.02)
+        return total(context)
+
+
 NOT_A_FUNCTION = 3

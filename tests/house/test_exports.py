@@ -21,7 +21,18 @@ def test_the_door_lists_names_that_exist(room):
 
 
 def test_import_weft_brings_no_heavy_library():
-    heavy = ["duckdb", "ibis", "lightgbm", "sklearn", "matplotlib", "pandas", "torch", "polars"]
+    heavy = [
+        "duckdb",
+        "ibis",
+        "lightgbm",
+        "sklearn",
+        "matplotlib",
+        "pandas",
+        "torch",
+        "polars",
+        "dbos",
+        "sqlalchemy",
+    ]
     code = f"import sys, weft; print([m for m in {heavy} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"

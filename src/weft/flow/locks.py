@@ -74,6 +74,10 @@ class FileLock:
             self.path.unlink()
         os.close(file)
 
+    def is_current(self) -> bool:
+        """Return whether the lock is held and its file still there, so that others respect it."""
+        return self._file is not None and _is_current(self._file, self.path)
+
     def forget(self) -> None:
         """In a forked child: drop the file without ending the parent's hold."""
         if self._file is not None:
