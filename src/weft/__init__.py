@@ -18,6 +18,7 @@ from weft.version import __version__
 if TYPE_CHECKING:
     from weft.project import (
         DataSet,
+        Flow,
         Graph,
         Query,
         Run,
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
         open_project,
         open_run,
         publish_dataset,
+        task,
     )
 
 __all__ = [
     "DataSet",
+    "Flow",
     "Graph",
     "Query",
     "Run",
@@ -41,6 +44,7 @@ __all__ = [
     "open_project",
     "open_run",
     "publish_dataset",
+    "task",
 ]
 _EXPORTED = frozenset(__all__) - {"__version__"}
 

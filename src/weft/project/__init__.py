@@ -11,6 +11,7 @@ from weft.project.proposals import propose_queries
 from weft.project.query import Query
 from weft.project.query_explanation import QueryExplanation
 from weft.project.run import Run
+from weft.project.sdk import Flow, Task, TaskCall, task
 from weft.project.settings import FILE_NAME as SETTINGS_FILE
 from weft.project.settings import ProjectSettings, QuerySettings
 from weft.project.showcase import Showcase, make_demo
@@ -24,6 +25,7 @@ from weft.project.views import (
     tables_view,
     verify_store,
 )
+from weft.project.workspaces import Workspace, Workspaces, open_workspaces
 
 __all__ = [
     "SETTINGS_FILE",
@@ -31,6 +33,7 @@ __all__ = [
     "Connection",
     "DataSet",
     "Explanation",
+    "Flow",
     "GlobalExplanation",
     "Graph",
     "ProjectFolder",
@@ -40,7 +43,11 @@ __all__ = [
     "QuerySettings",
     "Run",
     "Showcase",
+    "Task",
+    "TaskCall",
     "View",
+    "Workspace",
+    "Workspaces",
     "collect_garbage",
     "connect",
     "dataset",
@@ -52,10 +59,12 @@ __all__ = [
     "models_view",
     "open_project",
     "open_run",
+    "open_workspaces",
     "predict_to",
     "propose_queries",
     "publish_dataset",
     "runs_view",
     "tables_view",
+    "task",
     "verify_store",
 ]
