@@ -11,7 +11,7 @@ from weft.project.proposals import propose_queries
 from weft.project.query import Query
 from weft.project.query_explanation import QueryExplanation
 from weft.project.run import Run
-from weft.project.sdk import Flow, Task, TaskCall, task
+from weft.project.sdk import Flow, Session, Submitted, Task, TaskCall, task
 from weft.project.settings import FILE_NAME as SETTINGS_FILE
 from weft.project.settings import ProjectSettings, QuerySettings
 from weft.project.showcase import Showcase, make_demo
@@ -42,7 +42,9 @@ __all__ = [
     "QueryExplanation",
     "QuerySettings",
     "Run",
+    "Session",
     "Showcase",
+    "Submitted",
     "Task",
     "TaskCall",
     "View",

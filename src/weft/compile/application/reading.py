@@ -87,7 +87,11 @@ class Specifications:
 
 
 def read_specifications(
-    folder: Path, *, run: str | Path | None = None, deployment: str | Path | None = None
+    folder: Path,
+    *,
+    run: str | Path | None = None,
+    deployment: str | Path | None = None,
+    application: Document | None = None,
 ) -> Specifications:
     """Read ``mlapplication.json`` and what stands beside it.
 
@@ -95,11 +99,12 @@ def read_specifications(
         folder: Of the project.
         run: A run specification, relative to the folder; ``run.json`` where there is one.
         deployment: A deployment; ``deployment.json`` where there is one.
+        application: In place of the file.
 
     Raises:
         UserError: ``APP001`` to ``APP015``; each names file, line and field.
     """
-    documents = {"mlapplication": read_document(folder / APPLICATION_FILE)}
+    documents = {"mlapplication": application or read_document(folder / APPLICATION_FILE)}
     for kind, given, usual in (
         ("artifact", None, ARTIFACT_FILE),
         ("run", run, RUN_FILE),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,7 @@ class Application:
         folder: With ``mlapplication.json``; or a `ProjectFolder` of it.
         run: A run specification in it; ``run.json`` where there is one.
         deployment: A deployment in it; ``deployment.json`` where there is one.
+        application: What ``mlapplication.json`` would hold, in its place.
 
     Raises:
         UserError: ``APP030`` when there is no application, and as `weft.compile.application` says.
@@ -95,16 +97,20 @@ class Application:
         *,
         run: str | Path | None = None,
         deployment: str | Path | None = None,
+        application: Mapping[str, Any] | None = None,
     ) -> None:
         self.project = folder if isinstance(folder, ProjectFolder) else ProjectFolder(folder)
         self.folder = self.project.folder
-        if not (self.folder / APPLICATION_FILE).exists():
+        if application is None and not (self.folder / APPLICATION_FILE).exists():
             raise UserError(
                 "APP030",
                 f"there is no {APPLICATION_FILE} in {self.folder}.",
                 "go to the project's folder, or make one: weft project create NAME.",
             )
-        self.specifications = read_specifications(self.folder, run=run, deployment=deployment)
+        document = application and parse_document(json.dumps(application, indent=1), "the flow")
+        self.specifications = read_specifications(
+            self.folder, run=run, deployment=deployment, application=document or None
+        )
 
     @functools.cached_property
     def name(self) -> str:
@@ -155,6 +161,7 @@ class Application:
         flow: str | None = None,
         parameters: Mapping[str, Any] | None = None,
         repeat: Iterable[str] = (),
+        on_start: Callable[[str], object] | None = None,
     ) -> Job:
         """Run a flow here, with what is in the store already; return when it has ended.
 
@@ -162,13 +169,15 @@ class Application:
             flow: Its name; the one that the files choose when left out.
             parameters: As ``-p``: parameter, or ``task.parameter``, → value.
             repeat: Tasks that run even if the store holds their results.
+            on_start: Called with the job's name once it has one.
         """
         self._lock(False)
         artifact = self._keep_sources()
         texts = {kind: d.text for kind, d in self.specifications.documents.items()}
         names = {kind: d.name for kind, d in self.specifications.documents.items()}
         order = Order(artifact, texts, names, dict(parameters or {}), self.name)
-        return carry_out(self.project, self._compile_order(order, flow), order, repeat=frozenset(repeat))
+        compiled = self._compile_order(order, flow)
+        return carry_out(self.project, compiled, order, repeat=frozenset(repeat), on_start=on_start)
 
     def rerun(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,7 @@ def carry_out(
     *,
     repeat: frozenset[str] = frozenset(),
     before: str = "",
+    on_start: Callable[[str], object] | None = None,
 ) -> Job:
     """Run a compiled flow as a new job."""
     parameters = {
@@ -92,6 +93,8 @@ def carry_out(
     )
     with _ended(folder, record):
         order.keep(folder.store, record.name, plan)
+        if on_start is not None:
+            on_start(record.name)
     return _run(folder, compiled, record, repeat)
 
 
