@@ -62,6 +62,9 @@ bench: $(READY)  ## measure the stages on a retailer-sized generated shop
 bench-graph: $(READY)  ## measure the graph engine beside the machine's limits and its peers
 	$(BIN)/python bench/graph.py $(if $(JSON),--json $(JSON))
 
+bench-flow: $(READY)  ## measure what a node costs beyond its program, in a thread and in a process
+	$(BIN)/python bench/flow.py $(if $(JSON),--json $(JSON))
+
 bench-accuracy: $(READY)  ## five seeds of the ladder on the real data sets in WEFT_TEST_DATA
 	$(BIN)/python bench/accuracy.py $(if $(JSON),--json $(JSON))
 
@@ -77,4 +80,4 @@ wheel: $(READY)  ## build the wheel into dist/
 clean:  ## remove what the other commands made
 	rm -rf $(VENV) build dist site demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help install demo test check check-native stubs format docs bench bench-graph bench-accuracy bench-networks bench-gpu wheel clean
+.PHONY: help install demo test check check-native stubs format docs bench bench-graph bench-flow bench-accuracy bench-networks bench-gpu wheel clean

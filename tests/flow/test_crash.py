@@ -105,7 +105,7 @@ def check_resumed(folder: Path, log: Path) -> None:
 
 
 CUTS = [("rename", n, "before") for n in (1, 2, 3, 4, 5, 7, 9, 12, 15, 18, 20, 21)]
-CUTS += [("rename", 3, "after"), ("rename", 20, "after"), ("sync", 4, "before"), ("sync", 11, "after")]
+CUTS += [("rename", 3, "after"), ("rename", 20, "after"), ("sync", 2, "before"), ("sync", 5, "after")]
 CUTS += [("write", 2, "before")]
 
 

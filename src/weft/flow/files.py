@@ -7,6 +7,7 @@ import datetime as dt
 import os
 import secrets
 from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,6 +28,23 @@ class Stat:
 
     size: int
     modified_s: float | None
+
+
+_RELAXED: ContextVar[bool] = ContextVar("relaxed", default=False)
+
+
+@contextlib.contextmanager
+def relaxed() -> Iterator[None]:
+    """Within this block local files are written without waiting for the disk.
+
+    A killed process loses nothing by it. A power cut may leave such a file empty, so this is for what is
+    checked when it is read and can be made again.
+    """
+    token = _RELAXED.set(True)
+    try:
+        yield
+    finally:
+        _RELAXED.reset(token)
 
 
 class Files(Protocol):
@@ -89,14 +107,14 @@ class LocalFiles:
             with open(temporary, "xb") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                _sync(file.fileno())
             self._rename(temporary, name)
 
     def adopt(self, name: str, source: Path) -> None:
         """Move ``source``, a file below this root, to ``name``; from now on it is read-only."""
         with coded(self.describe(name)):
             with open(source, "rb") as file:
-                os.fsync(file.fileno())
+                _sync(file.fileno())
                 os.fchmod(file.fileno(), 0o444)
             self._rename(source, name)
 
@@ -255,6 +273,11 @@ def _seconds(moment: Any) -> float:
     if isinstance(moment, dt.datetime):
         return moment.replace(tzinfo=moment.tzinfo or dt.UTC).timestamp()
     return float(moment)
+
+
+def _sync(file: int) -> None:
+    if not _RELAXED.get():
+        os.fsync(file)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from weft.core import UserError, digest_bytes, to_plain
@@ -49,8 +51,16 @@ def write_run(
     used = {e["record"] for e in entries.values() if e["record"]}
     digest = store.put_linked(body, used)
     if is_named:
+        _sync(store, used)
         store.set_ref(f"runs/{run}", digest)
     store.set_ref(_plan_ref(plan.name), digest)
+
+
+def _sync(store: Store, records: Iterable[str]) -> None:
+    """Force the records of a run to disk, which were written without waiting for it."""
+    for digest in records if store.is_local else ():
+        with contextlib.suppress(UserError), open(store.local_path(digest), "rb") as file:
+            os.fsync(file.fileno())
 
 
 def last_entries(store: Store, plan: str) -> dict[str, dict[str, Any]]:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from weft.core import UserError, WeftError, from_json
 from weft.flow.backends.base import AttemptSpec, AttemptState
+from weft.flow.files import relaxed
 from weft.flow.logs import log_name
 from weft.flow.place import DIGEST
 from weft.flow.secret import resolve_secrets
@@ -165,7 +166,8 @@ def _keep(store: Store, folder: Path, result: AttemptResult, rank: int) -> Attem
     result = dataclasses.replace(result, tail=tail_of(folder / LOG))
     try:
         size = (folder / LOG).stat().st_size
-        result = dataclasses.replace(result, log=store.put_file(folder / LOG) if size else "")
+        with relaxed():
+            result = dataclasses.replace(result, log=store.put_file(folder / LOG) if size else "")
         keep_result(store, result, rank)
     except WeftError as error:
         reason = f"{result.reason or result.state.value}; its log could not be kept: {error.message}"

@@ -16,6 +16,7 @@ from weft.core import (
     to_plain,
 )
 from weft.flow.backends.base import AttemptSpec, AttemptState, Status
+from weft.flow.files import relaxed
 from weft.flow.store import Store
 
 LOG, EVENTS, RESULT = "log", "events.jsonl", "result.json"
@@ -88,8 +89,9 @@ def result_name(id: str, rank: int) -> str:
 def keep_result(store: Store, result: AttemptResult, rank: int = 0) -> None:
     """Keep a result, whose log is in the store already."""
     body = {"kind": "attempt", "result": to_plain(result)}
-    digest = store.put_linked(body, [result.log] if result.log else [])
-    store.set_ref(result_name(result.id, rank), digest)
+    with relaxed():
+        digest = store.put_linked(body, [result.log] if result.log else [])
+        store.set_ref(result_name(result.id, rank), digest)
 
 
 def read_result(store: Store, id: str, rank: int = 0) -> AttemptResult | None:
