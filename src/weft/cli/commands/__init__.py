@@ -1,5 +1,15 @@
 """One module per group of commands; importing this package registers them all."""
 
-from weft.cli.commands import applications, fitting, projects, queries, runs, store, tables, workspaces
+from weft.cli.commands import (
+    applications,
+    artifacts,
+    fitting,
+    projects,
+    queries,
+    runs,
+    store,
+    tables,
+    workspaces,
+)
 
-__all__ = ["applications", "fitting", "projects", "queries", "runs", "store", "tables", "workspaces"]
+__all__ = ["applications", "artifacts", "fitting", "projects", "queries", "runs", "store", "tables", "workspaces"]
