@@ -82,6 +82,12 @@ def test_a_pulled_project_has_the_same_digest_when_it_is_packed(weft, tmp_path, 
     assert plain(weft("create", "--json"))["digest"] == sent["digest"]
 
 
+def test_a_build_and_an_artifact_have_one_digest(weft, project, capsys):
+    assert run_command(["project", "build", "--json"]) == 0
+    built = json.loads(capsys.readouterr().out)
+    assert plain(weft("create", "--json"))["digest"] == built["digest"]
+
+
 def test_an_empty_place_is_said_to_be_empty(weft, tmp_path):
     code, out, _ = weft("list", "--from", tmp_path / "nothing")
     assert code == 0 and out.startswith("There are no artifacts at ")

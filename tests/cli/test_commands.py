@@ -286,14 +286,14 @@ def test_every_command_has_a_help_text_with_an_example():
     pages = dict(command_help())
     assert {"weft quickstart", "weft query explain", "weft store gc", "weft demo"} <= set(pages)
     for name, text in pages.items():
-        if name in {"weft", "weft query", "weft store", "weft version"}:
+        if name == "weft version" or any(other.startswith(f"{name} ") for other in pages):
             continue
         assert "Example: weft" in text, name
         assert "--json" in text, name
 
 
 def test_a_first_line_of_help_fits_the_list_of_commands():
-    lists = [text for name, text in command_help() if name in {"weft", "weft query", "weft store"}]
+    lists = [text for name, text in command_help() if "COMMAND [ARGS]" in text]
     assert not [
         line for text in lists for line in text.splitlines() if line.endswith("...") and "[ARGS]" not in line
     ]

@@ -12,4 +12,14 @@ from weft.cli.commands import (
     workspaces,
 )
 
-__all__ = ["applications", "artifacts", "fitting", "projects", "queries", "runs", "store", "tables", "workspaces"]
+__all__ = [
+    "applications",
+    "artifacts",
+    "fitting",
+    "projects",
+    "queries",
+    "runs",
+    "store",
+    "tables",
+    "workspaces",
+]

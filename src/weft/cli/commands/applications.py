@@ -131,7 +131,9 @@ def run(
 
 @job_app.command("status")
 def status(job: JobName = "latest", as_json: opt.Json = False, project: opt.Here = None) -> None:
-    """Show a job: its tasks, why they ran or did not, and its parameters with where each was said.
+    """Show a job: its tasks, and why they ran or did not.
+
+    With --json also its parameters, and where each was said.
 
     Example: weft job status
     """

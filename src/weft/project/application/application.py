@@ -26,10 +26,11 @@ from weft.compile.application import (
 )
 from weft.compile.environment import find_lock, lock_project
 from weft.core import UserError
-from weft.hub.artifacts import describe_files, select_files
+from weft.hub.artifacts import SourceFile, describe_files
 from weft.project.application.job import Job
 from weft.project.application.jobs import JOB, find_job, find_record, job_logs, stop_job
 from weft.project.application.running import Order, carry_out, take_up
+from weft.project.artifacts import project_files
 from weft.project.folder import ProjectFolder
 
 
@@ -255,9 +256,8 @@ class Application:
         said = {APPLICATION_FILE, ARTIFACT_FILE, *(d.name for d in self.specifications.documents.values())}
         return keep_sources(self.project.store, [f for f in self._files() if f.name not in said])
 
-    def _files(self) -> Any:
-        spec = self.specifications.artifact
-        return select_files(self.folder, include=spec.include, exclude=spec.exclude)
+    def _files(self) -> tuple[SourceFile, ...]:
+        return project_files(self.folder, self.specifications)
 
     def _lock(self, anew: bool) -> str:
         """Lock the dependencies where the lock is missing or does not fit; return the lock's name."""
