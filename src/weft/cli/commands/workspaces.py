@@ -73,12 +73,13 @@ def list_workspaces(as_json: opt.Json = False, project: opt.Here = None) -> None
 
 
 @workspace_app.command("logs")
-def logs(name: Name = "workspace", project: opt.Here = None) -> None:
+def logs(name: Name = "workspace", as_json: opt.Json = False, project: opt.Here = None) -> None:
     """Print what a workspace's server and kernels wrote.
 
     Example: weft workspace logs notes
     """
-    print_result(open_workspaces(ProjectFolder(project or ".")).logs(name))
+    text = open_workspaces(ProjectFolder(project or ".")).logs(name)
+    print_json({"logs": text}) if as_json else print_result(text)
 
 
 @workspace_app.command("stop")
