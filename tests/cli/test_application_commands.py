@@ -123,6 +123,7 @@ def test_flows_are_chosen_and_jobs_repeated(weft, project):
         (["job", "run", "-p", "n"], "APP016"),
         (["job", "run", "-p", "commnd=x"], "APP017"),
         (["job", "run", "--spec", "gone.json"], "APP001"),
+        (["job", "run", "--backend", "cloud"], "APP026"),
         (["job", "stop"], "APP031"),
         (["job", "status", "nobody"], "APP031"),
         (["project", "schema", "x"], "APP004"),
@@ -165,3 +166,13 @@ def test_templates_are_chosen_by_name(weft, tmp_path):
     assert json.loads(out)["template"] == "distributed"
     assert weft("project", "create", "pair")[0] == 1
     assert ProjectFolder(tmp_path / "pair").is_unused
+
+
+def test_a_flow_is_submitted_to_a_backend_and_shown_beforehand(weft, project):
+    code, out, _ = weft("job", "submit", "--flow", "fine", "--dry-run", "--json")
+    assert code == 0
+    assert list(json.loads(out)["nodes"]) == ["good"]
+    assert weft("job", "submit", "--flow", "fine", "--dry-run")[1].startswith("# good\n")
+    code, out, _ = weft("job", "submit", "--flow", "fine", "--json")
+    assert code == 0
+    assert states(job_of(out)) == {"good": "ran"}

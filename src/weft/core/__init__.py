@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 from weft.core.arguments import MOST_UINT64, check_integer, check_word
 from weft.core.codec import from_json, from_plain, to_json, to_plain
 from weft.core.digest import digest_bytes, digest_file, digest_table, digest_value
-from weft.core.errors import InvariantError, UnavailableError, UserError, WeftError, missing_extra
+from weft.core.errors import (
+    InvariantError,
+    ProgramFailed,
+    UnavailableError,
+    UserError,
+    WeftError,
+    missing_extra,
+)
 from weft.core.feature import Feature, FeatureKind
 from weft.core.finding import Evidence, Finding, Severity
 from weft.core.names import path_name
@@ -74,6 +81,7 @@ __all__ = [
     "Negatives",
     "Neighborhoods",
     "Offset",
+    "ProgramFailed",
     "Progress",
     "Resources",
     "SampleOptions",

@@ -48,6 +48,12 @@ class UnavailableError(WeftError):
     exit_code = 2
 
 
+class ProgramFailed(WeftError):
+    """A program of the user's ended with a failure; it may be tried again before it counts."""
+
+    exit_code = 1
+
+
 class InvariantError(WeftError):
     """A promise of Weft's own was broken: a bug to report."""
 

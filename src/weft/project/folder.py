@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from weft.core import Resources, UnavailableError, parse_size
 from weft.flow import Control, Event, Plan, RunResult, Store, run_plan
+from weft.flow.backends import Backend
 from weft.hub import Hub
 from weft.project.outside import told_outside
 from weft.project.progress import show_progress
@@ -90,6 +91,7 @@ class ProjectFolder:
         name: str | None = None,
         control: Control | None = None,
         also: Callable[[Event], None] | None = None,
+        backend: Backend | None = None,
     ) -> RunResult:
         """Run ``plan`` with this project's store and limits, showing progress.
 
@@ -99,8 +101,9 @@ class ProjectFolder:
             name: Of the run; the store keeps what a named run used until the run is deleted.
             control: How the run is stopped from outside, and which nodes it repeats.
             also: Called with every event, too.
+            backend: Where nodes run; threads of this process when left out.
         """
-        options: dict[str, Any] = {"targets": targets, "run": name, "control": control}
+        options: dict[str, Any] = {"targets": targets, "run": name, "control": control, "backend": backend}
         with told_outside(self, plan, targets, name) as told:
             result = self._run(plan, options, also)
             told(result)

@@ -203,10 +203,13 @@ def test_a_model_that_was_not_made_is_an_error(tmp_path):
 WAITING = "echo $$ > pid; cp pid {place}; echo begun; sleep 300"
 
 
-def start_waiting(folder, place):
+def start_waiting(folder, place, line=WAITING, backend="inline"):
     """Run in a process of its own a job that waits; return the process once its task runs."""
-    write(folder, one(WAITING.format(place=place)))
-    code = f"from weft.project.application import Application; Application({str(folder)!r}).run()"
+    write(folder, one(line.format(place=place)))
+    code = (
+        "from weft.project.application import Application\n"
+        f"Application({str(folder)!r}).run(backend={backend!r})"
+    )
     process = subprocess.Popen([sys.executable, "-c", code])
     deadline = time.monotonic() + 60
     while not (place.exists() and place.read_text().strip()):
@@ -244,9 +247,7 @@ def test_a_job_whose_process_was_killed_leaves_nothing_and_is_taken_up(tmp_path)
         time.sleep(0.02)
     lost = find_job(ProjectFolder(tmp_path / "p"))
     assert (lost.state, states(lost)) == ("interrupted", {"only": "cancelled"})
-    order = one("true")
-    texts = {"mlapplication": json.dumps(order)}
-    assert Application(write(tmp_path / "p", order)).run().state == "succeeded", texts
+    assert Application(write(tmp_path / "p", one("true"))).run().state == "succeeded"
 
 
 def test_a_job_that_does_not_heed_is_told_of(tmp_path, monkeypatch):

@@ -38,6 +38,15 @@ Parameters = Annotated[
 ]
 JobName = Annotated[str, typer.Argument(help="Name of a job, its start, or 'latest'.", metavar="JOB")]
 Task = Annotated[str | None, typer.Option("--task", "-t", help="Only this task.")]
+FlowName = Annotated[
+    str | None, typer.Option("--flow", help="Name of a flow; default: the one that the files choose.")
+]
+BackendName = Annotated[
+    str,
+    typer.Option(
+        "--backend", help="Where tasks run: inline (here) or process (workers that outlive this command)."
+    ),
+]
 Specification = Annotated[
     str | None, typer.Option("--spec", help="Run specification; default: run.json where there is one.")
 ]
@@ -112,6 +121,7 @@ def run(
     parameter: Parameters = None,
     spec: Specification = None,
     deployment: Deployment = None,
+    backend: BackendName = "inline",
     as_json: opt.Json = False,
     project: opt.Here = None,
     memory_limit: opt.MemoryLimit = None,
@@ -126,7 +136,35 @@ def run(
     """
     given = parse_assignments(parameter or ())
     application = _application(project, spec, deployment, memory_limit, threads)
-    _show(application.run(flow=flow, parameters=given), as_json)
+    _show(application.run(flow=flow, parameters=given, backend=backend), as_json)
+
+
+@job_app.command("submit")
+def submit(
+    backend: BackendName = "process",
+    flow: FlowName = None,
+    parameter: Parameters = None,
+    spec: Specification = None,
+    deployment: Deployment = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be submitted.")] = False,
+    as_json: opt.Json = False,
+    project: opt.Here = None,
+) -> None:
+    """Run a flow on a backend, and wait for its end.
+
+    Example: weft job submit --backend process --dry-run
+    """
+    given = parse_assignments(parameter or ())
+    application = _application(project, spec, deployment, None, None)
+    if not dry_run:
+        _show(application.run(flow=flow, parameters=given, backend=backend), as_json)
+        return
+    rendered = application.render(backend, flow=flow, parameters=given)
+    if as_json:
+        print_json({"backend": backend, "nodes": rendered})
+        return
+    for task, text in rendered.items():
+        print_result(f"# {task}\n{text}")
 
 
 @job_app.command("status")

@@ -137,12 +137,15 @@ def _placement(made: Specifications, task: str) -> Placement:
 
 def _resources(placed: Placement, usual: Resources) -> Resources | None:
     """Return what a task asks for; of what it does not name, its share by the cores it asks for."""
+    nodes = placed.nodes or 1
     if placed.cpu is None and placed.memory is None and not placed.gpus:
-        return None
+        # Several workers may share one machine.
+        share = Resources(usual.memory_bytes // nodes, max(1, usual.threads // nodes))
+        return share if nodes > 1 else None
     threads = math.ceil(placed.cpu or 1)
     memory = parse_size(placed.memory) if isinstance(placed.memory, str) else placed.memory
-    share = usual.memory_bytes * min(threads, usual.threads) // usual.threads
-    return Resources(memory or share, threads, placed.gpus or 0)
+    usual_bytes = usual.memory_bytes * min(threads, usual.threads) // usual.threads
+    return Resources(memory or usual_bytes, threads, placed.gpus or 0)
 
 
 def _seconds(timeout: str | float | None) -> float | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from weft.core import (
     InvariantError,
+    ProgramFailed,
     UnavailableError,
     UserError,
     WeftError,
@@ -20,7 +21,7 @@ from weft.flow.files import relaxed
 from weft.flow.store import Store
 
 LOG, EVENTS, RESULT = "log", "events.jsonl", "result.json"
-_CLASSES = {c.__name__: c for c in (UserError, UnavailableError, InvariantError)}
+_CLASSES = {c.__name__: c for c in (UserError, UnavailableError, ProgramFailed, InvariantError)}
 _TAIL_LINES, _TAIL_BYTES = 20, 4000
 
 

@@ -27,6 +27,7 @@ from weft.compile.application import (
 from weft.compile.environment import find_lock, lock_project
 from weft.core import UserError
 from weft.hub.artifacts import SourceFile, describe_files
+from weft.project.application.backends import INLINE, render_plan
 from weft.project.application.job import Job
 from weft.project.application.jobs import JOB, find_job, find_record, job_logs, stop_job
 from weft.project.application.running import Order, carry_out, take_up
@@ -163,14 +164,17 @@ class Application:
         parameters: Mapping[str, Any] | None = None,
         repeat: Iterable[str] = (),
         on_start: Callable[[str], object] | None = None,
+        backend: str = INLINE,
     ) -> Job:
-        """Run a flow here, with what is in the store already; return when it has ended.
+        """Run a flow, with what is in the store already; return when it has ended.
 
         Args:
             flow: Its name; the one that the files choose when left out.
             parameters: As ``-p``: parameter, or ``task.parameter``, → value.
             repeat: Tasks that run even if the store holds their results.
             on_start: Called with the job's name once it has one.
+            backend: Where tasks run: ``inline`` (children of this process) or ``process`` (workers of this
+                machine, which go on when this process is killed).
         """
         self._lock(False)
         artifact = self._keep_sources()
@@ -178,7 +182,15 @@ class Application:
         names = {kind: d.name for kind, d in self.specifications.documents.items()}
         order = Order(artifact, texts, names, dict(parameters or {}), self.name)
         compiled = self._compile_order(order, flow)
-        return carry_out(self.project, compiled, order, repeat=frozenset(repeat), on_start=on_start)
+        options: dict[str, Any] = {"on_start": on_start, "backend": backend}
+        return carry_out(self.project, compiled, order, repeat=frozenset(repeat), **options)
+
+    def render(
+        self, backend: str, *, flow: str | None = None, parameters: Mapping[str, Any] | None = None
+    ) -> dict[str, str]:
+        """Return for each task what a backend would be given; nothing runs."""
+        compiled = self.compile(flow=flow, parameters=parameters)
+        return dict(render_plan(self.project, compiled.plan, backend))
 
     def rerun(
         self,
@@ -192,7 +204,10 @@ class Application:
         order = Order.read(self.project.store, record.name)
         order = order.changed(parameters or {})
         compiled = self._compile_order(order, record.parameters[JOB]["flow"])
-        return carry_out(self.project, compiled, order, repeat=frozenset(repeat), before=record.name)
+        place = record.parameters[JOB]["backend"]
+        return carry_out(
+            self.project, compiled, order, repeat=frozenset(repeat), before=record.name, backend=place
+        )
 
     def fork(self, run: str, task: str, *, parameters: Mapping[str, Any] | None = None) -> Job:
         """Run a job again from one task on: it and all that follow it run anew, what comes before is kept.

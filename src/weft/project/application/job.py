@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,7 @@ class Recorder:
         """Write an event; how far a task is within itself is not kept."""
         if event.state is NodeState.PROGRESS:
             return
-        entry = {"node": event.node, "state": event.state.value, "why": event.why, "attempt": event.attempt}
+        entry = {"node": event.node, "state": event.state.value, "why": event.why, "key": event.key}
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
@@ -122,15 +123,23 @@ class Recorder:
 def read_nodes(folder: Path, names: tuple[str, ...], *, is_running: bool) -> tuple[JobNode, ...]:
     """Return the tasks of a job as its events tell."""
     nodes = {name: JobNode(name) for name in names}
-    path = folder / EVENTS
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        try:
-            said = json.loads(line)
-        except ValueError:
-            continue  # the last line of a job that was killed while it wrote
+    for said in _events(folder):
         state = "running" if said["state"] == NodeState.STARTED else said["state"]
         nodes[said["node"]] = JobNode(said["node"], state, said["why"])
     if is_running:
         return tuple(nodes.values())
     lost = "the job ended before it did"
     return tuple(JobNode(n.name, "cancelled", lost) if n.state == "running" else n for n in nodes.values())
+
+
+def read_keys(folder: Path) -> dict[str, str]:
+    """Return the keys of the tasks that a job has begun."""
+    return {said["node"]: said["key"] for said in _events(folder) if said["key"]}
+
+
+def _events(folder: Path) -> Iterator[dict[str, str]]:
+    path = folder / EVENTS
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        # The last line of a job that was killed may be half written.
+        with contextlib.suppress(ValueError):
+            yield json.loads(line)

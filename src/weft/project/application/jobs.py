@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from weft.core import InvariantError, UnavailableError, UserError, WeftError
+from weft.flow.backends import attempt_id
 from weft.flow.logs import log_name
+from weft.flow.worker.result import read_log, read_result
 from weft.hub import RunRecord, RunState
-from weft.project.application.job import Job, read_nodes
+from weft.project.application.backends import INLINE, open_backend
+from weft.project.application.job import Job, read_keys, read_nodes
 from weft.project.folder import ProjectFolder
 
 JOB = "job"
@@ -129,11 +133,29 @@ def stop_job(folder: ProjectFolder, run: str = "latest") -> Job:
 
 def _log(folder: ProjectFolder, run: str, task: str) -> str:
     """Return what a task printed in a job, all attempts one after another."""
-    logs, text, attempt = folder.store.logs(run), "", 1
-    while (path := logs / log_name(task, attempt)).exists():
-        text += path.read_text(encoding="utf-8", errors="replace")
-        attempt += 1
-    return text
+    logs, parts, number = folder.store.logs(run), [], 1
+    while (path := logs / log_name(task, number)).exists():
+        parts.append(path.read_bytes())
+        number += 1
+    return b"".join(parts or _log_of_backend(folder, run, task)).decode(errors="replace")
+
+
+def _log_of_backend(folder: ProjectFolder, run: str, task: str) -> Iterator[bytes]:
+    """Yield what the attempts of a task printed on a backend: from the store once they have ended."""
+    try:
+        about = folder.hub.get_run(run).parameters.get(JOB, {})
+    except UserError:
+        return  # a run that is forgotten
+    backend = open_backend(folder, about.get("backend", INLINE))
+    key = read_keys(folder.store.logs(run)).get(task)
+    if backend is None or key is None:
+        return
+    for number in itertools.count(1):
+        id = attempt_id(run, task, key, number)
+        printed = read_log(folder.store, id) or backend.logs(id)
+        if not printed and read_result(folder.store, id) is None:
+            return
+        yield printed
 
 
 def _earlier(folder: ProjectFolder, job: Job, task: str) -> str:

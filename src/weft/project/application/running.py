@@ -14,6 +14,7 @@ from weft.compile.application import CompiledFlow
 from weft.core import UserError, WeftError, to_json
 from weft.flow import Cancelled, Control, Output, RunResult, Store
 from weft.hub import Published, RunRecord
+from weft.project.application.backends import INLINE, open_backend
 from weft.project.application.job import Job, Recorder
 from weft.project.application.jobs import JOB, STOP, read_job, stop_asked
 from weft.project.folder import ProjectFolder
@@ -74,6 +75,7 @@ def carry_out(
     repeat: frozenset[str] = frozenset(),
     before: str = "",
     on_start: Callable[[str], object] | None = None,
+    backend: str = INLINE,
 ) -> Job:
     """Run a compiled flow as a new job."""
     parameters = {
@@ -86,7 +88,9 @@ def carry_out(
         "parameters": parameters,
         "artifact": order.artifact,
         "before": before,
+        "backend": backend,
     }
+    open_backend(folder, backend)
     plan = folder.store.put_bytes(compiled.plan.to_json().encode())
     record = folder.hub.start_run(
         project=order.name, plan_digest=compiled.plan.digest, parameters={JOB: about}
@@ -114,7 +118,9 @@ def _run(folder: ProjectFolder, compiled: CompiledFlow, record: RunRecord, repea
     with _ended(folder, record), _heeding(logs) as stop:
         try:
             control = Control(stop=stop, repeat=repeat)
-            result = folder.run(compiled.plan, name=record.name, control=control, also=Recorder(logs))
+            place = open_backend(folder, record.parameters[JOB]["backend"])
+            options: dict[str, Any] = {"control": control, "also": Recorder(logs), "backend": place}
+            result = folder.run(compiled.plan, name=record.name, **options)
             models = _register(folder, compiled, record, result)
             outputs = result.outputs
             folder.hub.finish_run(record.id, results={"models": models, "seconds": result.seconds})

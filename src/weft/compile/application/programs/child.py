@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from weft.core import UserError, WeftError
+from weft.core import ProgramFailed, UserError, WeftError
 from weft.flow import Context
 from weft.flow.secret import Redactor, resolve_secrets
 
@@ -23,12 +23,6 @@ _LOOK_EVERY_S = 0.05
 _LAST_LINES = 12
 _LONGEST_LINE = 400
 _NOT_STARTED = 127
-
-
-class ProgramFailed(WeftError):
-    """A task's program ended with a failure; like other failures it is tried again while retries are left."""
-
-    exit_code = 1
 
 
 class Child:

@@ -1,0 +1,82 @@
+"""Jobs on the process backend: the same results, errors and logs as inline; what would be submitted."""
+
+import json
+
+import pytest
+from test_jobs import STEPS, one, start_waiting, states, whys, write
+
+from weft.core import UserError
+from weft.project import ProjectFolder
+from weft.project.application import Application, find_job, job_logs, stop_job
+
+
+def test_a_job_on_a_backend_finds_what_ran_inline_and_the_other_way_round(tmp_path):
+    steps = Application(write(tmp_path / "steps"))
+    first = steps.run(backend="process")
+    assert states(first) == {"first": "ran", "second": "ran"}, first.error
+    assert first.output("second").path("m").read_text() == "1\n"
+    assert job_logs(ProjectFolder(steps.folder), first.run) == {"first": "one\n", "second": "two\n"}
+    assert set(states(steps.run()).values()) == {"cached"}
+    assert whys(steps.rerun(first.run, parameters={"y": 2}))["second"] == "parameters.y 1 → 2"
+
+
+def test_a_failure_on_a_backend_has_the_same_code_and_exit_code(tmp_path):
+    failing = one("echo the reason; exit 3", retries=1)
+    job = Application(write(tmp_path / "p", failing)).run(backend="process")
+    assert job.state == "failed"
+    assert job.error.code == "APP020"
+    assert job.error.exit_code == 1
+    assert "attempt 2, ended with exit code 3" in job.error.message
+    assert job_logs(ProjectFolder(tmp_path / "p")) == {"only": "the reason\nthe reason\n"}
+
+
+def test_workers_of_a_task_find_each_other_on_a_backend(tmp_path):
+    line = 'echo "rank $RANK of $WORLD_SIZE at $MASTER_ADDR"'
+    job = Application(write(tmp_path / "p", one(line, nodes=2))).run(backend="process")
+    assert job.state == "succeeded", job.error
+    printed = job_logs(ProjectFolder(tmp_path / "p"))["only"].splitlines()
+    assert sorted(printed) == ["[1] rank 1 of 2 at 127.0.0.1", "rank 0 of 2 at 127.0.0.1"]
+
+
+def test_a_worker_outlives_its_controller_and_is_adopted(tmp_path):
+    place, end = tmp_path / "pid", tmp_path / "end"
+    line = f"echo $$ > pid; mv pid {place}; echo begun; while ! test -e {end}; do sleep 0.05; done"
+    with start_waiting(tmp_path / "p", place, line, backend="process") as process:
+        process.kill()
+    folder = ProjectFolder(tmp_path / "p")
+    assert find_job(folder).state == "interrupted"
+    end.touch()
+    job = Application(folder).retry()
+    assert job.state == "succeeded", job.error
+    assert job_logs(folder) == {"only": "begun\n"}  # it ran once
+
+
+def test_a_job_on_a_backend_is_stopped_from_another_process(tmp_path):
+    place = tmp_path / "pid"
+    line = f"echo $$ > pid; mv pid {place}; sleep 300"
+    with start_waiting(tmp_path / "p", place, line, backend="process") as process:
+        assert stop_job(ProjectFolder(tmp_path / "p")).state == "cancelled"
+        assert process.wait(60) == 0
+
+
+def test_what_would_be_submitted_is_printed_and_nothing_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("MY_TOKEN", "hunter22")
+    application = json.loads(json.dumps(STEPS))
+    application["tasks"]["second"]["secrets"] = {"TOKEN": "env:MY_TOKEN"}
+    made = Application(write(tmp_path / "p", application))
+    rendered = made.render("process")
+    assert list(rendered) == ["first", "second"]
+    assert "env:MY_TOKEN" in rendered["second"]
+    assert "hunter22" not in rendered["second"]
+    with pytest.raises(UserError, match="APP031"):
+        find_job(ProjectFolder(tmp_path / "p"))
+
+
+@pytest.mark.parametrize("backend", ["proces", "inline"])
+def test_only_a_backend_is_submitted_to(tmp_path, backend):
+    made = Application(write(tmp_path / "p"))
+    with pytest.raises(UserError, match="APP026"):
+        made.render(backend)
+    if backend != "inline":
+        with pytest.raises(UserError, match="APP026"):
+            made.run(backend=backend)
