@@ -1,5 +1,6 @@
 """What was made: runs, models, data sets, applications and where they came from, in one database."""
 
+from weft.hub.copying import Copied, copy_published, lay_out_files, safe_name
 from weft.hub.hub import Hub
 from weft.hub.models import LOWER_IS_BETTER, TEST_ROWS
 from weft.hub.openlineage import Subject, run_event, telling
@@ -16,6 +17,7 @@ __all__ = [
     "About",
     "AliasAction",
     "AliasChange",
+    "Copied",
     "Direction",
     "Edge",
     "FileSink",
@@ -29,8 +31,11 @@ __all__ = [
     "Sink",
     "Subject",
     "Trace",
+    "copy_published",
+    "lay_out_files",
     "open_sink",
     "run_event",
+    "safe_name",
     "telling",
     "this_user",
 ]

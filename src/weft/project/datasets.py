@@ -7,7 +7,7 @@ import functools
 import os
 import shutil
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ import pyarrow as pa
 from weft.core import UserError
 from weft.data import connect as connect_source
 from weft.data import gather_files, open_views, parquet_tables, read_batches, source_path
-from weft.hub import About, Kind, Published
+from weft.hub import About, Kind, Published, safe_name
 from weft.project.folder import ProjectFolder
 from weft.project.settings import DATASET
 
@@ -186,25 +186,9 @@ def _lay_out(project: ProjectFolder, digest: str) -> Path:
     target.parent.mkdir(exist_ok=True)
     with project.store.scratch("layout") as scratch:
         for name, path in paths.items():
-            link = scratch / "files" / _safe(name)
+            link = scratch / "files" / safe_name(name)
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(path.resolve())
         with contextlib.suppress(OSError):  # another process was faster, and laid out the same
             (scratch / "files").rename(target)
     return target
-
-
-def _safe(name: str) -> PurePosixPath:
-    """Refuse a name of a file that leads out of the folder: a tree may come from anybody.
-
-    Raises:
-        UserError: ``HUB012``.
-    """
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or not path.parts:
-        raise UserError(
-            "HUB012",
-            f"a file of the data set is called '{name}', which leads out of it.",
-            "do not use this data set.",
-        )
-    return path
