@@ -327,7 +327,7 @@ def test_the_models_of_all_runs_are_listed_with_the_run_that_made_each(weft, pla
     assert models[0]["metrics"] == {"auroc": runs[0]["results"]["winner"]["test"]}
     code, out, _ = weft("models", "--project", "modelled")
     lines = out.splitlines()
-    assert lines[0].split() == ["model", "version", "run", "test", "created"]
+    assert lines[0].split() == ["model", "version", "run", "test", "created", "aliases"]
     assert lines[1].split()[:4] == ["users", "2", runs[0]["name"], "auroc"]
 
 

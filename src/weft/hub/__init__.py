@@ -7,7 +7,7 @@ from weft.hub.openlineage import Subject, run_event, telling
 from weft.hub.owner import this_user
 from weft.hub.published import About
 from weft.hub.records import AliasAction, AliasChange, Edge, Kind, Published, RunRecord, RunState
-from weft.hub.references import Reference
+from weft.hub.references import Reference, read_kind
 from weft.hub.sink import FileSink, HttpSink, Sink, open_sink
 from weft.hub.trace import Direction, Trace
 
@@ -34,6 +34,7 @@ __all__ = [
     "copy_published",
     "lay_out_files",
     "open_sink",
+    "read_kind",
     "run_event",
     "safe_name",
     "telling",

@@ -113,11 +113,11 @@ def models_view(folder: ProjectFolder) -> View:
     for model in models:
         run = names.get(model.run_id, "")
         scores = ", ".join(f"{metric} {score:.4f}" for metric, score in model.metrics.items())
-        rows.append([model.name, str(model.version), run or "–", scores or "–", _second(model.created_us)])
+        told = [run or "–", scores or "–", _second(model.created_us), ", ".join(model.aliases) or "–"]
+        rows.append([model.name, str(model.version), *told])
         plain.append({**to_plain(model), "run": run or None})
-    text = (
-        text_table(["model", "version", "run", "test", "created"], rows) if rows else _none(folder, "models")
-    )
+    header = ["model", "version", "run", "test", "created", "aliases"]
+    text = text_table(header, rows) if rows else _none(folder, "models")
     return View(text, {"models": plain})
 
 

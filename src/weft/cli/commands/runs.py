@@ -1,4 +1,4 @@
-"""``weft runs``, ``models``, ``predict``, ``embed``, ``explain``, ``report``: what runs made and can do."""
+"""``weft runs``, ``predict``, ``embed``, ``explain``, ``report``: what runs made and can do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from weft.cli import options as opt
 from weft.cli.app import app
 from weft.cli.output import print_json, print_result
 from weft.core import UserError
-from weft.project import Asking, ProjectFolder, embed_to, models_view, open_run, predict_to, runs_view
+from weft.project import Asking, ProjectFolder, embed_to, open_run, predict_to, runs_view
 
 
 @app.command()
@@ -32,18 +32,6 @@ def runs(
         print_json(run.to_json()) if as_json else print_result(run.text())
         return
     view = runs_view(folder)
-    print_json(view.plain) if as_json else print_result(view.text)
-
-
-@app.command()
-def models(as_json: opt.Json = False, project: opt.Here = None) -> None:
-    """List the models: each finished run registers its winner.
-
-    A model has the name of the project, or of the entity's table, and a version that is never given twice.
-
-    Example: weft models
-    """
-    view = models_view(ProjectFolder(project or "."))
     print_json(view.plain) if as_json else print_result(view.text)
 
 
