@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import unicodedata
 
 import pytest
@@ -181,3 +183,28 @@ def test_a_file_that_is_gone_when_it_is_read_is_named(small):
     (small / "run.sh").unlink()
     with pytest.raises(UserError, match=r"APP044: 'run.sh'"):
         describe_files(files)
+
+
+FULL = """
+import resource, sys
+from weft.core import WeftError
+from weft.hub.artifacts import pack, unpack
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    (pack if sys.argv[1] == "pack" else unpack)(sys.argv[2], sys.argv[3])
+except WeftError as error:
+    print(error.code)
+"""
+
+
+@pytest.mark.parametrize("doing", ["pack", "unpack"])
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, doing):
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "data.bin").write_bytes(b"x" * 1_000_000)
+    (tmp_path / "work").mkdir()
+    source = folder if doing == "pack" else pack(folder, tmp_path / "a.weft").path
+    command = [sys.executable, "-c", FULL, doing, source, tmp_path / "work" / "made"]
+    out = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert out.stdout == "FLOW012\n"
+    assert list((tmp_path / "work").iterdir()) == []

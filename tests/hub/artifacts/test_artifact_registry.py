@@ -8,6 +8,7 @@ import urllib.request
 
 import pytest
 from servers import PROGRAM, SHORT, Wire, run_registry
+from tokens import ISSUER, SERVICE, Giver, serve_tokens
 
 from weft.core import UnavailableError, UserError
 from weft.hub.artifacts import Registry, open_artifacts, parse_reference, unpack
@@ -227,6 +228,51 @@ def test_what_docker_login_wrote_is_used(tmp_path, make_packed, name):
         entry = {"auth": base64.b64encode(b"ann:hunter2").decode()}
         (tmp_path / "docker" / "config.json").write_text(json.dumps({"auths": {host: entry}}))
         open_artifacts(f"oci://{host}").push(make_packed(), name, ["v1"])
+
+
+@pytest.fixture
+def by_token(tmp_path):
+    """A registry that takes tokens only, and who gives them."""
+    giver = Giver(tmp_path / "giver", "ann", "hunter2")
+    with serve_tokens(giver) as realm:
+        fields = f"realm: '{realm}', service: {SERVICE}, issuer: {ISSUER}, rootcertbundle: {giver.bundle}"
+        with run_registry(tmp_path / "own", f"auth: {{token: {{{fields}}}}}\n") as host:
+            yield host, giver
+
+
+def test_tokens_are_asked_for_and_reach_as_far_as_their_user_may(
+    by_token, make_packed, name, monkeypatch, tmp_path
+):
+    host, giver = by_token
+    packed = make_packed(size=2_200_000)
+    with pytest.raises(UserError, match=r"APP052.*push"):
+        Registry(host, patience=SHORT).push(packed, name, ["v1"])
+    monkeypatch.setenv("WEFT_REGISTRY_USER", "ann")
+    monkeypatch.setenv("WEFT_REGISTRY_PASSWORD", "wr0ng-w0rd")
+    with pytest.raises(UserError, match="APP052") as caught:
+        Registry(host, patience=SHORT).push(packed, name, ["v1"])
+    assert "wr0ng-w0rd" not in str(caught.value)
+    monkeypatch.setenv("WEFT_REGISTRY_PASSWORD", "hunter2")
+    Registry(host, patience=SHORT, chunk_bytes=1 << 20).push(packed, name, ["v1"])
+    monkeypatch.delenv("WEFT_REGISTRY_PASSWORD")
+    stranger = Registry(host, patience=SHORT)
+    assert stranger.fetch(parse_reference(f"{name}:v1"), tmp_path / "out.weft") == packed.digest
+    assert [t.tag for t in stranger.list(name)] == ["v1"]
+    assert all(query["service"] == [SERVICE] for query in giver.asked)
+
+
+def test_a_token_that_has_run_out_is_asked_for_again(by_token, make_packed, name, monkeypatch):
+    host, giver = by_token
+    monkeypatch.setenv("WEFT_REGISTRY_USER", "ann")
+    monkeypatch.setenv("WEFT_REGISTRY_PASSWORD", "hunter2")
+    # The registry forgives a minute; a token older than that is of no use at once.
+    registry = Registry(host, patience=SHORT)
+    giver.lifetime_s = -3600
+    with pytest.raises(UserError, match="APP052"):
+        registry.push(make_packed(), name, ["v1"])
+    before, giver.lifetime_s = len(giver.asked), 300
+    registry.push(make_packed(), name, ["v1"])
+    assert len(giver.asked) > before
 
 
 def test_an_address_with_a_password_or_without_a_host_is_refused():
