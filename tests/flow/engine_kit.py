@@ -8,6 +8,7 @@ from pathlib import Path
 
 from weft.core import Resources
 from weft.flow import Node, Plan, Store
+from weft.flow.backends.process import ProcessBackend
 from weft.flow.engine import Engine
 
 HERE = Path(__file__).parent
@@ -46,7 +47,8 @@ print("closed", flush=True)
 
 
 def open_engine(url, store, **options) -> Engine:
-    return Engine(url, Store(store), resources=LIMITS, **{"runs_at_once": 2, **options})
+    backends = {"process": ProcessBackend(f"{store}-processes")}
+    return Engine(url, Store(store), resources=LIMITS, backends=backends, **{"runs_at_once": 2, **options})
 
 
 def start_controller(url, store, where="", count=1, moment="before") -> subprocess.Popen:

@@ -1,14 +1,17 @@
 """Several controllers on one database: a run has one of them, and only the dead are followed."""
 
+import fcntl
 import os
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 from engine_kit import chain, logged, open_engine, start_controller
 from test_engine_runs import until
 
 from weft.core import UnavailableError
+from weft.flow.engine import RunOptions
 from weft.flow.engine.alive import Absence, FilePresence, Watchdog, presence_of
 from weft.flow.engine.tables import open_engine as open_database
 
@@ -139,3 +142,31 @@ def _cut(engine, run) -> bool:
         return False
     engine._controller._presence._lock.path.unlink()
     return True
+
+
+def test_what_a_dead_controller_left_running_on_a_backend_is_adopted(database, tmp_path, controllers):
+    store, log = tmp_path / "store", tmp_path / "log"
+    with open_engine(database, store) as engine:
+        options = RunOptions(backend="process")
+        run = engine.submit(chain(log, 2, steps=200), run="amber-1", options=options)
+        one = start_controller(database, store)
+        controllers.append(one)
+        until(lambda: Path(f"{log}.n0").exists(), 60)
+        one.send_signal(signal.SIGKILL)
+        controllers.append(start_controller(database, store))
+        status = engine.wait(run, timeout_s=90)
+        assert (status.state, status.life) == ("succeeded", 2)
+    assert logged(log) == {"n0": 1, "n1": 1}
+
+
+def test_a_cancelled_run_leaves_no_process_on_its_backend(sqlite_url, tmp_path, controllers):
+    store, log = tmp_path / "store", tmp_path / "log"
+    with open_engine(sqlite_url, store) as engine:
+        options = RunOptions(backend="process")
+        run = engine.submit(chain(log, 1, steps=5000), run="amber-1", options=options)
+        controllers.append(start_controller(sqlite_url, store))
+        until(lambda: Path(f"{log}.n0").exists(), 60)
+        engine.cancel(run)
+        assert engine.wait(run, timeout_s=60).state == "cancelled"
+    with open(f"{log}.n0", "a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # who held it has ended
