@@ -170,3 +170,23 @@ def test_a_cancelled_run_leaves_no_process_on_its_backend(sqlite_url, tmp_path, 
         assert engine.wait(run, timeout_s=60).state == "cancelled"
     with open(f"{log}.n0", "a") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # who held it has ended
+
+
+def test_a_run_cancelled_after_its_controller_died_leaves_no_process_either(
+    sqlite_url, tmp_path, controllers
+):
+    store, log = tmp_path / "store", tmp_path / "log"
+    with open_engine(sqlite_url, store) as engine:
+        options = RunOptions(backend="process")
+        run = engine.submit(chain(log, 1, steps=5000), run="amber-1", options=options)
+        controllers.append(start_controller(sqlite_url, store))
+        until(lambda: Path(f"{log}.n0").exists(), 60)
+        controllers[0].kill()
+        controllers[0].wait()
+        engine.cancel(run)
+        assert engine.status(run).state == "running"  # nobody has ended its process yet
+        controllers.append(start_controller(sqlite_url, store))
+        assert engine.wait(run, timeout_s=60).state == "cancelled"
+    with open(f"{log}.n0", "a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert logged(log) == {}

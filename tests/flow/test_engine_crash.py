@@ -87,7 +87,8 @@ def test_a_run_whose_controllers_die_again_and_again_is_given_up(sqlite_url, tmp
             life = engine.status(run).life
             assert engine._ledger.begin(run, life, f"dead-{n}") is not None
             engine._ledger.take_over({f"dead-{n}"}, "me", set())
-        status = engine.status(run)
+        engine.start()
+        status = engine.wait(run, timeout_s=40)
     assert (status.state, status.code) == ("failed", "FLOW088")
     assert "died 10 times" in status.reason
 

@@ -236,3 +236,26 @@ def test_a_controller_listens_on_no_port_and_says_nothing(sqlite_url, tmp_path, 
         lines = [r.split() for f in ("tcp", "tcp6") for r in Path(f"/proc/net/{f}").read_text().splitlines()]
         assert not [r for r in lines if r[3] == "0A" and f"socket:[{r[9]}]" in mine]
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "found"),
+    [
+        ("cancel", "waiting", "cancelled"),
+        ("cancel", "paused", "cancelled"),
+        ("resume", "paused", "succeeded"),
+    ],
+)
+def test_what_is_wanted_between_a_controllers_last_look_and_word_is_done(
+    engine, tmp_path, asked, said, found
+):
+    run = engine.submit(chain(tmp_path / "log", 1))
+    taken = engine._ledger.begin(run, 1, "me")
+    if asked == "resume":
+        engine.pause(run)
+        engine.resume(run)
+    else:
+        engine.cancel(run)
+    engine._ledger.end(taken, "me", said)
+    engine.start()
+    assert engine.wait(run, timeout_s=40).state == found

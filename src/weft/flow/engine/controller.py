@@ -16,7 +16,7 @@ from weft.core import InvariantError, Resources, UserError, WeftError
 from weft.flow.backends import Backend
 from weft.flow.engine.alive import Absence, Presence, Watchdog
 from weft.flow.engine.durable import Durable
-from weft.flow.engine.ledger import Ledger, Taken
+from weft.flow.engine.ledger import MAX_DEATHS, WISHES, Ledger, Taken
 from weft.flow.engine.schedules import Clock
 from weft.flow.events import Event
 from weft.flow.program import Cancelled
@@ -109,8 +109,10 @@ class Controller:
             del self._stops[run]
 
     def _carry_out(self, taken: Taken, stop: threading.Event) -> tuple[str, str, str]:
-        if taken.wish in ("pause", "cancel"):
-            return "stopped", "", ""
+        if taken.wish in WISHES:
+            if taken.options.backend == "inline":
+                return "stopped", "", ""
+            stop.set()  # what an earlier life left running on the backend is found, and stopped
         while True:
             try:
                 self._run(taken, stop)
@@ -166,7 +168,9 @@ class Controller:
         self._write_events()
         if state == "stopped":
             wish = self._ledger.wishes(self.name).get(taken.run, "")
-            state = {"pause": "paused", "cancel": "cancelled"}.get(wish, "waiting")
+            state = {"pause": "paused", "cancel": "cancelled", "give up": "failed"}.get(wish, "waiting")
+            if wish == "give up":
+                reason, code = f"its controller died {MAX_DEATHS} times while it ran", "FLOW088"
         self._ledger.end(taken, self.name, state, reason, code)
 
     def _until_it_answers(self, stop: threading.Event, change: Callable[[], Any]) -> Any:

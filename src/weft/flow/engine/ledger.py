@@ -17,8 +17,9 @@ from weft.flow.engine.words import NodeStatus, RunOptions, RunState, RunStatus
 from weft.flow.events import Event, NodeState
 from weft.flow.plan import Plan
 
-_MAX_DEATHS = 10
-_WISHED = {"pause": "paused", "cancel": "cancelled"}
+MAX_DEATHS = 10
+# What a controller does at once, whatever the run is at.
+WISHES = ("pause", "cancel", "give up")
 _OPEN = ("waiting", "queued", "running")
 _SHOWN = {NodeState.STARTED: "running", NodeState.PROGRESS: "running"}
 
@@ -83,7 +84,8 @@ class Ledger:
             row = self._row(connection, run)
             if row.state not in _OPEN and not (row.state == "paused" and wish == "cancel"):
                 raise not_possible(wish, row)
-            if row.state == "running":
+            # After a death something may still be at work on a backend: a controller has to end that first.
+            if row.state == "running" or (row.deaths and row.state != "paused"):
                 connection.execute(sa.update(RUNS).where(RUNS.c.run == run).values(wish=wish))
             else:
                 self._close(connection, run, state.value, "", "")
@@ -192,14 +194,18 @@ class Ledger:
             if row is None:
                 return
             if state == "waiting" or (state == "paused" and row.wish == "resume"):
-                self._to_waiting(connection, taken.run, deaths=row.deaths)
+                wish = row.wish if row.wish in WISHES else ""
+                self._to_waiting(connection, taken.run, deaths=row.deaths, wish=wish)
                 return
+            if state == "paused" and row.wish == "cancel":
+                state = "cancelled"
             self._close(connection, taken.run, state, reason, code)
+            connection.execute(sa.update(RUNS).where(RUNS.c.run == taken.run).values(deaths=0))
 
     def wishes(self, controller: str) -> dict[str, str]:
         """Return what is wanted of the runs that a controller works on."""
         query = sa.select(RUNS.c.run, RUNS.c.wish).where(
-            RUNS.c.state == "running", RUNS.c.owner == controller, RUNS.c.wish.in_(["pause", "cancel"])
+            RUNS.c.state == "running", RUNS.c.owner == controller, RUNS.c.wish.in_(WISHES)
         )
         with reading(self.engine) as connection:
             return {r.run: r.wish for r in connection.execute(query)}
@@ -259,21 +265,15 @@ class Ledger:
                 return False
             if row.state == "running" and row.owner not in (*dead, controller):
                 return False
-            final = _WISHED.get(row.wish, "")
-            reason = code = ""
-            if not final and row.deaths + 1 >= _MAX_DEATHS:
-                reason, code = f"its controller died {_MAX_DEATHS} times while it ran", "FLOW088"
-                final = "failed"
-            if final:
-                self._close(connection, run, final, reason, code)
-            else:
-                self._to_waiting(connection, run, deaths=row.deaths + (row.state == "running"))
+            is_hopeless = row.deaths + 1 >= MAX_DEATHS
+            wish = "give up" if is_hopeless and row.wish in ("", "resume") else row.wish
+            self._to_waiting(connection, run, deaths=row.deaths + (row.state == "running"), wish=wish)
             return True
 
     # Inside a transaction
 
-    def _to_waiting(self, connection: sa.Connection, run: str, *, deaths: int) -> None:
-        values = {"state": "waiting", "wish": "", "owner": "", "reason": "", "code": "", "ended_us": None}
+    def _to_waiting(self, connection: sa.Connection, run: str, *, deaths: int, wish: str = "") -> None:
+        values = {"state": "waiting", "wish": wish, "owner": "", "reason": "", "code": "", "ended_us": None}
         connection.execute(sa.update(RUNS).where(RUNS.c.run == run).values(deaths=deaths, **values))
         self._free(connection, run)
         self._admit(connection)
