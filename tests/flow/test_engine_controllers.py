@@ -4,6 +4,7 @@ import fcntl
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,24 @@ def test_a_controller_that_stands_still_is_not_taken_for_dead(sqlite_url, tmp_pa
         assert engine.wait(run, timeout_s=40).state == "succeeded"
         assert engine.status(run).life == 1
     assert logged(tmp_path / "log") == {"n0": 1, "n1": 1}
+
+
+@pytest.mark.parametrize("jump_s", [-3e8, 3e8])
+def test_a_clock_that_is_years_off_takes_no_run_from_anybody(
+    database, tmp_path, controllers, monkeypatch, jump_s
+):
+    store, log = tmp_path / "store", tmp_path / "log"
+    with open_engine(database, store) as engine:
+        run = engine.submit(chain(log, 2, steps=100))
+        controllers.append(start_controller(database, store))
+        until(lambda: engine.status(run).nodes[0].state == "running", 40)
+        now, now_ns = time.time, time.time_ns
+        monkeypatch.setattr(time, "time", lambda: now() + jump_s)
+        monkeypatch.setattr(time, "time_ns", lambda: now_ns() + int(jump_s * 1e9))
+        engine.start()
+        assert engine.wait(run, timeout_s=60).state == "succeeded"
+        assert engine.status(run).life == 1
+    assert logged(log) == {"n0": 1, "n1": 1}
 
 
 def test_who_holds_a_lock_is_alive_and_nobody_else(database):
