@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import yaml
 from test_jobs import STEPS, one, start_waiting, states, whys, write
 
 from weft.core import UserError
@@ -80,3 +81,23 @@ def test_only_a_backend_is_submitted_to(tmp_path, backend):
     if backend != "inline":
         with pytest.raises(UserError, match="APP026"):
             made.run(backend=backend)
+
+
+def test_the_manifests_of_a_cluster_follow_the_deployment(tmp_path):
+    deployment = {
+        "defaults": {"image": "registry.example/shop:1", "cpu": 2, "memory": "4GB"},
+        "tasks": {"second": {"gpus": 1}},
+        "backends": {
+            "kubernetes": {"namespace": "teams", "queue": "night", "claims": {str(tmp_path): "shared"}}
+        },
+    }
+    made = Application(write(tmp_path / "p", deployment=deployment))
+    rendered = made.render("kubernetes")
+    second = next(yaml.safe_load_all(rendered["second"]))
+    assert second["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "night"
+    (container,) = second["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "registry.example/shop:1"
+    assert str(container["resources"]["limits"]["nvidia.com/gpu"]) == "1"
+    deployment["backends"]["kubernetes"] = {"namespce": "x"}
+    with pytest.raises(UserError, match=r"(?s)FLOW090.*namespce.*write namespace"):
+        Application(write(tmp_path / "p", deployment=deployment)).render("kubernetes")

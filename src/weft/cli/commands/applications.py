@@ -44,7 +44,8 @@ FlowName = Annotated[
 BackendName = Annotated[
     str,
     typer.Option(
-        "--backend", help="Where tasks run: inline (here) or process (workers that outlive this command)."
+        "--backend",
+        help="Where tasks run: inline (here), process (workers that outlive this command) or kubernetes.",
     ),
 ]
 Specification = Annotated[

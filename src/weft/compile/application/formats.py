@@ -117,6 +117,9 @@ class DeploymentSpec(_Format):
     schema_: str | None = Field(default=None, alias="$schema")
     defaults: Placement = Placement()
     tasks: dict[str, Placement] = {}
+    backends: dict[str, dict[str, JsonValue]] = Field(
+        default={}, description="Backend → its settings, such as namespace and queue of kubernetes."
+    )
 
 
 class ArtifactSpec(_Format):

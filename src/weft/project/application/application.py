@@ -173,8 +173,9 @@ class Application:
             parameters: As ``-p``: parameter, or ``task.parameter``, → value.
             repeat: Tasks that run even if the store holds their results.
             on_start: Called with the job's name once it has one.
-            backend: Where tasks run: ``inline`` (children of this process) or ``process`` (workers of this
-                machine, which go on when this process is killed).
+            backend: Where tasks run: ``inline`` (children of this process), ``process`` (workers of this
+                machine, which go on when this process is killed) or ``kubernetes``; its settings stand
+                under ``backends`` in the deployment.
         """
         self._lock(False)
         artifact = self._keep_sources()
@@ -182,7 +183,8 @@ class Application:
         names = {kind: d.name for kind, d in self.specifications.documents.items()}
         order = Order(artifact, texts, names, dict(parameters or {}), self.name)
         compiled = self._compile_order(order, flow)
-        options: dict[str, Any] = {"on_start": on_start, "backend": backend}
+        settings = self.specifications.deployment.backends.get(backend, {})
+        options: dict[str, Any] = {"on_start": on_start, "backend": backend, "settings": settings}
         return carry_out(self.project, compiled, order, repeat=frozenset(repeat), **options)
 
     def render(
@@ -190,7 +192,8 @@ class Application:
     ) -> dict[str, str]:
         """Return for each task what a backend would be given; nothing runs."""
         compiled = self.compile(flow=flow, parameters=parameters)
-        return dict(render_plan(self.project, compiled.plan, backend))
+        settings = self.specifications.deployment.backends.get(backend, {})
+        return dict(render_plan(self.project, compiled.plan, backend, settings))
 
     def rerun(
         self,
@@ -204,10 +207,9 @@ class Application:
         order = Order.read(self.project.store, record.name)
         order = order.changed(parameters or {})
         compiled = self._compile_order(order, record.parameters[JOB]["flow"])
-        place = record.parameters[JOB]["backend"]
-        return carry_out(
-            self.project, compiled, order, repeat=frozenset(repeat), before=record.name, backend=place
-        )
+        about = record.parameters[JOB]
+        options = {"backend": about["backend"], "settings": about["settings"], "before": record.name}
+        return carry_out(self.project, compiled, order, repeat=frozenset(repeat), **options)
 
     def fork(self, run: str, task: str, *, parameters: Mapping[str, Any] | None = None) -> Job:
         """Run a job again from one task on: it and all that follow it run anew, what comes before is kept.

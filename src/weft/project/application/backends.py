@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from weft.core import UserError
 from weft.flow import Plan
 from weft.flow.backends import AttemptSpec, Backend, attempt_id
+from weft.flow.backends.kubernetes import KubernetesBackend, KubernetesSettings
 from weft.flow.backends.process import ProcessBackend
+from weft.flow.backends.settings import read_settings
 from weft.flow.record import Parts
 from weft.project.folder import STATE, ProjectFolder
 
 INLINE = "inline"
-BACKENDS = (INLINE, "process")
+BACKENDS = (INLINE, "process", "kubernetes")
 
 
-def open_backend(folder: ProjectFolder, name: str) -> Backend | None:
+def open_backend(
+    folder: ProjectFolder, name: str, settings: Mapping[str, Any] | None = None
+) -> Backend | None:
     """Return a backend by its name; ``None`` for ``inline``, the threads of this process.
 
+    Args:
+        folder: The project.
+        name: Of the backend.
+        settings: As under ``backends`` in a deployment.
+
     Raises:
-        UserError: ``APP026`` when there is none of this name.
+        UserError: ``APP026`` when there is none of this name, ``FLOW090`` for a setting that it has not.
     """
     if name == INLINE:
         return None
     if name == "process":
         return ProcessBackend(folder.folder / STATE / "process", folder.resources)
+    if name == "kubernetes":
+        chosen = read_settings(KubernetesSettings, name, settings or {})
+        return KubernetesBackend(folder.store, chosen)
     raise UserError("APP026", f"there is no backend '{name}'.", f"choose one of: {', '.join(BACKENDS)}.")
 
 
-def render_plan(folder: ProjectFolder, plan: Plan, name: str) -> Iterable[tuple[str, str]]:
+def render_plan(
+    folder: ProjectFolder, plan: Plan, name: str, settings: Mapping[str, Any]
+) -> Iterable[tuple[str, str]]:
     """Yield for each task what a backend would be given; nothing is done.
 
     What a task makes is known once it has run, so where a key depends on it, the task's name stands instead.
@@ -36,7 +51,7 @@ def render_plan(folder: ProjectFolder, plan: Plan, name: str) -> Iterable[tuple[
     Raises:
         UserError: ``APP026`` when there is no such backend, or it is given nothing since it is this process.
     """
-    backend = open_backend(folder, name)
+    backend = open_backend(folder, name, settings)
     if backend is None:
         raise UserError(
             "APP026", "the backend 'inline' is this process, so nothing is submitted.", "name another one."

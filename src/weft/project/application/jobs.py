@@ -146,7 +146,7 @@ def _log_of_backend(folder: ProjectFolder, run: str, task: str) -> Iterator[byte
         about = folder.hub.get_run(run).parameters.get(JOB, {})
     except UserError:
         return  # a run that is forgotten
-    backend = open_backend(folder, about.get("backend", INLINE))
+    backend = open_backend(folder, about.get("backend", INLINE), about.get("settings"))
     key = read_keys(folder.store.logs(run)).get(task)
     if backend is None or key is None:
         return

@@ -76,6 +76,7 @@ def carry_out(
     before: str = "",
     on_start: Callable[[str], object] | None = None,
     backend: str = INLINE,
+    settings: Mapping[str, Any] | None = None,
 ) -> Job:
     """Run a compiled flow as a new job."""
     parameters = {
@@ -89,8 +90,9 @@ def carry_out(
         "artifact": order.artifact,
         "before": before,
         "backend": backend,
+        "settings": dict(settings or {}),
     }
-    open_backend(folder, backend)
+    open_backend(folder, backend, settings)
     plan = folder.store.put_bytes(compiled.plan.to_json().encode())
     record = folder.hub.start_run(
         project=order.name, plan_digest=compiled.plan.digest, parameters={JOB: about}
@@ -118,7 +120,8 @@ def _run(folder: ProjectFolder, compiled: CompiledFlow, record: RunRecord, repea
     with _ended(folder, record), _heeding(logs) as stop:
         try:
             control = Control(stop=stop, repeat=repeat)
-            place = open_backend(folder, record.parameters[JOB]["backend"])
+            about = record.parameters[JOB]
+            place = open_backend(folder, about["backend"], about["settings"])
             options: dict[str, Any] = {"control": control, "also": Recorder(logs), "backend": place}
             result = folder.run(compiled.plan, name=record.name, **options)
             models = _register(folder, compiled, record, result)
