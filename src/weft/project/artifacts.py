@@ -16,7 +16,7 @@ from weft.compile.application import (
     Specifications,
     read_specifications,
 )
-from weft.compile.environment import LOCKS, find_lock
+from weft.compile.environment import TOOL_LOCKS, find_lock
 from weft.core import UserError
 from weft.flow.faults import coded
 from weft.hub.artifacts import (
@@ -49,6 +49,11 @@ class _Wanted:
     made: Specifications
 
 
+def lock_names(made: Specifications) -> tuple[str, ...]:
+    """Return which files may be a project's lock, in order."""
+    return (*TOOL_LOCKS, made.artifact.lock, made.artifact.requirements)
+
+
 def project_files(folder: Path, made: Specifications) -> tuple[SourceFile, ...]:
     """Return the files of a project's artifact: what ``artifact.json`` chooses, itself, and the lock.
 
@@ -57,7 +62,7 @@ def project_files(folder: Path, made: Specifications) -> tuple[SourceFile, ...]:
             installed would fail on the machine that runs it.
     """
     spec = made.artifact
-    lock = find_lock(folder, (*LOCKS[:2], spec.lock, spec.requirements))
+    lock = find_lock(folder, lock_names(made))
     needed = [name for name in (APPLICATION_FILE, ARTIFACT_FILE) if (folder / name).exists()]
     include = [*(spec.include or ["**"]), *needed, *([lock.name] if lock else [])]
     return select_files(folder, include=include, exclude=spec.exclude)

@@ -7,11 +7,13 @@ from weft.compile.environment.building import (
     environment_key,
     environment_python,
 )
-from weft.compile.environment.lock import LOCKS, Lock, find_lock
-from weft.compile.environment.locking import lock_project
+from weft.compile.environment.lock import LOCKS, TOOL_LOCKS, Lock, find_lock
+from weft.compile.environment.locking import REQUIREMENTS_LOCK, lock_project
 
 __all__ = [
     "LOCKS",
+    "REQUIREMENTS_LOCK",
+    "TOOL_LOCKS",
     "Environment",
     "Lock",
     "build_environment",

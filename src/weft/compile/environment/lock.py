@@ -15,7 +15,8 @@ from weft.compile.environment.requirements import read_requirements
 from weft.compile.environment.tables import read_pylock, read_uv
 from weft.core import UserError, digest_value
 
-LOCKS = ("uv.lock", "pylock.toml", "requirements.lock", "requirements.txt")
+TOOL_LOCKS = ("uv.lock", "pylock.toml")
+LOCKS = (*TOOL_LOCKS, "requirements.lock", "requirements.txt")
 
 
 @dataclass(frozen=True)

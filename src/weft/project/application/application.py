@@ -6,7 +6,7 @@ import contextlib
 import functools
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,14 @@ from weft.compile.application import (
     parse_document,
     read_specifications,
 )
-from weft.compile.environment import find_lock, lock_project
+from weft.compile.environment import LOCKS, REQUIREMENTS_LOCK, find_lock, lock_project
 from weft.core import UserError
 from weft.hub.artifacts import SourceFile, describe_files
 from weft.project.application.backends import INLINE, render_plan
 from weft.project.application.job import Job
 from weft.project.application.jobs import JOB, find_job, find_record, job_logs, stop_job
 from weft.project.application.running import Order, carry_out, take_up
-from weft.project.artifacts import project_files
+from weft.project.artifacts import lock_names, project_files
 from weft.project.folder import ProjectFolder
 
 
@@ -271,7 +271,11 @@ class Application:
     def _keep_sources(self) -> str:
         """Keep what tasks run on; not the specifications, which reach a task as its parameters."""
         said = {APPLICATION_FILE, ARTIFACT_FILE, *(d.name for d in self.specifications.documents.values())}
-        return keep_sources(self.project.store, [f for f in self._files() if f.name not in said])
+        lock = self.specifications.artifact.lock
+        # Where tasks run, nobody knows what the project calls its lock.
+        usual = {lock: REQUIREMENTS_LOCK} if lock not in LOCKS else {}
+        files = [replace(f, name=usual.get(f.name, f.name)) for f in self._files() if f.name not in said]
+        return keep_sources(self.project.store, files)
 
     def _files(self) -> tuple[SourceFile, ...]:
         return project_files(self.folder, self.specifications)
@@ -282,7 +286,7 @@ class Application:
         wanted, lock = self.folder / spec.requirements, self.folder / spec.lock
         if wanted.is_file() and (anew or not lock.is_file() or not _fits(self.folder, wanted, spec.lock)):
             lock_project(self.folder, requirements=spec.requirements, lock=spec.lock)
-        found = find_lock(self.folder)
+        found = find_lock(self.folder, lock_names(self.specifications))
         return found.name if found else ""
 
 

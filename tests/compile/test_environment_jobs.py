@@ -1,0 +1,86 @@
+"""Jobs whose tasks import what the project's lock says, wherever the artifact goes."""
+
+import json
+import os
+
+import pytest
+from wheels import make_wheel
+
+from weft.compile.environment import default_cache
+from weft.project import ProjectFolder
+from weft.project.application import Application
+from weft.project.artifacts import pull_artifact, upload_artifact
+
+HELLO = """
+import json, os, pathlib, sys
+import tinyone
+where = pathlib.Path(os.environ["WEFT_OUTPUT"]) / "result.json"
+where.write_text(json.dumps({"version": tinyone.VERSION, "prefix": sys.prefix}))
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    index, folder = tmp_path / "index", tmp_path / "hello"
+    index.mkdir()
+    folder.mkdir()
+    for name in [n for n in os.environ if n.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(index))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    make_wheel(index, "tinyone", "1.0")
+    make_wheel(index, "tinyone", "2.0")
+    tasks = {"hello": {"program": "python", "parameters": {"file": "src/hello.py"}}}
+    (folder / "mlapplication.json").write_text(json.dumps({"tasks": tasks}))
+    (folder / "src").mkdir()
+    (folder / "src" / "hello.py").write_text(HELLO)
+    (folder / "requirements.txt").write_text("tinyone<2\n")
+    return folder
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "deps/chosen.lock"])
+def test_a_job_runs_in_the_environment_of_the_lock_that_a_build_chose(project, lock):
+    (project / "artifact.json").write_text(json.dumps({"include": ["src/**"], "lock": lock}))
+    (project / "deps").mkdir()
+    built = Application(project).build()
+    assert built.lock == lock and lock in built.files
+    job = Application(project).run()
+    assert job.state == "succeeded", job.error
+    found = job.outputs["hello"].value
+    assert found["version"] == "1.0" and found["prefix"].startswith(str(default_cache()))
+
+
+def test_an_artifact_from_elsewhere_has_the_same_digest_and_runs_in_the_same_environment(project, tmp_path):
+    job = Application(project).run()
+    sent = upload_artifact(ProjectFolder(project), to=str(tmp_path / "shared")).plain
+    pulled = pull_artifact(
+        ProjectFolder(tmp_path / "nobody"), "hello", place=str(tmp_path / "shared"), folder=tmp_path / "copy"
+    ).plain
+    assert pulled["digest"] == sent["digest"] == Application(tmp_path / "copy").build().digest
+    again = Application(tmp_path / "copy").run()
+    assert again.outputs["hello"].value == job.outputs["hello"].value
+    assert len([p for p in default_cache().iterdir() if not p.is_symlink()]) == 1
+
+
+def test_a_task_whose_environment_cannot_be_built_says_why(project):
+    (project / "requirements.txt").unlink()
+    (project / "requirements.lock").write_text("tinyone==9.9\n")
+    job = Application(project).run()
+    assert job.state == "failed"
+    assert job.error.code == "APP055" and "tinyone==9.9" in str(job.error)
+
+
+def test_no_secret_reaches_artifact_store_log_or_error(project, tmp_path, monkeypatch):
+    monkeypatch.setenv("DB_PASSWORD", "hunter2-value")
+    application = json.loads((project / "mlapplication.json").read_text())
+    application["tasks"]["hello"]["secrets"] = {"DB": "env:DB_PASSWORD"}
+    (project / "mlapplication.json").write_text(json.dumps(application))
+    (project / "src" / "hello.py").write_text("import os, sys; print(os.environ['DB']); sys.exit(3)\n")
+    made = Application(project)
+    job = made.run()
+    assert job.state == "failed" and "hunter2" not in str(job.error) + "".join(made.logs().values())
+    upload_artifact(made.project, to=str(tmp_path / "shared"))
+    kept = [p for top in (project, tmp_path / "shared") for p in top.rglob("*") if p.is_file()]
+    assert len(kept) > 10 and all(b"hunter2-value" not in p.read_bytes() for p in kept)
