@@ -120,6 +120,14 @@ ProjectDir = Annotated[
 MemoryLimit = Annotated[
     str | None, typer.Option("--memory-limit", help="Such as 4GB; default: six tenths of the memory.")
 ]
+BackendName = Annotated[
+    str,
+    typer.Option(
+        "--backend",
+        help="Where the steps run: inline (threads of this process) or process (a process for each, whose "
+        "output is kept).",
+    ),
+]
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, help="Number of threads; default: every core.")
 ]

@@ -14,6 +14,7 @@ from weft.core import Resources, UnavailableError, parse_size
 from weft.flow import Control, Event, Plan, RunResult, Store, run_plan
 from weft.flow.backends import Backend
 from weft.hub import Hub
+from weft.project.backends import INLINE, bound_here, check_backend, open_backend
 from weft.project.outside import told_outside
 from weft.project.progress import show_progress
 from weft.project.settings import ProjectSettings, read_settings, resolve_address
@@ -29,6 +30,8 @@ class ProjectFolder:
         memory_limit: Such as ``"4GB"``; overrides ``weft.yaml``. Default: six tenths of the machine's memory.
         threads: Overrides ``weft.yaml``. Default: every core.
         on_event: Called with every event of a plan; ``None`` shows progress on a terminal's stderr.
+        backend: Where the nodes of plans run: ``inline`` (threads of this process) or ``process``, or a
+            backend of your own.
     """
 
     def __init__(
@@ -38,12 +41,14 @@ class ProjectFolder:
         memory_limit: str | None = None,
         threads: int | None = None,
         on_event: Callable[[Event], None] | None = None,
+        backend: str | Backend = INLINE,
     ) -> None:
         self.folder = Path(folder).resolve()
         self.settings: ProjectSettings = read_settings(self.folder)
         self.resources = _limits(self.settings, memory_limit, threads)
         self._on_event = on_event
         self._told: set[str] = set()
+        self._backend = check_backend(backend)
 
     @property
     def is_unused(self) -> bool:
@@ -76,6 +81,11 @@ class ProjectFolder:
             ) from error
         return state
 
+    @functools.cached_property
+    def backend(self) -> Backend | None:
+        """Where nodes run; ``None`` for threads of this process."""
+        return open_backend(self._backend, self.state, self.resources)
+
     def keep_table(self, table: pa.Table) -> str:
         """Put a table of the user's own into the store; return the digest of its Parquet file."""
         with self.store.scratch("table") as scratch:
@@ -101,9 +111,10 @@ class ProjectFolder:
             name: Of the run; the store keeps what a named run used until the run is deleted.
             control: How the run is stopped from outside, and which nodes it repeats.
             also: Called with every event, too.
-            backend: Where nodes run; threads of this process when left out.
+            backend: Where nodes run; the project's own when left out.
         """
-        options: dict[str, Any] = {"targets": targets, "run": name, "control": control, "backend": backend}
+        options: dict[str, Any] = {"targets": targets, "run": name, "control": control}
+        options["backend"] = backend or self.backend
         with told_outside(self, plan, targets, name) as told:
             result = self._run(plan, options, also)
             told(result)
@@ -111,13 +122,17 @@ class ProjectFolder:
 
     def _run(self, plan: Plan, options: dict[str, Any], also: Callable[[Event], None] | None) -> RunResult:
         if self._on_event is not None:
-            watch = _both(self._on_event, also)
-            return run_plan(plan, self.store, resources=self.resources, on_event=watch, **options)
+            return self._run_watched(plan, options, _both(self._on_event, also))
         targets = options["targets"]
         num_nodes = len(plan.nodes if targets is None else plan.needed_for(targets))
         with show_progress(num_nodes, self._told) as shown:
-            watch = _both(shown, also)
-            return run_plan(plan, self.store, resources=self.resources, on_event=watch, **options)
+            return self._run_watched(plan, options, _both(shown, also))
+
+    def _run_watched(self, plan: Plan, options: dict[str, Any], watch: Callable[[Event], None]) -> RunResult:
+        given: dict[str, Any] = {"resources": self.resources, "on_event": watch}
+        if options["backend"] is not None and (here := bound_here(plan, options["targets"])):
+            run_plan(plan, self.store, **given, targets=here, control=options["control"])
+        return run_plan(plan, self.store, **given, **options)
 
 
 def _both(first: Callable[[Event], None], second: Callable[[Event], None] | None) -> Callable[[Event], None]:

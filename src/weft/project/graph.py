@@ -65,7 +65,7 @@ class Graph:
             tables: Name → pandas, polars or Arrow table, DuckDB relation or Ibis table. All results
                 come back in the type of the first.
             project: Folder that keeps results in ``.weft``.
-            **limits: ``memory_limit`` and ``threads``.
+            **limits: ``memory_limit``, ``threads`` and ``backend``.
         """
         return connect(tables, project=project, **limits).graph()
 
@@ -214,7 +214,7 @@ def connect(
             folder, a published data set such as ``dataset:shop@3``, or a URL such as
             ``postgresql://user@host/shop``, ``duckdb:///shop.db`` or ``s3://bucket/shop``.
         project: Folder that holds ``weft.yaml`` and keeps results in ``.weft``.
-        **limits: ``memory_limit`` and ``threads``.
+        **limits: ``memory_limit``, ``threads`` and ``backend``.
 
     Example:
         ``weft.connect("shop/").graph()``

@@ -71,6 +71,7 @@ def fit(
     project: opt.ProjectDir = None,
     memory_limit: opt.MemoryLimit = None,
     threads: opt.Threads = None,
+    backend: opt.BackendName = "inline",
     report: opt.Report = None,
 ) -> None:
     """Fit the ladder of models for a query.
@@ -83,7 +84,7 @@ def fit(
 
     Example: weft fit . --query churn --val-start 2025-01-01 --test-start 2025-03-01 --eval-anchors 2
     """
-    graph = open_graph(folder, project, memory_limit, threads)
+    graph = open_graph(folder, project, memory_limit, threads, backend)
     chosen = _said(history=history, val_start=val_start, test_start=test_start, step=step)
     chosen |= _said(eval_anchors=eval_anchors, models=models, metric=metric, label_table=labels)
     search = {"budget": budget, "trials": trials, "seed": seed}

@@ -25,6 +25,8 @@ from weft.flow.worker.tree import adopt_orphans, end_descendants, private_bytes
 
 _GRACE_S = 2.0
 _LOOK_EVERY_S = 0.25
+# Programs keep to a limit for what they hold; the interpreter and its libraries come on top.
+_SLACK = 1.25
 _CHUNK = 1 << 16
 
 
@@ -185,7 +187,7 @@ class Supervisor:
         limit = self._spec.node.resources
         if limit is not None and now - self._looked >= _LOOK_EVERY_S:
             self._looked = now
-            if (used := private_bytes(os.getpid())) > limit.memory_bytes:
+            if (used := private_bytes(os.getpid())) > _SLACK * limit.memory_bytes:
                 self._end(self._failed(_out_of_memory(self._spec, used)), grace_s=0.0)
 
     def _end(self, result: AttemptResult, *, grace_s: float = _GRACE_S) -> None:
