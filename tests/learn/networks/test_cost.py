@@ -30,7 +30,7 @@ def test_a_budget_buys_epochs_in_proportion_and_fewer_rows_buy_more(trainer):
     def planned(budget_s, rows=None, epochs=10**6):
         config = NetworkConfig(**CONFIG | {"budget_s": budget_s, "epochs": epochs})
         read = rows or EpochRows(len(trainer.train), 0)
-        return plan_epochs("sage", trainer.feeder, trainer.train, read, 0, config)
+        return plan_epochs("sage", trainer.feeder, trainer.train, read, 0, config)[0]
 
     usual = planned(1.0)
     assert usual >= 4

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -147,7 +148,15 @@ def test_data_without_a_graph_leave_the_rung_out(tmp_path):
 def test_a_budget_below_one_epoch_leaves_the_rung_out_and_says_so(data, tmp_path):
     config = {**CONFIG, "budget_s": 1e-6}
     candidate = fit_candidate(data, "sage", config, 0, tmp_path, resources=RESOURCES)
-    assert "too few for one pass" in candidate.left_out
+    assert "too few for one pass over the 750 train rows" in candidate.left_out
+    assert re.search(r"which take about \d[\d.e+-]* s", candidate.left_out)
+
+
+def test_relgnn_takes_one_hop_where_nothing_is_said_since_it_crosses_bridges(data, tmp_path):
+    rest = {k: v for k, v in CONFIG.items() if k != "fanouts"} | {"epochs": 1}
+    for name, fanouts in (("relgnn", (24,)), ("sage", (32, 16))):
+        fit_candidate(data, name, rest, 0, tmp_path / name, resources=RESOURCES)
+        assert load_model(tmp_path / name / "model").config.fanouts == fanouts
 
 
 def test_a_loss_that_is_not_finite_leaves_the_best_weights_or_says_why(data, tmp_path):

@@ -31,7 +31,7 @@ def plan_epochs(
     config: NetworkConfig,
     *,
     num_last: int = 0,
-) -> int:
+) -> tuple[int, float]:
     """Return how many epochs fit into the budget; the same data and configuration give the same number.
 
     Args:
@@ -42,10 +42,13 @@ def plan_epochs(
         num_val: Seeds that are predicted after each.
         config: With the budget; 0 is no limit.
         num_last: Seeds that are predicted once the training has ended.
+
+    Returns:
+        Epochs, and the CPU seconds of one with all that is predicted after it; 0 where no budget is counted.
     """
     most = min(config.epochs * rows.parts, max(_MOST_LOOKS, 2 * rows.parts))
     if config.budget_s <= 0:
-        return most
+        return most, 0.0
     size = min(config.batch_size, len(train))
     order = np.random.Generator(np.random.Philox([7, len(train)])).permutation(len(train))
     parts = [order[i * size : (i + 1) * size] for i in range(_PROBES) if (i + 1) * size <= len(train)]
@@ -55,7 +58,7 @@ def plan_epochs(
     )
     epoch_s = per_seed * (len(rows) + _EVALUATION * num_val)
     left_s = config.budget_s - per_seed * _EVALUATION * num_last
-    return max(0, min(most, int(left_s / epoch_s)))
+    return max(0, min(most, int(left_s / epoch_s))), epoch_s + config.budget_s - left_s
 
 
 def step_seconds(name: str, batch: NetworkBatch, channels: int) -> float:

@@ -30,6 +30,7 @@ from weft.learn.networks.model import NetworkModel, make_feeder, seed_rows
 from weft.learn.networks.predictor import Network
 from weft.learn.networks.ranks import join_ranks
 from weft.learn.networks.recovery import find_device
+from weft.learn.networks.registry import network_defaults
 from weft.learn.networks.starting import Start, read_start, start_warm
 from weft.learn.networks.tracking import tracking
 from weft.learn.networks.training import Trainer
@@ -70,7 +71,7 @@ class Fit:
         assert data.graph is not None
         self.name, self.model, self.data, self.seed = name, model, data, seed
         self.graph = data.graph
-        self.config = NetworkConfig.read(config)
+        self.config = NetworkConfig.read({**network_defaults(name), **config})
         self.metric = data.outline.chosen_metric
         self.device = find_device()
         self.unfinished = unfinished
@@ -110,11 +111,9 @@ class Fit:
         maker = BatchMaker(inputs, self.graph.source)
         feeder = make_feeder(self.name, maker, config, self.graph, self.seed, batch_size=config.batch_size)
         last = len(self.data.val) + len(self.data.test)
-        epochs = plan_epochs(self.name, feeder, train, drawn, len(val), config, num_last=last)
+        epochs, look_s = plan_epochs(self.name, feeder, train, drawn, len(val), config, num_last=last)
         if not epochs:
-            raise not_applicable(
-                self.name, f"{config.budget_s:g} s are too few for one pass over the train rows"
-            )
+            raise not_applicable(self.name, _too_few(config.budget_s, drawn, look_s))
         ranks = join_ranks(self.device)
         began = digest_bytes(start.raw) if start else ""
         told = [inputs, replace(config, start=began), goal, self.seed, epochs, ranks.size, torch.__version__]
@@ -208,6 +207,12 @@ class Fit:
         )
         made.learn_usual(asked(self.data, self.data.train))
         return made
+
+
+def _too_few(budget_s: float, rows: EpochRows, look_s: float) -> str:
+    some = "one pass over" if rows.parts == 1 else f"{len(rows):,} of"
+    reason = f"{budget_s:g} s are too few for {some} the {len(rows) * rows.parts:,} train rows"
+    return f"{reason} and a look at val, which take about {look_s:.3g} s"
 
 
 def _some(num: int, seed: int) -> np.ndarray:

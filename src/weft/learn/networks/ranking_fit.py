@@ -27,7 +27,7 @@ from weft.learn.networks.ranking_feed import LessonMaker, Lessons
 from weft.learn.networks.ranking_loss import RANKING_LOSSES, bayesian_ranking, sampled_softmax
 from weft.learn.networks.ranks import Ranks
 from weft.learn.networks.recovery import find_device
-from weft.learn.networks.registry import build_ranking_network, ranking_defaults
+from weft.learn.networks.registry import build_ranking_network, network_defaults
 from weft.learn.networks.slates import RankingBatch, RankingOptions, Surroundings
 from weft.learn.networks.stepping import Stepper
 from weft.learn.networks.tracking import tracking
@@ -72,7 +72,7 @@ class RankingFit:
         assert data.graph is not None
         self.name, self.model, self.data, self.graph, self.seed = name, model, data, data.graph, seed
         _refuse_others(config)
-        self.config = NetworkConfig.read({**ranking_defaults(name), **config})
+        self.config = NetworkConfig.read({**network_defaults(name), **config})
         self.options = RankingOptions.read(self.config)
         self.loss = _loss(self.config.loss or RANKING_LOSSES[0])
         self.metric = get_metric(data.outline.chosen_metric)

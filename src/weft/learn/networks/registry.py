@@ -32,9 +32,9 @@ def build_ranking_network(name: str, inputs: NetworkInputs, known: KnownItems, c
     return _module(name).build(inputs, known, config)
 
 
-def ranking_defaults(name: str) -> dict[str, Any]:
-    """Return the settings in which a network that ranks items differs from `NetworkConfig`."""
-    return dict(_module(name).DEFAULTS)
+def network_defaults(name: str) -> dict[str, Any]:
+    """Return the settings in which a network usually differs from `NetworkConfig`: its ``DEFAULTS``."""
+    return dict(getattr(_module(name), "DEFAULTS", {}))
 
 
 @functools.cache
@@ -45,7 +45,7 @@ def added_networks() -> dict[str, EntryPoint]:
 
 @functools.cache
 def _module(name: str) -> Any:
-    """Return what has ``build``, and maybe ``crossed``: a module, or an object.
+    """Return what has ``build``, and maybe ``crossed`` and ``DEFAULTS``: a module, or an object.
 
     Raises:
         UserError: ``LEARN011`` when the package of an added network does not load.

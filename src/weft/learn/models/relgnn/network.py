@@ -20,6 +20,8 @@ from weft.learn.networks.layered import LayeredNetwork
 from weft.learn.networks.layers import Attention, heard, module_names, targets_of
 
 _HEADS = 4
+# A hop crosses bridge tables and reaches as far as two of others.
+DEFAULTS = {"fanouts": (24,)}
 
 
 class RelGNNLayer(nn.Module):
