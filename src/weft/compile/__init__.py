@@ -1,7 +1,7 @@
 """What is asked becomes a Plan; the programs its nodes name."""
 
 from weft.compile.held import hold_source
-from weft.compile.ladder import FitSpec, reads_graph
+from weft.compile.ladder import FitSpec, SentenceSpec, reads_graph
 from weft.compile.opening import (
     lay_out,
     open_tables,
@@ -23,6 +23,7 @@ from weft.compile.predictive import (
 __all__ = [
     "Answer",
     "FitSpec",
+    "SentenceSpec",
     "TablesSpec",
     "compile_answer",
     "compile_cohorts",

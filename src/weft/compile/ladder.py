@@ -12,12 +12,30 @@ from weft.flow import Node
 from weft.learn import Budget, Outline, Rung, appetite_of, fixed_settings, get_rung, is_combining
 
 GRAPH_INPUTS = {"graph": "graph", "audit": "audit"}
+SENTENCE_INPUTS = {"texts": "texts", "sentences": "sentences"}
 LEARNING = ("learn",)
 # Rooms whose code decides what of a graph may be read, and reads it.
 OF_GRAPHS = ("compile", "data", "graph", "pql")
 LEARNING_INPUTS = {name: name for name in ("tables", "labels", "features", "encoded")}
 FIT = "weft.compile.programs:fit_candidate"
 _PROPOSE = "weft.compile.programs:propose_trials"
+
+
+@dataclass(frozen=True)
+class SentenceSpec:
+    """Which texts a sentence model reads.
+
+    Attributes:
+        model: Plain form of the `weft.learn.SentenceModel`.
+        tree: Digest of its files, as a tree of the store; empty where nothing is to be run.
+        columns: Names ``table.column``, in order.
+        seconds: CPU seconds that reading them takes, about.
+    """
+
+    model: Mapping[str, Any]
+    tree: str
+    columns: tuple[str, ...]
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -39,6 +57,7 @@ class FitSpec:
         decisions: ``table.column`` → ``"drop"``, ``"keep"`` or ``{"as_of": time}``.
         label_table: Digest of the user's own label table, ``None`` when the query makes the labels.
         metric: What candidates are chosen by; empty is the task's own.
+        sentences: What a sentence model reads for networks; ``None`` for nothing.
     """
 
     query: str
@@ -55,6 +74,12 @@ class FitSpec:
     space: Mapping[str, Any] = field(default_factory=dict)
     warm: Mapping[str, str] = field(default_factory=dict)
     origins: int = 0
+    sentences: SentenceSpec | None = None
+
+
+def graph_inputs(spec: FitSpec) -> dict[str, str]:
+    """Return what is read by whoever reads the graph."""
+    return GRAPH_INPUTS | (SENTENCE_INPUTS if spec.sentences else {})
 
 
 def reads_graph(models: Iterable[str]) -> bool:
@@ -71,7 +96,7 @@ def make_candidates(spec: FitSpec, resources: Resources) -> list[Node]:
     for rung in rungs:
         read = dict(LEARNING_INPUTS)
         if reads_graph([rung.name]) or (is_combining(rung.name) and reads_graph(spec.models)):
-            read |= GRAPH_INPUTS
+            read |= graph_inputs(spec)
         if is_combining(rung.name):
             read |= {n.name: n.name for n in nodes if n.program == FIT}
         configs = rung.variants(outline, Budget(_share(spec, rungs, rung), spec.trials))

@@ -5,6 +5,8 @@ snapshot ─ profile ─ tables ─┬─ labels ─ audit ─ features ─ enco
                              └─ graph ───────────────────────────────┴─ candidate[blend]┘
 ```
 
+Where a sentence model reads texts, ``texts`` and ``sentences`` stand between ``graph`` and candidates.
+
 A rung that searches has a node ``search[…]`` before the trials of each round; it reads the trials of the
 rounds before.
 """
@@ -22,13 +24,17 @@ from weft.compile.ladder import (
     LEARNING,
     LEARNING_INPUTS,
     OF_GRAPHS,
+    SENTENCE_INPUTS,
     FitSpec,
+    SentenceSpec,
+    graph_inputs,
     make_candidates,
     reads_graph,
 )
 from weft.compile.versions import code_version
 from weft.core import Resources, TaskType, to_plain
 from weft.flow import Node, Plan
+from weft.version import __version__
 
 RANKING = {TaskType.LINK_PREDICTION}
 
@@ -153,8 +159,36 @@ def compile_fit(tables: tuple[Node, ...], spec: FitSpec, resources: Resources) -
 
 
 def _graph(spec: FitSpec, resources: Resources) -> list[Node]:
-    """Make the node that lays the tables out as a graph, where a rung reads one."""
-    return [graph_node("graph", "tables", resources)] if reads_graph(spec.models) else []
+    """Make the nodes that lay the tables out as a graph and read its texts, where a rung reads one."""
+    if not reads_graph(spec.models):
+        return []
+    made = [graph_node("graph", "tables", resources)]
+    return [*made, *_sentences(spec.sentences, resources)] if spec.sentences else made
+
+
+def _sentences(spec: SentenceSpec, resources: Resources) -> list[Node]:
+    """Make the nodes that list texts and let a sentence model read each once.
+
+    What is read follows from texts and model alone: the same texts beside other rows are not read again.
+    """
+    texts = Node(
+        "texts",
+        "weft.compile.programs:list_texts",
+        code_version("graph"),
+        parameters={"columns": list(spec.columns)},
+        inputs={"graph": "graph"},
+        resources=resources,
+    )
+    read = Node(
+        "sentences",
+        "weft.compile.programs:read_sentences",
+        f"{__version__}+sentences-1",
+        parameters={"model": dict(spec.model), "tree": spec.tree},
+        inputs={"texts": "texts"},
+        digests={"sentence_model": spec.tree},
+        resources=resources,
+    )
+    return [texts, read]
 
 
 def graph_node(name: str, tables: str, resources: Resources) -> Node:
@@ -169,7 +203,7 @@ def graph_node(name: str, tables: str, resources: Resources) -> Node:
 
 
 def _graph_inputs(spec: FitSpec) -> dict[str, str]:
-    return dict(GRAPH_INPUTS) if reads_graph(spec.models) else {}
+    return graph_inputs(spec) if reads_graph(spec.models) else {}
 
 
 def compile_answer(
@@ -201,10 +235,10 @@ def compile_answer(
     """
     seeds = _seeds({"query": query, "at_us": at_us, "entities": entities and list(entities)}, resources)
     answer = _answer(query, model, kind, quantiles=quantiles, wanted=wanted, resources=resources)
-    if has_graph := _has_graph(fit, model):
-        answer = replace(answer, inputs={**answer.inputs, **GRAPH_INPUTS})
+    if has_graph := _graph_of(fit, model):
+        answer = replace(answer, inputs={**answer.inputs, **has_graph})
     asked = (seeds, _seed_features(query, resources), answer)
-    newer = () if source is None else _read_newer(fit, source, resources, has_graph=has_graph)
+    newer = () if source is None else _read_newer(fit, source, resources, graph=has_graph)
     return Plan(fit.name, (*fit.nodes, *newer, *(map(_of_newer, asked) if newer else asked)))
 
 
@@ -222,7 +256,7 @@ def compile_cohorts(
         seed: Of the sample of val rows.
         resources: Limits.
     """
-    graph = GRAPH_INPUTS if _has_graph(fit, model) else {}
+    graph = _graph_of(fit, model)
     node = Node(
         "cohorts",
         "weft.compile.programs:explain_cohorts",
@@ -234,18 +268,25 @@ def compile_cohorts(
     return Plan(fit.name, (*fit.nodes, node))
 
 
-def _has_graph(fit: Plan, model: str) -> bool:
-    """Whether a candidate of a fit was given the graph."""
-    return any(node.name == f"candidate[{model}]" and "graph" in node.inputs for node in fit.nodes)
+def _graph_of(fit: Plan, model: str) -> dict[str, str]:
+    """Return what of the graph a candidate of a fit was given."""
+    given = next((node.inputs for node in fit.nodes if node.name == f"candidate[{model}]"), {})
+    return {
+        name: of
+        for name, of in (GRAPH_INPUTS | SENTENCE_INPUTS).items()
+        if name in given and "graph" in given
+    }
 
 
 def _of_newer(node: Node) -> Node:
     """Let a node read the newer tables, and the labels on them, where it reads those of the fit."""
-    read = {"tables": "newer_tables", "labels": "newer_labels", "graph": "newer_graph"}
+    read = {name: f"newer_{name}" for name in ("tables", "labels", "graph", "texts", "sentences")}
     return replace(node, inputs={name: read.get(of, of) for name, of in node.inputs.items()})
 
 
-def _read_newer(fit: Plan, source: TablesSpec, resources: Resources, *, has_graph: bool) -> tuple[Node, ...]:
+def _read_newer(
+    fit: Plan, source: TablesSpec, resources: Resources, *, graph: Mapping[str, str]
+) -> tuple[Node, ...]:
     """Make the nodes that give other tables the schema of the fit, and compute its labels on them.
 
     The labels are for features of past labels: they go up to the newer last fact.
@@ -256,7 +297,18 @@ def _read_newer(fit: Plan, source: TablesSpec, resources: Resources, *, has_grap
         replace(snapshot, name="newer_snapshot"),
         replace(tables, name="newer_tables", inputs={"snapshot": "newer_snapshot", "profile": "profile"}),
         replace(labels, name="newer_labels", inputs={"tables": "newer_tables"}),
-        *([graph_node("newer_graph", "newer_tables", resources)] if has_graph else []),
+        *([graph_node("newer_graph", "newer_tables", resources)] if graph else []),
+        *(_newer_sentences(fit) if "sentences" in graph else ()),
+    )
+
+
+def _newer_sentences(fit: Plan) -> tuple[Node, ...]:
+    """Make the nodes that read newer texts; those that the fit had read are not read again."""
+    texts, read = (next(n for n in fit.nodes if n.name == name) for name in SENTENCE_INPUTS)
+    known = {"known_texts": "texts", "known_sentences": "sentences"}
+    return (
+        replace(texts, name="newer_texts", inputs={"graph": "newer_graph"}),
+        replace(read, name="newer_sentences", inputs={"texts": "newer_texts"} | known),
     )
 
 

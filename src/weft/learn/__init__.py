@@ -15,7 +15,19 @@ from weft.learn.conformal import Conformal, check_quantiles, quantile_name
 from weft.learn.data import Outline, Rows, TrainingData, expand_frames
 from weft.learn.embedding import embed_blocks
 from weft.learn.encoder import Encoder
-from weft.learn.encoders import EncoderOptions, RawColumn, choose_kind
+from weft.learn.encoders import (
+    EncoderOptions,
+    RawColumn,
+    SentenceModel,
+    Sentences,
+    choose_kind,
+    find_sentence_model,
+    hold_model,
+    hold_vectors,
+    installed_model,
+    model_files,
+    write_vectors,
+)
 from weft.learn.evaluation import Evaluation, LeaderboardRow, evaluate
 from weft.learn.examples import ExampleRow
 from weft.learn.importance import Importance, Share, first_output, hop_of
@@ -65,6 +77,8 @@ __all__ = [
     "Rung",
     "SeenCell",
     "SeenRow",
+    "SentenceModel",
+    "Sentences",
     "Share",
     "TrainingData",
     "Verdict",
@@ -81,13 +95,17 @@ __all__ = [
     "evaluate",
     "expand_frames",
     "explain_rows",
+    "find_sentence_model",
     "first_output",
     "fit_candidate",
     "fixed_settings",
     "get_metric",
     "get_rung",
     "has_torch",
+    "hold_model",
+    "hold_vectors",
     "hop_of",
+    "installed_model",
     "is_combining",
     "is_search",
     "leave_out",
@@ -96,6 +114,7 @@ __all__ = [
     "measure_cohorts",
     "metric_names",
     "metrics_for",
+    "model_files",
     "not_applicable",
     "predict_table",
     "quantile_name",
@@ -108,4 +127,5 @@ __all__ = [
     "save_training_data",
     "usual_network",
     "write_training_data",
+    "write_vectors",
 ]

@@ -190,6 +190,8 @@ class Model(ABC):
         try:
             return cls.from_state(from_plain(Header, document["header"]), document["state"], directory)
         except (KeyError, TypeError, ValueError, OSError) as error:
+            if getattr(error, "code", "") == "LEARN049":
+                raise
             raise _unreadable(directory, f"{type(error).__name__}: {error}") from error
 
 

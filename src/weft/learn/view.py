@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from weft.core import GraphSource
+from weft.learn.encoders import Sentences
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,13 @@ class GraphView:
         source: The graph.
         excluded: ``(table, column)`` pairs that the audit refuses.
         separators: ``(table, column)`` → what is between the several values of a text.
+        sentences: The sentence model that is at hand, and for which columns.
     """
 
     source: GraphSource
     excluded: frozenset[tuple[str, str]] = frozenset()
     separators: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    sentences: Sentences | None = None
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,15 @@ import pyarrow as pa
 from weft.compile import FitSpec
 from weft.core import Column, Dtype, Stype
 from weft.data import Tables
-from weft.learn import EncoderOptions, RawColumn, choose_kind, fixed_settings, get_rung
+from weft.learn import EncoderOptions, RawColumn, Sentences, choose_kind, fixed_settings, get_rung
 
 _MOST_ROWS = 20_000
 _LEAST = np.iinfo(np.int64).min
 
 
-def plan_encoders(tables: Tables, options: Mapping[str, Any]) -> dict[str, str]:
+def plan_encoders(
+    tables: Tables, options: Mapping[str, Any], sentences: Sentences | None = None
+) -> dict[str, str]:
     """Choose the encoder of each column that a network may read, from the first 20,000 rows of its table.
 
     The fit chooses anew, from rows of the train period, so a choice that hangs by a few values may differ.
@@ -25,6 +27,7 @@ def plan_encoders(tables: Tables, options: Mapping[str, Any]) -> dict[str, str]:
     Args:
         tables: The prepared tables.
         options: Of `EncoderOptions`, as ``search`` of the project fixes them.
+        sentences: What a sentence model is to read.
 
     Returns:
         ``table.column`` → kind; keys, foreign keys and ids are left out.
@@ -37,7 +40,8 @@ def plan_encoders(tables: Tables, options: Mapping[str, Any]) -> dict[str, str]:
         sample = _sample(tables, table.name, [c.name for c in columns])
         for column in columns:
             name = f"{table.name}.{column.name}"
-            kinds[name] = choose_kind(name, column.stype, _raw(column, sample[column.name]), chosen)
+            raw = _raw(column, sample[column.name])
+            kinds[name] = choose_kind(name, column.stype, raw, chosen, sentences)
     return kinds
 
 

@@ -26,6 +26,7 @@ from weft.project.opening import open_outputs
 from weft.project.options import split_options
 from weft.project.query_explanation import QueryExplanation
 from weft.project.run import Run
+from weft.project.sentences import plan_sentences
 from weft.project.tallies import undefined_text
 from weft.project.view import count_text
 from weft.project.views import View
@@ -72,7 +73,9 @@ class Query:
         spec = self._spec(options)
         with open_outputs(self.graph) as tables:
             layout = plan_layout(tables, self.checked, spec.options, spec.history)
-            encoders = plan_encoders(tables, fixed_encoders(spec)) if reads_graph(spec.models) else {}
+            read = plan_sentences(self.graph, spec)
+            options = fixed_encoders(spec)
+            encoders = plan_encoders(tables, options, read.sentences) if reads_graph(spec.models) else {}
         plan = compile_fit(self.graph.nodes, spec, self.graph.project.resources)
         return QueryExplanation(
             words=weft.pql.describe(self.checked),
@@ -83,6 +86,7 @@ class Query:
             models=tuple(n.name[10:-1] for n in plan.nodes if n.name.startswith("candidate[")),
             findings=self.graph.findings,
             encoders=encoders,
+            sentences=read.notes,
         )
 
     def labels(self, **options: Any) -> Any:
@@ -160,10 +164,14 @@ class Query:
         warm = self._warm(ladder, warm_start)
         rolled = plan_validation(validation, origins, ladder.models)
         told = {"not_tried": ladder.not_tried, "warm_start": warm.run, "origins": rolled}
-        spec = replace(self._spec(options, ladder, seed), warm=warm.digests, origins=rolled)
+        spec = self._reading(replace(self._spec(options, ladder, seed), warm=warm.digests, origins=rolled))
         plan = compile_fit(self.graph.nodes, spec, self.graph.project.resources)
         record = self._start_run(spec, plan, self._parameters(spec, options) | told)
         return self._finish(spec, plan, record, warm)
+
+    def _reading(self, spec: FitSpec) -> FitSpec:
+        """Add which texts a sentence model reads."""
+        return replace(spec, sentences=plan_sentences(self.graph, spec).keep(self.graph.project.store))
 
     def _warm(self, ladder: Ladder, given: str | Run | None) -> WarmStart:
         project = self.graph.project

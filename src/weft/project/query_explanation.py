@@ -24,6 +24,7 @@ class QueryExplanation:
         models: Candidates, in order of cost.
         findings: What was found in the data.
         encoders: How networks would encode each column; empty where none is a candidate.
+        sentences: What a sentence model reads for them, and why not the rest.
     """
 
     words: str
@@ -34,6 +35,7 @@ class QueryExplanation:
     models: tuple[str, ...]
     findings: tuple[Finding, ...]
     encoders: dict[str, str] = field(default_factory=dict)
+    sentences: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for ``--json``."""
@@ -49,6 +51,7 @@ class QueryExplanation:
             "models": list(self.models),
             "findings": to_plain(self.findings),
             "encoders": self.encoders,
+            "sentences": list(self.sentences),
         }
 
     def __str__(self) -> str:
@@ -66,6 +69,7 @@ class QueryExplanation:
         ]
         if self.encoders:
             parts.append(f"Networks encode {self._encoded()}.")
+        parts += [f"Texts: {note}." for note in self.sentences]
         if self.layout.straddling:
             is_one = len(self.layout.straddling) == 1
             parts.append(

@@ -76,12 +76,12 @@ class Run:
         cls, query: Query, spec: FitSpec, plan: Plan, record: RunRecord, result: RunResult, warm: WarmStart
     ) -> Run:
         """Register what a plan made as a finished run."""
-        project = query.graph.project
-        evaluation = result.outputs["evaluate"].value
+        project, evaluation = query.graph.project, result.outputs["evaluate"].value
         store = project.store
         kept = {"plan": plan, "evaluation": evaluation}
         digests = {name: store.put_bytes(to_json(value).encode()) for name, value in kept.items()}
-        for name, digest in digests.items():
+        named = {"sentence-model": spec.sentences.tree} if spec.sentences else {}
+        for name, digest in (digests | named).items():
             store.set_ref(f"results/{record.name}/{name}", digest)
         warm.keep(store, record.name)
         made = from_plain(Evaluation, evaluation)

@@ -39,8 +39,9 @@ class ProjectSettings(BaseModel):
     them is replaced by the environment variable, so that no secret stands in the file. ``tables`` and
     ``links`` overrule what inference finds; a table with ``sql`` is derived from the others. ``audit`` holds
     the decision for each flagged column. ``search`` narrows or widens what a search over networks tries:
-    setting → value, list of values, or
-    ``{low, high, log}``. A value holds for networks that are named singly, too.
+    setting → value, list of values, or ``{low, high, log}``. A value holds for networks that are named
+    singly, too. ``sentence_model`` is a folder, an installed package or a repository in the cache of
+    Hugging Face.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -53,6 +54,7 @@ class ProjectSettings(BaseModel):
     links: dict[str, Any] = Field(default_factory=dict)
     audit: dict[str, Any] = Field(default_factory=dict)
     search: dict[str, Any] = Field(default_factory=dict)
+    sentence_model: str | None = None
     queries: dict[str, QuerySettings] = Field(default_factory=dict)
     memory_limit: str | None = None
     threads: int | None = Field(default=None, ge=1)

@@ -15,6 +15,7 @@ from weft.compile.programs.learning import (
     materialize_graph,
     propose_trials,
 )
+from weft.compile.programs.sentences import list_texts, read_sentences
 from weft.compile.programs.tables import (
     audit_tables,
     make_candidates,
@@ -33,6 +34,7 @@ __all__ = [
     "explain_cohorts",
     "explain_entity",
     "fit_candidate",
+    "list_texts",
     "make_candidates",
     "make_features",
     "make_labels",
@@ -43,5 +45,6 @@ __all__ = [
     "prepare_tables",
     "profile_tables",
     "propose_trials",
+    "read_sentences",
     "take_snapshot",
 ]

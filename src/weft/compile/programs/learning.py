@@ -21,6 +21,7 @@ from weft.compile.opening import (
     read_labels,
     read_table,
 )
+from weft.compile.programs.sentences import hold_sentences
 from weft.core import History, Schema, TaskType, from_plain, to_plain
 from weft.flow import Context, Output
 from weft.pql import compile_query
@@ -177,7 +178,8 @@ def read_graph(context: Context) -> learn.GraphView:
     # A value that is known from some time on only has no place in a row that is read at any anchor.
     refused |= {(table, column) for table, column, _ in decided["as_of"]}
     separators = {(t.name, c.name): c.separator for t in schema.tables for c in t.columns if c.separator}
-    return learn.GraphView(graph.Source(graph.Store(folder / GRAPH)), frozenset(refused), separators)
+    source = graph.Source(graph.Store(folder / GRAPH))
+    return learn.GraphView(source, frozenset(refused), separators, hold_sentences(context))
 
 
 def _query(context: Context) -> Any:
@@ -187,5 +189,6 @@ def _query(context: Context) -> Any:
 
 def open_predictor(context: Context, model: str) -> learn.Predictor:
     """Open the model of a candidate node."""
+    hold_sentences(context)
     folder = lay_out(context.inputs[model], Path(context.scratch) / "model")
     return learn.Predictor.open(folder)

@@ -17,6 +17,8 @@ from weft.learn.encoders.numbers import (
     StandardNumbers,
     Vectors,
 )
+from weft.learn.encoders.sentence import SentenceText
+from weft.learn.encoders.sentence_model import SentenceModel
 from weft.learn.encoders.text import HashedText
 from weft.learn.encoders.times import Timestamps
 
@@ -29,11 +31,26 @@ KINDS = (
     "hash",
     "several",
     "text",
+    "sentence",
     "time",
     "vector",
     "drop",
 )
+TEXTS = ("auto", "hashed", "sentence")
 _FEW_NUMBERS = 12
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """A sentence model that is at hand.
+
+    Attributes:
+        model: The model.
+        columns: Names ``table.column`` of the texts that it is worth its cost for, or that the user gives it.
+    """
+
+    model: SentenceModel
+    columns: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -47,7 +64,9 @@ class EncoderOptions:
         most_categories: Values with a place of their own; beyond twice as many distinct ones, a hash.
         num_buckets: Places of a hash.
         most_several: Values that are marked in a column of several categories.
-        text_dimension: Numbers per text.
+        text: How texts are read: ``hashed``, or ``sentence``, by a sentence model; ``auto`` takes that where
+            one is at hand and worth its cost.
+        text_dimension: Numbers per hashed text.
         by_column: ``table.column`` → one of `KINDS`, the user's word.
 
     Raises:
@@ -58,10 +77,15 @@ class EncoderOptions:
     most_categories: int = 2_000
     num_buckets: int = 1_024
     most_several: int = 64
+    text: str = "auto"
     text_dimension: int = 16
     by_column: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.text not in TEXTS:
+            raise UserError(
+                "LEARN040", f"texts cannot be read by '{self.text}'.", f"choose among {', '.join(TEXTS)}."
+            )
         for column, kind in self.by_column.items():
             if kind not in KINDS:
                 raise UserError(
@@ -70,7 +94,13 @@ class EncoderOptions:
 
 
 def choose_encoder(
-    name: str, stype: Stype, raw: RawColumn, options: EncoderOptions, *, separator: str | None = None
+    name: str,
+    stype: Stype,
+    raw: RawColumn,
+    options: EncoderOptions,
+    *,
+    separator: str | None = None,
+    sentences: Sentences | None = None,
 ) -> ColumnEncoder | None:
     """Fit the encoder of a column.
 
@@ -80,28 +110,48 @@ def choose_encoder(
         raw: Its values in the train period.
         options: What to choose where there is a choice.
         separator: Between the values of a text of several categories.
+        sentences: The sentence model that is at hand; ``None`` for none.
 
     Returns:
         The encoder; ``None`` where the column tells nothing: a single value, or an id.
     """
-    kind = choose_kind(name, stype, raw, options)
+    kind = choose_kind(name, stype, raw, options, sentences)
     if kind == "drop" or not len(raw.values):
         return None
+    if kind == "sentence":
+        assert sentences is not None
+        return SentenceText(sentences.model.name, sentences.model.digest, sentences.model.dimension)
     return _fits(raw, options, separator or ",")[kind]()
 
 
-def choose_kind(name: str, stype: Stype, raw: RawColumn, options: EncoderOptions) -> str:
+def choose_kind(
+    name: str, stype: Stype, raw: RawColumn, options: EncoderOptions, sentences: Sentences | None = None
+) -> str:
     """Choose the encoder of a column, one of `KINDS`, without fitting it; see `choose_encoder`."""
     kind = options.by_column.get(name) or _kind(stype, raw, options)
+    if kind == "text" and name not in options.by_column:
+        kind = _text_kind(name, options, sentences)
     _check_suits(name, kind, raw)
+    if kind == "sentence" and sentences is None:
+        raise UserError(
+            "LEARN049",
+            f"{name} is to be read by a sentence model, and none is at hand.",
+            "name one by sentence_model in weft.yaml, or take 'text'.",
+        )
     return kind
+
+
+def _text_kind(name: str, options: EncoderOptions, sentences: Sentences | None) -> str:
+    if options.text == "auto":
+        return "sentence" if sentences is not None and name in sentences.columns else "text"
+    return "sentence" if options.text == "sentence" else "text"
 
 
 def _check_suits(name: str, kind: str, raw: RawColumn) -> None:
     """Refuse a user's word that the stored values cannot follow."""
     able = {"vector"} if raw.values.ndim == 2 else {"index", "hash"}
     if raw.dictionary is not None:
-        able |= {"several", "text"}
+        able |= {"several", "text", "sentence"}
     elif raw.values.ndim == 1:
         able |= {"standard", "robust", "bins", "piecewise"}
         able |= {"time"} if raw.values.dtype == np.int64 else set()

@@ -9,7 +9,7 @@ import numpy as np
 
 from weft.core import GraphSource, GraphTable, UserError
 from weft.learn.encoders.categories import HashedCategories, IndexedCategories, SeveralCategories
-from weft.learn.encoders.choice import EncoderOptions, choose_encoder
+from weft.learn.encoders.choice import EncoderOptions, Sentences, choose_encoder
 from weft.learn.encoders.column import NO_TIME, Array, Encoded, RawColumn
 from weft.learn.encoders.numbers import (
     PiecewiseLinear,
@@ -18,6 +18,7 @@ from weft.learn.encoders.numbers import (
     StandardNumbers,
     Vectors,
 )
+from weft.learn.encoders.sentence import SentenceText
 from weft.learn.encoders.text import HashedText
 from weft.learn.encoders.times import Timestamps
 
@@ -32,6 +33,7 @@ AnyEncoder = (
     | SeveralCategories
     | Timestamps
     | HashedText
+    | SentenceText
 )
 _MOST_ROWS = 200_000
 _KEPT_BYTES = 64_000_000
@@ -136,6 +138,7 @@ def fit_table(
     options: EncoderOptions,
     excluded: Collection[str] = (),
     separators: Mapping[str, str] | None = None,
+    sentences: Sentences | None = None,
 ) -> TableEncoder:
     """Choose and fit the encoders of a table.
 
@@ -146,6 +149,7 @@ def fit_table(
         options: What to choose where there is a choice.
         excluded: Columns not to read.
         separators: Column → what is between its several values.
+        sentences: The sentence model that is at hand.
     """
     rows = _train_rows(source, table, until_us)
     values = source.values(table.name, rows) if table.columns else {}
@@ -160,6 +164,7 @@ def fit_table(
             RawColumn(values[column.name], dictionary),
             options,
             separator=(separators or {}).get(column.name),
+            sentences=sentences,
         )
         if encoder is not None:
             found.append(EncodedColumn(column.name, column.dtype.value, encoder))  # type: ignore[arg-type]

@@ -159,6 +159,7 @@ class Fit:
             separators=self.graph.separators,
             features=self.config.features,
             without=frozenset(self.config.without),
+            sentences=self.graph.sentences,
         )
 
     def _epoch_rows(self, rows: Rows, most: int) -> EpochRows:

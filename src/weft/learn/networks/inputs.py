@@ -10,7 +10,14 @@ import numpy as np
 
 from weft.core import GraphSource, UserError
 from weft.learn.data import TrainingData
-from weft.learn.encoders import EncoderOptions, TableEncoder, fit_table
+from weft.learn.encoders import (
+    EncoderOptions,
+    Sentences,
+    SentenceText,
+    TableEncoder,
+    fit_table,
+    locate_model,
+)
 from weft.learn.encoders.column import Array
 from weft.learn.ranking import RankingData
 from weft.learn.rungs.linear_terms import Term, design, list_terms
@@ -79,6 +86,35 @@ class NetworkInputs:
     until_us: int
     columns: tuple[str, ...] = ()
 
+    @property
+    def sentence_columns(self) -> dict[str, SentenceText]:
+        """Columns that a sentence model reads, by ``table.column``."""
+        return {
+            f"{table.table}.{c.name}": c.encoder
+            for table in self.tables
+            for c in table.columns
+            if isinstance(c.encoder, SentenceText)
+        }
+
+    @property
+    def sentence_words(self) -> list[str]:
+        """Say which sentence model is needed for which columns; nothing where none is."""
+        found = self.sentence_columns
+        return [
+            f"it needs the sentence model {name} ({digest[:12]}), which reads "
+            + ", ".join(c for c, e in found.items() if e.digest == digest)
+            for name, digest in sorted({(e.model, e.digest) for e in found.values()})
+        ]
+
+    def check_sentences(self) -> None:
+        """Refuse to be read where the sentence model is not at hand.
+
+        Raises:
+            UserError: ``LEARN049``.
+        """
+        for name, digest in {(e.model, e.digest) for e in self.sentence_columns.values()}:
+            locate_model(name, digest)
+
     def check(self, source: GraphSource) -> None:
         """Refuse a graph with other links than those that the network was fitted on.
 
@@ -104,6 +140,7 @@ def fit_inputs(
     separators: Mapping[tuple[str, str], str],
     features: str,
     without: Collection[str] = (),
+    sentences: Sentences | None = None,
 ) -> NetworkInputs:
     """Choose and fit the encoders of all tables, on what was there by the last train anchor.
 
@@ -113,12 +150,9 @@ def fit_inputs(
         options: How columns are encoded.
         excluded: ``(table, column)`` pairs that the audit refuses.
         separators: ``(table, column)`` → what is between its several values.
-        features: Which features of the seed to read besides the graph: ``past`` labels of the same entity,
-            ``all``, or ``none``.
-        without: Links that are not to be walked.
-
-    Raises:
-        UserError: ``LEARN043`` for a link that there is not.
+        features: Which features of the seed to read: ``past`` labels of the same entity, ``all``, ``none``.
+        without: Links that are not to be walked; one that there is not is refused by ``LEARN043``.
+        sentences: The sentence model that is at hand.
     """
     until = int(cutoffs_us(data.train).max())
     tables = [
@@ -127,6 +161,7 @@ def fit_inputs(
             table,
             until_us=until,
             options=options,
+            sentences=sentences,
             excluded={column for name, column in excluded if name == table.name},
             separators={column: s for (name, column), s in separators.items() if name == table.name},
         )

@@ -66,7 +66,12 @@ class NetworkModel(Model):
         told = f"{_NAMES.get(self.rung, self.rung)} over {hops}"
         told += beside.get(self.config.features, "")
         began, origins = self.curve.get("start"), self.curve.get("origins", ())
-        parts = [told, *([began] if began else []), *([_of_origins(origins)] if origins else [])]
+        parts = [
+            told,
+            *self.inputs.sentence_words,
+            *([began] if began else []),
+            *([_of_origins(origins)] if origins else []),
+        ]
         return "; ".join([*parts, *self.curve.get("events", ())])
 
     def score(self, matrix: np.ndarray) -> np.ndarray:
@@ -165,6 +170,7 @@ class NetworkModel(Model):
         inputs = from_plain(NetworkInputs, state["inputs"])
         config = from_plain(NetworkConfig, state["config"])
         goal = from_plain(Goal, state["goal"])
+        inputs.check_sentences()
         network = Network(cls.rung, inputs, config, goal)
         network.load_state_dict(load_file(directory / WEIGHTS))
         usual = from_plain(Usual, state["usual"])

@@ -119,6 +119,7 @@ class RankingFit:
             separators=self.graph.separators,
             features=self.config.features,
             without=self.config.without,
+            sentences=self.graph.sentences,
         )
 
     def _plan(self, maker: LessonMaker) -> int:

@@ -51,9 +51,10 @@ class RankingNetworkModel(Model):
             (True, True): "items around the entity, the rest by two towers",
         }[self.network.has_towers, self.network.reads_places]
         beside = ", beside the features of the candidates" if self.inputs.seed.terms else ""
-        return (
+        told = (
             f"{how}: a graph network over {len(self.config.fanouts)} hops of {fanouts} rows per link{beside}"
         )
+        return "; ".join([told, *self.inputs.sentence_words])
 
     def score(self, matrix: np.ndarray) -> np.ndarray:
         """Refuse: features alone do not do.
@@ -124,6 +125,7 @@ class RankingNetworkModel(Model):
 
         inputs = from_plain(NetworkInputs, state["inputs"])
         config = from_plain(NetworkConfig, state["config"])
+        inputs.check_sentences()
         known = KnownItems.load(directory)
         network = build_ranking_network(cls.rung, inputs, known, config)
         network.load_state_dict(load_file(directory / WEIGHTS))

@@ -23,7 +23,7 @@ from weft.learn.rungs.linear_terms import Term
 
 WEIGHTS = "weights.safetensors"
 _GOES_ON = "it began with the weights of an earlier network"
-_MISFITS = ("LEARN041", "LEARN043", "LEARN046")
+_MISFITS = ("LEARN041", "LEARN043", "LEARN046", "LEARN049")
 # A code that no value of a feature has, be it a category or a number.
 _NO_VALUE = -(2**60)
 _ROW = ["entity", "anchor_time"]
@@ -88,6 +88,7 @@ def read_start(folder: Path, name: str, config: NetworkConfig, data: TrainingDat
     state, header = document["state"], from_plain(Header, document["header"])
     inputs, until = from_plain(NetworkInputs, state["inputs"]), last_anchor_us(data)
     goal = from_plain(Goal, state["goal"])
+    inputs.check_sentences()
     reason = _misfit(document, name, config) or _other_loss(goal, config, data)
     if not reason and (header.task, header.classes) != (data.task, data.classes):
         reason = "it answers another question, or tells other classes apart"

@@ -85,8 +85,8 @@ class NetworkSearch(NetworkRung):
             UserError: ``LEARN045`` for a setting of the space that there is not.
         """
         assert data.graph is not None
-        links = [link.name for link in data.graph.source.links]
-        space = read_space(said, default_space(data.task.type, links))
+        links, has_sentences = [k.name for k in data.graph.source.links], data.graph.sentences is not None
+        space = read_space(said, default_space(data.task.type, links, sentences=has_sentences))
         kind, count = Kind(asked["kind"]), int(asked["trials"])
         told = [c for c in map(read_candidate, finished) if not c.left_out]
         told.sort(key=lambda c: int(c.config["variant"]))

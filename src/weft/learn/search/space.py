@@ -17,6 +17,7 @@ _MOST_LINKS = 12
 _BENT = ("log", "rank")
 _WEIGHTS = ("class_ratio", "positive_weight")
 _NOT_SEARCHED = {"budget_s", "encoders", "options", "start", "variant", "without"}
+_BY_COLUMN = "encoders.by_column"
 _LOSSES = {
     TaskType.BINARY: ("cross_entropy", "focal"),
     TaskType.MULTICLASS: ("cross_entropy", "focal"),
@@ -63,12 +64,15 @@ class Range:
 Space = Mapping[str, Choices | Range]
 
 
-def default_space(task: TaskType, links: Iterable[str] = ()) -> dict[str, Choices | Range]:
+def default_space(
+    task: TaskType, links: Iterable[str] = (), *, sentences: bool = False
+) -> dict[str, Choices | Range]:
     """Return what is searched where the user says nothing.
 
     Args:
         task: Kind of task; losses depend on it.
         links: Links of the graph that may be walked or not; of more than twelve the first.
+        sentences: Whether a sentence model reads texts, which may be hashed instead.
     """
     space: dict[str, Choices | Range] = {
         "network": Choices(("sage", "relgnn", "graph_transformer")),
@@ -85,6 +89,8 @@ def default_space(task: TaskType, links: Iterable[str] = ()) -> dict[str, Choice
         "train_cutoffs": Choices(("all", "own")),
         "encoders.numbers": Choices(("auto", "standard", "bins", "piecewise")),
     }
+    if sentences:
+        space["encoders.text"] = Choices(("auto", "hashed"))
     if task in _LOSSES:
         space["loss"] = Choices(_LOSSES[task])
     if task in (TaskType.REGRESSION, TaskType.FORECASTING):
@@ -203,6 +209,8 @@ def _nearest(dimension: Choices | Range, value: Any) -> Any:
 
 
 def _dimension(name: str, said: Any) -> Choices | Range:
+    if name == _BY_COLUMN:
+        return _by_column(said)
     if isinstance(said, Mapping):
         return _range(name, said)
     values = said if isinstance(said, (list, tuple)) else [said]
@@ -215,6 +223,17 @@ def _dimension(name: str, said: Any) -> Choices | Range:
     if not values or not fits:
         raise _refused(name, said)
     return Choices(tuple(plain(v) for v in values))
+
+
+def _by_column(said: Any) -> Choices:
+    """Read which column is encoded how: ``table.column`` → kind."""
+    if not isinstance(said, Mapping):
+        raise UserError(
+            "LEARN045",
+            f"the search cannot take {said!r} for '{_BY_COLUMN}'.",
+            "give a mapping: {reviews.text: sentence}.",
+        )
+    return Choices((EncoderOptions(by_column=dict(said)).by_column,))
 
 
 def _range(name: str, said: Mapping[str, Any]) -> Range:
