@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from weft.core import Silent, UserError
-from weft.learn import fit_candidate, get_rung, load_model
+from weft.core import History, Silent, UserError
+from weft.learn import TrainingData, fit_candidate, get_rung, load_model
 from weft.learn.encoder import Encoder
 from weft.learn.networks.inputs import SeedTerms
 from weft.learn.networks.starting import _NO_VALUE, _found_again
@@ -149,6 +149,41 @@ def test_a_damaged_candidate_is_told(data, earlier, tmp_path):
     (tmp_path / "model" / "model.json").write_text(json.dumps({"format": 99}))
     with pytest.raises(UserError, match="LEARN009"):
         fit(data, tmp_path, epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [
+        (("told",), "without a feature that is not made any more and counts as average: noise"),
+        (("more",), "without 2 features that are not made any more and count as average: told, noise"),
+    ],
+)
+def test_a_fit_on_data_that_lack_a_feature_goes_on_and_says_what_it_does_without(data, tmp_path, left, words):
+    def having(*names):
+        rng = np.random.default_rng(3)
+        values = {name: rng.normal(size=1_200) for name in ("told", "noise", "more")}
+        label = np.concatenate([rows.targets.values for rows in (data.train, data.val, data.test)])
+        values["told"] += label
+        rows = pa.concat_tables([rows.seeds for rows in (data.train, data.val, data.test)])
+        split = np.repeat(["train", "val", "test"], [len(data.train), len(data.val), len(data.test)])
+        made = TrainingData.build(
+            task=data.task,
+            history=History.SEED_TIME,
+            features=tuple(numerical(name) for name in names),
+            feature_table=pa.table({name: values[name] for name in names}),
+            labels=rows.append_column("label", pa.array(label > 0)).append_column("split", pa.array(split)),
+        )
+        return dataclasses.replace(made, graph=data.graph)
+
+    config = {**CONFIG, "epochs": 3, "features": "all"}
+    fit_candidate(having("told", "noise"), "sage", config, 0, tmp_path, resources=RESOURCES)
+    lacking = having(*left)
+    model = fit(lacking, tmp_path, epochs=1)
+    assert words in model.words and model.curve["began"] is not None
+    again = fit(having("told", "noise"), tmp_path, epochs=1)
+    assert "without" not in again.words
+    scores = model.score_rows(asked(lacking, lacking.test))
+    assert np.isfinite(scores).all() and len(np.unique(scores)) > 10
 
 
 def test_features_of_the_seed_are_found_again_by_name_and_categories_by_value():

@@ -155,8 +155,16 @@ def start_warm(config: Mapping[str, Any], name: str, data: TrainingData) -> tupl
         if error.code not in _MISFITS:
             raise
         return given, f"it began anew: {error.message.rstrip('.')}"
-    lost = f", to which {len(start.lost)} features are lost: {', '.join(start.lost)}" if start.lost else ""
-    return taken, _GOES_ON + lost
+    return taken, _GOES_ON + _without(start.lost)
+
+
+def _without(lost: tuple[str, ...]) -> str:
+    """Say which features are left out; empty where none is."""
+    if not lost:
+        return ""
+    words = "a feature that is" if len(lost) == 1 else f"{len(lost)} features that are"
+    counts = "counts" if len(lost) == 1 else "count"
+    return f", without {words} not made any more and {counts} as average: {', '.join(lost)}"
 
 
 def _changes(inputs: NetworkInputs, data: TrainingData, config: NetworkConfig) -> str:
