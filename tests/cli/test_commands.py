@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import types
 
 import duckdb
 import pandas as pd
@@ -14,6 +15,7 @@ import pytest
 from weft import connect
 from weft.cli import command_help
 from weft.cli.app import run_command
+from weft.cli.commands.fitting import _show
 from weft.core import UserError
 from weft.data import generate_shop
 
@@ -439,3 +441,14 @@ def test_one_row_is_written_as_one(weft, place):
     key = str(pd.read_csv(place / "all.csv")["user_id"][0])
     _, out, _ = weft("predict", "latest", "-e", key, "--out", "one.csv")
     assert out.startswith("Wrote 1 row to ")
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_an_option_that_does_nothing_is_named_on_stderr(capsys, as_json):
+    line = "Not used: trials 7: no search over networks does a link_prediction task, which it is for."
+    run = types.SimpleNamespace(
+        unused=[line], report=lambda path: "r.html", to_json=lambda: {"run": "a"}, text=lambda: "Run a"
+    )
+    _show(run, None, as_json)
+    told = capsys.readouterr()
+    assert told.err == line + "\n" and told.out.startswith('{"run": "a"}' if as_json else "Run a\n")

@@ -4,7 +4,7 @@ import pytest
 
 from weft.core import Task, TaskType, UserError
 from weft.learn.rungs import network
-from weft.project.ladder import USUAL_S, plan_ladder
+from weft.project.ladder import USUAL_S, plan_ladder, plan_validation
 
 CHURN = Task(TaskType.BINARY, "users", "user_id")
 ITEMS = Task(TaskType.LINK_PREDICTION, "users", "user_id", item_table="items", item_column="item_id", top_k=5)
@@ -48,6 +48,24 @@ def test_items_are_ranked_by_one_network_and_a_blend_as_well_where_the_budget_al
     assert few.models == ("popularity", "repeat", "cooccurrence", "ranker", "blend")
     assert few.not_tried == {"id_gnn": "the budget leaves 6 s, it takes 20 s at least"}
     assert plan_ladder(ITEMS, None, "9s", 3).not_tried == few.not_tried
+
+
+def test_options_of_a_search_do_nothing_where_no_search_does_the_task_and_that_is_said():
+    for models in (None, ("popularity", "two_tower")):
+        found = plan_ladder(ITEMS, models, None, 7)
+        assert found.trials == 0
+        assert found.unused == (
+            "trials 7: no search over networks does a link_prediction task, which it is for",
+        )
+    windows, (why,) = plan_validation("rolling", 4, ("popularity",), ITEMS)
+    assert windows == 0 and why.startswith(
+        "validation rolling: no search over networks does a link_prediction"
+    )
+    assert plan_validation("rolling", None, ("network",), CHURN) == (3, ())
+    assert plan_validation("split", None, ("popularity",), ITEMS) == (0, ())
+    assert not plan_ladder(CHURN, None, None, 7).unused
+    with pytest.raises(UserError, match="DATA131: origins"):
+        plan_validation("rolling", 1, ("popularity",), ITEMS)
 
 
 def test_trials_without_a_search_are_refused():

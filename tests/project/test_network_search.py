@@ -129,9 +129,10 @@ def saved_inputs(run, folder):
     return load_model(lay_out(run.output("candidate[sage]"), folder / "candidate") / "model").inputs
 
 
-def test_networks_that_rank_items_say_that_they_hear_nothing_of_it():
-    assert unheard_settings({"channels": 8}, ("popularity", "two_tower")).startswith(
-        "search of weft.yaml, which says nothing to two_tower"
-    )
+def test_networks_that_rank_items_say_what_of_it_they_do_not_follow():
+    said = {"channels": 8, "dropout": [0.1, 0.2], "loss": "focal", "class_ratio": 5.0, "network": "sage"}
+    told = unheard_settings(said, ("popularity", "two_tower"))
+    assert told.startswith("dropout, loss, class_ratio, network of search in weft.yaml: two_tower take")
+    assert not unheard_settings({"channels": 8, "loss": ["bpr"], "link:a.b": True}, ("two_tower", "id_gnn"))
     assert not unheard_settings({}, ("two_tower",))
     assert not unheard_settings({"channels": 8}, ("network", "sage", "lightgbm"))

@@ -52,6 +52,28 @@ def test_where_the_budget_is_too_small_for_a_network_the_run_says_so(graph):
     assert "Not tried: id_gnn: the budget leaves 2 s, it takes 20 s at least." in few.text()
 
 
+def test_what_a_project_fixes_holds_for_networks_that_rank_and_the_rest_is_said(tmp_path):
+    generate_shop(tmp_path / "shop", num_users=100, seed=1)
+    said = ["  epochs: 1", "  channels: 8", "  fanouts: [4, 4]", "  loss: focal", "  dropout: [0.1, 0.2]"]
+    said += ["  link:orders.user_id: true", "  encoders.numbers: bins"]
+    (tmp_path / "weft.yaml").write_text("\n".join(["search:", *said]))
+    query = weft.connect(str(tmp_path / "shop"), project=tmp_path).graph().query(NEXT)
+    models = ("popularity", "two_tower", "id_gnn")
+    run = query.fit(models=models, budget="60s", trials=3, validation="rolling")
+    for name in models[1:]:
+        told = run.output(f"candidate[{name}]").value
+        assert told["config"]["channels"] == 8 and len(told["curve"]["loss"]) == 1
+        assert told["config"]["encoders"] == {"numbers": "bins"} and "loss" not in told["config"]
+    assert run.unused == [
+        "Not used: trials 3: no search over networks does a link_prediction task, which it is for.",
+        "Not used: validation rolling: no search over networks does a link_prediction task, which it is for.",
+        "Not used: loss, dropout of search in weft.yaml: "
+        "two_tower, id_gnn take single values of what ranks items.",
+    ]
+    assert run.unused[0] in run.text()
+    assert "bins" in query.explain(models=models).encoders.values()
+
+
 @pytest.fixture(scope="module")
 def towers(graph):
     return graph.query(NEXT).fit(budget="8s", models=("two_tower",))

@@ -9,7 +9,7 @@ from typing import Any
 from weft.compile.versions import code_version
 from weft.core import History, Resources, SplitOptions, Task
 from weft.flow import Node
-from weft.learn import Budget, Outline, Rung, appetite_of, fixed_settings, get_rung, is_combining
+from weft.learn import Budget, Outline, Rung, appetite_of, get_rung, heard_settings, is_combining
 
 GRAPH_INPUTS = {"graph": "graph", "audit": "audit"}
 SENTENCE_INPUTS = {"texts": "texts", "sentences": "sentences"}
@@ -103,7 +103,7 @@ def make_candidates(spec: FitSpec, resources: Resources) -> list[Node]:
         if spec.origins and getattr(rung, "rolls", False):
             configs = [{**config, "origins": spec.origins} for config in configs]
         if getattr(rung, "takes_fixed", False):
-            configs = [{**fixed_settings(spec.space), **config} for config in configs]
+            configs = [{**heard_settings(rung, spec.space), **config} for config in configs]
         nodes += _trials(spec, rung.name, configs, read, share)
     return nodes
 

@@ -40,7 +40,14 @@ from weft.learn.recommendation import Block, Wanted, recommend_blocks
 from weft.learn.registry import appetite_of, get_rung, is_search, load_model, rung_names, rungs_for
 from weft.learn.rung import Budget, Header, Model, Rung, not_applicable
 from weft.learn.rungs.network import has_torch, usual_network
-from weft.learn.search import default_space, differing, fixed_settings, read_space
+from weft.learn.search import (
+    default_space,
+    differing,
+    fixed_settings,
+    heard_settings,
+    read_space,
+    unheard_names,
+)
 from weft.learn.storage import load_training_data, save_training_data, write_training_data
 from weft.learn.verdict import Comparison, Verdict
 from weft.learn.view import Asked, GraphView
@@ -102,6 +109,7 @@ __all__ = [
     "get_metric",
     "get_rung",
     "has_torch",
+    "heard_settings",
     "hold_model",
     "hold_vectors",
     "hop_of",
@@ -125,6 +133,7 @@ __all__ = [
     "rung_names",
     "rungs_for",
     "save_training_data",
+    "unheard_names",
     "usual_network",
     "write_training_data",
     "write_vectors",

@@ -207,7 +207,8 @@ class Rung(Protocol):
             ``warm``, the folder of a candidate of an earlier run when it is to begin with its weights.
         model: The class that reads a saved model back.
 
-    A rung with ``takes_fixed = True`` finds in its configuration what the user fixes under ``search``.
+    A rung with ``takes_fixed = True`` finds in its configuration what the user fixes under ``search``; with
+    ``hears(setting, value)`` only what that is true of.
     A rung with ``appetite`` (a number) takes such a share of the budget. A rung with ``propose`` is a
     search: those of its variants that have a ``"round"`` are configured by ``propose`` when the trials of
     the rounds before have ended; see `weft.learn.rungs.search`. One with ``rolls = True`` finds in its

@@ -162,8 +162,8 @@ class Query:
         self._check_fit(seed)
         ladder = plan_ladder(self.task, self._known(options).get("models"), budget, trials)
         warm = self._warm(ladder, warm_start)
-        rolled = plan_validation(validation, origins, ladder.models)
-        told = {"not_tried": ladder.not_tried, "warm_start": warm.run, "origins": rolled}
+        rolled, unused = plan_validation(validation, origins, ladder.models, self.task)
+        told = {"not_tried": ladder.not_tried, "warm_start": warm.run, "unused": [*ladder.unused, *unused]}
         spec = self._reading(replace(self._spec(options, ladder, seed), warm=warm.digests, origins=rolled))
         plan = compile_fit(self.graph.nodes, spec, self.graph.project.resources)
         record = self._start_run(spec, plan, self._parameters(spec, options) | told)
@@ -215,6 +215,7 @@ class Query:
             "seed": spec.seed,
             "budget_s": spec.budget_s,
             "trials": spec.trials,
+            "origins": spec.origins,
             "models": list(spec.models),
             "options": _printable({**self.options, **options}),
             "stated": self.graph.stated,

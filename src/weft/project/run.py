@@ -45,6 +45,7 @@ from weft.project.tallies import (
     split_sizes,
     stage_facts,
     unread_values,
+    unused_lines,
 )
 from weft.project.view import Findings, Leaderboard
 from weft.project.warm import WarmStart, warm_facts, warm_lines
@@ -283,6 +284,11 @@ class Run:
         told += warm_lines(self.record.results.get("warm_start", {}))
         parts += [repr(self._rows()), *told, "", f"Verdict: {self.verdict}"]
         return "\n".join(parts)
+
+    @property
+    def unused(self) -> list[str]:
+        """Lines about options and settings that did nothing for this kind of task."""
+        return unused_lines(self.record.parameters)
 
     def output(self, node: str) -> Output:
         """Return what a node of the run made; runs it again if the store has lost it."""

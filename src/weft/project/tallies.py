@@ -88,4 +88,10 @@ def show_table(table: pa.Table, most: int = 20) -> View:
 def not_tried_lines(parameters: Mapping[str, Any]) -> list[str]:
     """Say in lines which rungs a run left out before any data were read, and what settings it did not use."""
     lines = [f"Not tried: {name}: {why}." for name, why in parameters.get("not_tried", {}).items()]
-    return lines + ([f"Not used: {parameters['unheard']}."] if parameters.get("unheard") else [])
+    return lines + unused_lines(parameters)
+
+
+def unused_lines(parameters: Mapping[str, Any]) -> list[str]:
+    """Say in lines which options and settings did nothing for a run."""
+    unheard = [parameters["unheard"]] if parameters.get("unheard") else []
+    return [f"Not used: {why}." for why in (*parameters.get("unused", ()), *unheard)]

@@ -152,6 +152,8 @@ def _fit(
 
 
 def _show(run: Run, report: str | None, as_json: bool) -> None:
+    for line in run.unused:
+        print_notice(line)
     path = run.report(report)
     if as_json:
         print_json(run.to_json())

@@ -14,6 +14,21 @@ from weft.learn.rung import read_model_file
 
 # Attention divides the channels among so many heads.
 CHANNELS_STEP = 4
+# Settings that only networks for entities follow, and losses that only those that rank items know.
+OF_ENTITIES = frozenset(
+    (
+        "network",
+        "start",
+        "target",
+        "positive_weight",
+        "class_ratio",
+        "train_cutoffs",
+        "checkpoint_steps",
+        "compiled",
+        "look_rows",
+    )
+)
+RANKING_LOSSES = ("softmax", "bpr")
 SCHEDULES = ("cosine", "linear", "constant")
 
 

@@ -17,14 +17,14 @@ from weft.core import Progress, Resources, UserError, digest_bytes, to_json
 from weft.learn.encoders.column import Array
 from weft.learn.folds import number_folds
 from weft.learn.metrics import get_metric
-from weft.learn.networks.configuration import NetworkConfig
+from weft.learn.networks.configuration import OF_ENTITIES, RANKING_LOSSES, NetworkConfig
 from weft.learn.networks.cost import step_seconds
 from weft.learn.networks.curve import Curve, Pace
 from weft.learn.networks.held_out import HeldOut
 from weft.learn.networks.inputs import NetworkInputs, fit_inputs
 from weft.learn.networks.known_items import KnownItems
 from weft.learn.networks.ranking_feed import LessonMaker, Lessons
-from weft.learn.networks.ranking_loss import RANKING_LOSSES, bayesian_ranking, sampled_softmax
+from weft.learn.networks.ranking_loss import bayesian_ranking, sampled_softmax
 from weft.learn.networks.ranks import Ranks
 from weft.learn.networks.recovery import find_device
 from weft.learn.networks.registry import build_ranking_network, network_defaults
@@ -41,16 +41,6 @@ _EVALUATION = 0.4
 _OVER_SAGE = 2.0
 # CPU seconds per pair whose features are read, and squared channel.
 _S_PER_PAIR = 3e-9
-_OF_ENTITIES = {
-    "network",
-    "start",
-    "target",
-    "positive_weight",
-    "class_ratio",
-    "train_cutoffs",
-    "checkpoint_steps",
-    "compiled",
-}
 _building = threading.Lock()
 
 
@@ -254,7 +244,7 @@ class RankingStepper(Stepper):
 
 def _refuse_others(config: Config) -> None:
     """Refuse settings that only networks for entities follow."""
-    others = sorted(_OF_ENTITIES & set(config))
+    others = sorted(OF_ENTITIES & set(config))
     if others:
         raise UserError(
             "LEARN043",

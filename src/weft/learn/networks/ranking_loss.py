@@ -7,8 +7,6 @@ from torch.nn import functional
 
 from weft.learn.networks.slates import RankingBatch
 
-RANKING_LOSSES = ("softmax", "bpr")
-
 
 def sampled_softmax(own: torch.Tensor, shared: torch.Tensor | None, batch: RankingBatch) -> torch.Tensor:
     """Return the mean cross entropy of the true items of each seed, as if all items had been scored.

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from weft.core import Progress, Resources, Task, TaskType, missing_extra
 from weft.learn.data import Outline
+from weft.learn.networks.configuration import OF_ENTITIES, RANKING_LOSSES
 from weft.learn.ranking import RankingData
 from weft.learn.rung import Budget, Config, Model, not_applicable
 from weft.learn.rungs.network import has_torch
@@ -18,6 +19,7 @@ class TwoTowerRung:
     cost: ClassVar[int] = 60
     appetite: ClassVar[float] = 2.0
     reads_graph: ClassVar[bool] = True
+    takes_fixed: ClassVar[bool] = True
 
     @property
     def model(self) -> type[Model]:
@@ -27,6 +29,10 @@ class TwoTowerRung:
     def supports(self, task: Task) -> bool:
         """Do link prediction alone, where the extra ``gnn`` is installed."""
         return task.type is TaskType.LINK_PREDICTION and has_torch()
+
+    def hears(self, setting: str, value: Any) -> bool:
+        """Whether a network that ranks items knows a setting, at such a value."""
+        return setting not in OF_ENTITIES and (setting != "loss" or value in RANKING_LOSSES)
 
     def variants(self, outline: Outline, budget: Budget) -> list[dict[str, Any]]:
         """There is one."""

@@ -151,6 +151,12 @@ def fixed_settings(said: Mapping[str, Any]) -> dict[str, Any]:
     return arrange(single)
 
 
+def is_fixed(name: str, said: Any) -> bool:
+    """Whether a user says one value for a setting."""
+    dimension = _dimension(name, said)
+    return isinstance(dimension, Choices) and len(dimension.values) == 1
+
+
 def arrange(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Turn a point of the space into a configuration of a network."""
     config: dict[str, Any] = {}
