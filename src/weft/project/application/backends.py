@@ -7,15 +7,13 @@ from typing import Any
 
 from weft.core import UserError
 from weft.flow import Plan
-from weft.flow.backends import AttemptSpec, Backend, attempt_id
-from weft.flow.backends.kubernetes import KubernetesBackend, KubernetesSettings
+from weft.flow.backends import AttemptSpec, Backend, attempt_id, find_backend
 from weft.flow.backends.process import ProcessBackend
-from weft.flow.backends.settings import read_settings
 from weft.flow.record import Parts
 from weft.project.folder import STATE, ProjectFolder
 
 INLINE = "inline"
-BACKENDS = (INLINE, "process", "kubernetes")
+BACKENDS = (INLINE, "process", "kubernetes", "ray")
 
 
 def open_backend(
@@ -35,9 +33,8 @@ def open_backend(
         return None
     if name == "process":
         return ProcessBackend(folder.folder / STATE / "process", folder.resources)
-    if name == "kubernetes":
-        chosen = read_settings(KubernetesSettings, name, settings or {})
-        return KubernetesBackend(folder.store, chosen)
+    if name in BACKENDS:
+        return find_backend(name, folder.store, settings)
     raise UserError("APP026", f"there is no backend '{name}'.", f"choose one of: {', '.join(BACKENDS)}.")
 
 
