@@ -66,7 +66,7 @@ def test_two_side_by_side_and_one_that_waits_for_room(project):
     from weft.flow.backends.process import ProcessBackend
     from weft.project.workspaces import Workspaces
 
-    room = ProcessBackend(project.folder / ".weft" / "attempts", Resources(7 * 10**9, 2))
+    room = ProcessBackend(project.folder / ".weft" / "process", Resources(7 * 10**9, 2))
     workspaces = Workspaces(project, room)
     one = workspaces.start("one", resources=SMALL)
     two = workspaces.start("two", resources=SMALL)

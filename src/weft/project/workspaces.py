@@ -266,4 +266,4 @@ def _not_ready(name: str, what: str, tail: str) -> UnavailableError:
 
 def open_workspaces(project: ProjectFolder) -> Workspaces:
     """Return the workspaces of a project, run as processes of this machine."""
-    return Workspaces(project, ProcessBackend(project.folder / STATE / "attempts"))
+    return Workspaces(project, ProcessBackend(project.folder / STATE / "process", project.resources))

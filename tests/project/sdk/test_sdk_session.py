@@ -10,7 +10,7 @@ import pytest
 from weft.core import WeftError
 
 MODULE = """
-import sys
+import os
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ import weft
 @weft.task(memory="500MB")
 def prepare(rows: int = 10):
     print("preparing", rows)
-    return {"frame": pd.DataFrame({"x": range(rows)}), "note": "made"}
+    return {"frame": pd.DataFrame({"x": range(rows)}), "project": os.environ["WEFT_PROJECT"]}
 
 
 @weft.task
@@ -75,7 +75,8 @@ def test_a_flow_runs_as_a_job_and_its_results_come_back(module, tmp_path):
     assert (result["sum"], result["rate"]) == (10, 0.5)
     assert result["weights"].tolist() == [0, 1, 2]
     assert (result["folder"] / "weights.txt").read_text() == "0.5"
-    assert list(job.result("prepare")["frame"]["x"]) == [0, 1, 2, 3, 4]
+    prepared = job.result("prepare")
+    assert list(prepared["frame"]["x"]) == [0, 1, 2, 3, 4] and prepared["project"] == str(tmp_path)
     assert "preparing 5" in job.logs("prepare")["prepare"]
 
 

@@ -264,9 +264,13 @@ class Application:
         self, made: Specifications, artifact: str, flow: str | None, given: Mapping[str, Any] | None
     ) -> CompiledFlow:
         usual = self.project.resources
-        return compile_flow(
+        compiled = compile_flow(
             made, artifact=artifact, usual=usual, flow=flow, given=given, name=self.folder.name
         )
+        # Where data sets and models are found by name, whatever folder a task runs in.
+        here = {"WEFT_PROJECT": str(self.folder)}
+        nodes = (replace(n, variables=here | n.variables) for n in compiled.plan.nodes)
+        return replace(compiled, plan=replace(compiled.plan, nodes=tuple(nodes)))
 
     def _keep_sources(self) -> str:
         """Keep what tasks run on; not the specifications, which reach a task as its parameters."""
