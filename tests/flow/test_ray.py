@@ -17,6 +17,7 @@ from weft.flow.backends import AttemptSpec, AttemptState, attempt_id
 from weft.flow.backends.ray import RayBackend, RaySettings
 from weft.flow.backends.ray.driver import Driver
 from weft.flow.record import Parts, look_up
+from weft.testing.backends import BackendSuite
 
 HERE = Path(__file__).parent
 SMALL = Resources(100_000_000, 1)
@@ -277,3 +278,22 @@ def test_an_attempt_on_a_machine_that_dies_has_failed(store, settings, machines,
         wait_until(lambda: not [p for p in pids if is_running(p)])
     finally:
         machines.tell("add")
+
+
+class TestRay(BackendSuite):
+    """What every backend keeps to, on the same cluster."""
+
+    @pytest.fixture(autouse=True)
+    def use(self, settings, driver):
+        self.settings, self.driver = settings, driver
+
+    def make(self, folder):
+        return self._make(folder, {})
+
+    def make_small(self, folder):
+        return self._make(folder, {"second": 4.0})
+
+    def _make(self, folder, resources):
+        # Attempts of different tests have equal ids.
+        chosen = replace(self.settings, namespace=folder.name, resources=resources)
+        return sharing(self.driver, RayBackend(self.make_store(folder), chosen))

@@ -81,7 +81,7 @@ def open_process(store: Store, settings: Mapping[str, Any]) -> Backend:
     from weft.flow.backends.slots import machine_slots
 
     read = read_settings(ProcessSettings, "process", settings)
-    folder = Path(read.folder) if read.folder else store.logs("process").parents[1] / "attempts"
+    folder = Path(read.folder) if read.folder else store.logs("process").parents[1] / "process"
     if read.memory is None and read.threads is None and read.gpus is None:
         return ProcessBackend(folder)
     whole = machine_slots(None)
