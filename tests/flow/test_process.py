@@ -1,5 +1,6 @@
 """The process backend keeps to the suite of backends, and to what only it promises."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -104,3 +105,11 @@ def test_the_system_must_be_linux(tmp_path, monkeypatch):
     with pytest.raises(UserError) as caught:
         ProcessBackend(tmp_path)
     assert caught.value.code == "FLOW071"
+
+
+def test_an_image_that_is_not_used_is_told_in_the_log(tmp_path, store):
+    backend = ProcessBackend(tmp_path / "process")
+    spec = dataclasses.replace(make_spec(store, "add"), image="registry/images:7")
+    backend.start(spec)
+    wait_for(lambda: backend.status([spec.id])[spec.id].state.is_ended)
+    assert b"image registry/images:7 is not used" in backend.logs(spec.id)

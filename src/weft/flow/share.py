@@ -28,15 +28,26 @@ def divide(
     memory = total.memory_bytes - sum(r.memory_bytes for r in held)
     # More workers than threads were asked for: each of them has one.
     threads = max(total.threads, workers) - sum(r.threads for r in held)
+    gpus = total.gpus - sum(r.gpus for r in held)
     slots = workers - len(held)
     given: list[Resources | None] = [None] * len(wanted)
     for i, need in enumerate(wanted):
         if need is None or slots < 1:
             continue
-        share = Resources(min(need.memory_bytes, total.memory_bytes), min(need.threads, total.threads))
-        if share.memory_bytes <= memory and share.threads <= threads:
+        share = Resources(
+            min(need.memory_bytes, total.memory_bytes),
+            min(need.threads, total.threads),
+            min(need.gpus, total.gpus) if total.gpus else need.gpus,
+        )
+        # A total without GPUs does not count them: a backend does, or nobody can.
+        if (
+            share.memory_bytes <= memory
+            and share.threads <= threads
+            and (not total.gpus or share.gpus <= gpus)
+        ):
             given[i] = share
-            memory, threads, slots = memory - share.memory_bytes, threads - share.threads, slots - 1
+            memory, threads, gpus = memory - share.memory_bytes, threads - share.threads, gpus - share.gpus
+            slots -= 1
     open_ones = [i for i, need in enumerate(wanted) if need is None]
     least = total.memory_bytes // (2 * workers)
     num = min(len(open_ones), slots, threads)

@@ -82,6 +82,9 @@ class ProcessBackend:
             folder = self._attempt(spec.id)
             folder.mkdir(parents=True, exist_ok=True)
             (folder / _SPEC).write_text(to_json(spec), encoding="utf-8")
+            if spec.image is not None:
+                told = f"weft: the image {spec.image} is not used, processes of this machine have none\n"
+                (folder / LOG).write_text(told, encoding="utf-8")
             (self.folder / "waiting").mkdir(exist_ok=True)
             (self.folder / "waiting" / f"{time.time_ns()}+{spec.id}").touch()
             self._schedule()
