@@ -1,4 +1,4 @@
-"""GPUs are divided like memory and threads where the total counts them, else the backend is asked for them."""
+"""GPUs are divided like memory and threads where the total counts them; else the backend counts them."""
 
 from weft.core import Resources
 from weft.flow.share import divide
