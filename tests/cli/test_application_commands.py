@@ -125,6 +125,9 @@ def test_flows_are_chosen_and_jobs_repeated(weft, project):
         (["job", "run", "--spec", "gone.json"], "APP001"),
         (["job", "run", "--backend", "cloud"], "APP026"),
         (["job", "stop"], "APP031"),
+        (["job", "pause"], "APP031"),
+        (["job", "resume"], "APP031"),
+        (["job", "submit", "--backend", "cloud"], "APP026"),
         (["job", "status", "nobody"], "APP031"),
         (["project", "schema", "x"], "APP004"),
         (["project", "build", "--project", "nowhere"], "APP030"),
@@ -173,6 +176,18 @@ def test_a_flow_is_submitted_to_a_backend_and_shown_beforehand(weft, project):
     assert code == 0
     assert list(json.loads(out)["nodes"]) == ["good"]
     assert weft("job", "submit", "--flow", "fine", "--dry-run")[1].startswith("# good\n")
-    code, out, _ = weft("job", "submit", "--flow", "fine", "--json")
+    code, out, _ = weft("job", "submit", "--flow", "fine", "--wait", "--json")
     assert code == 0
     assert states(job_of(out)) == {"good": "ran"}
+
+
+def test_a_submitted_job_is_followed_by_commands(weft, project):
+    code, out, _ = weft("job", "submit", "--flow", "fine", "--backend", "inline", "--json")
+    assert code == 0
+    assert job_of(out)["state"] in ("queued", "running")
+    assert weft("job", "logs", "--follow")[1] == "fine\n"
+    code, _, err = weft("job", "pause")
+    assert (code, err.split(":")[0]) == (1, "FLOW084")
+    assert weft("job", "resume")[0] == 1
+    assert weft("job", "serve", "--until-idle")[1] == "No job is open any more. Taken up here: none.\n"
+    assert job_of(weft("job", "submit", "--flow", "fine", "--wait", "--json")[1])["state"] == "succeeded"

@@ -139,6 +139,21 @@ def test_a_run_of_a_living_process_is_running_and_is_left_alone(hub):
     assert hub.get_run(name).state is RunState.INTERRUPTED
 
 
+def test_a_run_is_taken_from_a_living_process_by_who_knows_that_it_may(hub):
+    process = start(START, str(hub.address), "q", "live")
+    name = process.stdout.readline().strip()
+    try:
+        assert hub.take_run(name).pid == os.getpid()
+        hub.fail_run(name, UserError("APP020", "no.", "yes."))
+        taken = hub.take_run(name)
+        assert (taken.state, taken.error, taken.ended_us) == ("running", None, None)
+        hub.finish_run(name)
+    finally:
+        process.communicate("\n", timeout=60)
+    with pytest.raises(UserError, match=r"FLOW057.*taken up"):
+        hub.take_run(name)
+
+
 def test_a_process_of_the_same_number_born_later_is_another(hub):
     run = hub.start_run()
     with hub._database.writing() as connection:

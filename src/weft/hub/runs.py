@@ -93,12 +93,19 @@ class Runs:
             found = _find(connection, run)
             if not found.is_resumable:
                 raise _wrong_state(found, "resumed")
-            connection.execute(
-                "UPDATE runs SET state = ?, ended_us = NULL, error = NULL, host = ?, pid = ?, process = ? "
-                "WHERE number = ?",
-                (RunState.RUNNING.value, *asdict(Owner.of_this_process()).values(), found.number),
-            )
-            return _run(_by_number(connection, found.number))
+            return _taken(connection, found)
+
+    def take_run(self, run: str) -> RunRecord:
+        """Make a run this process's, whoever had it; for a caller who alone may work on it, as others know.
+
+        Raises:
+            UserError: ``FLOW057`` when it has succeeded.
+        """
+        with self._database.writing() as connection:
+            found = _find(connection, run)
+            if found.state is RunState.SUCCEEDED:
+                raise _wrong_state(found, "taken up")
+            return _taken(connection, found)
 
     def get_run(self, run: str = "latest") -> RunRecord:
         """Return a run by name, id, number, the beginning of its name or id, or ``latest``.
@@ -218,6 +225,16 @@ def _insert(connection: Connection, values: Mapping[str, Any]) -> RunRecord:
     number = only(connection.execute(insert, tuple(values.values())))["number"]
     connection.execute("UPDATE runs SET name = ? WHERE number = ?", (make_name(number), number))
     return _run(_by_number(connection, number))
+
+
+def _taken(connection: Connection, run: RunRecord) -> RunRecord:
+    """Let a run go on as one of this process."""
+    connection.execute(
+        "UPDATE runs SET state = ?, ended_us = NULL, error = NULL, host = ?, pid = ?, process = ? "
+        "WHERE number = ?",
+        (RunState.RUNNING.value, *asdict(Owner.of_this_process()).values(), run.number),
+    )
+    return _run(_by_number(connection, run.number))
 
 
 def _by_number(connection: Connection, number: int) -> Row:

@@ -35,8 +35,10 @@ class ProjectSettings(BaseModel):
     """The content of ``weft.yaml``.
 
     ``source`` is a folder, a file, a URL or ``dataset:name@version``; ``database`` is where the hub is, a
-    file or ``postgresql://…``; ``lineage`` is a file or URL that events of OpenLineage go to. ``${NAME}`` in
-    them is replaced by the environment variable, so that no secret stands in the file. ``tables`` and
+    file or ``postgresql://…``; ``engine`` is the database of submitted jobs, ``postgresql://…`` for a
+    project folder that several machines share, and no other project's; ``lineage`` is a file or URL that
+    events of OpenLineage go to. ``${NAME}`` in them is replaced by the environment variable, so that no
+    secret stands in the file. ``tables`` and
     ``links`` overrule what inference finds; a table with ``sql`` is derived from the others. ``audit`` holds
     the decision for each flagged column. ``search`` narrows or widens what a search over networks tries:
     setting → value, list of values, or ``{low, high, log}``. A value holds for networks that are named
@@ -49,6 +51,7 @@ class ProjectSettings(BaseModel):
     name: str | None = None
     source: str = "."
     database: str | None = None
+    engine: str | None = None
     lineage: str | None = None
     tables: dict[str, dict[str, Any]] = Field(default_factory=dict)
     links: dict[str, Any] = Field(default_factory=dict)

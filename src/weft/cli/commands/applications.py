@@ -19,7 +19,11 @@ from weft.project.application import (
     job_logs,
     json_schema,
     parse_assignments,
+    pause_job,
+    resume_job,
+    serve_jobs,
     stop_job,
+    wait_for_job,
 )
 
 project_app = typer.Typer(help="Make, check and build an application.", no_args_is_help=True)
@@ -147,18 +151,23 @@ def submit(
     parameter: Parameters = None,
     spec: Specification = None,
     deployment: Deployment = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the job has ended.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be submitted.")] = False,
     as_json: opt.Json = False,
     project: opt.Here = None,
 ) -> None:
-    """Run a flow on a backend, and wait for its end.
+    """Ask for a flow as a job, and return at once.
 
-    Example: weft job submit --backend process --dry-run
+    A controller carries it out: a process that is started where none is, outlives this command, and ends when
+    no job is left. When it is killed, the next one goes on.
+
+    Example: weft job submit -p train.depth=3
     """
     given = parse_assignments(parameter or ())
     application = _application(project, spec, deployment, None, None)
     if not dry_run:
-        _show(application.run(flow=flow, parameters=given, backend=backend), as_json)
+        job = application.submit(flow=flow, parameters=given, backend=backend)
+        _show(wait_for_job(application.project, job.run) if wait else job, as_json)
         return
     rendered = application.render(backend, flow=flow, parameters=given)
     if as_json:
@@ -166,6 +175,30 @@ def submit(
         return
     for task, text in rendered.items():
         print_result(f"# {task}\n{text}")
+
+
+@job_app.command("serve")
+def serve(
+    until_idle: Annotated[
+        bool, typer.Option("--until-idle", help="End when no job is left to carry out.")
+    ] = False,
+    as_json: opt.Json = False,
+    project: opt.Here = None,
+    memory_limit: opt.MemoryLimit = None,
+    threads: opt.Threads = None,
+) -> None:
+    """Be a controller of submitted jobs: carry them out until Ctrl-C.
+
+    What another left behind when it was killed is taken over; what has finished is not repeated.
+
+    Example: weft job serve --until-idle
+    """
+    folder = ProjectFolder(project or ".", memory_limit=memory_limit, threads=threads)
+    jobs = serve_jobs(folder, until_idle=until_idle)
+    if as_json:
+        print_json({"jobs": list(jobs)})
+        return
+    print_result(f"No job is open any more. Taken up here: {', '.join(jobs) or 'none'}.")
 
 
 @job_app.command("status")
@@ -220,13 +253,36 @@ def stop(job: JobName = "latest", as_json: opt.Json = False, project: opt.Here =
     print_json(stopped.to_json()) if as_json else print_result(stopped.text())
 
 
+@job_app.command("pause")
+def pause(job: JobName = "latest", as_json: opt.Json = False, project: opt.Here = None) -> None:
+    """Let a submitted job stand still.
+
+    Tasks at work are stopped, and begin again when it goes on; what has finished stays.
+
+    Example: weft job pause
+    """
+    paused = pause_job(ProjectFolder(project or "."), job)
+    print_json(paused.to_json()) if as_json else print_result(paused.text())
+
+
+@job_app.command("resume")
+def resume(job: JobName = "latest", as_json: opt.Json = False, project: opt.Here = None) -> None:
+    """Let a job go on that was paused.
+
+    Example: weft job resume
+    """
+    resumed = resume_job(ProjectFolder(project or "."), job)
+    print_json(resumed.to_json()) if as_json else print_result(resumed.text())
+
+
 @job_app.command("retry")
 def retry(
     job: JobName = "latest", task: Task = None, as_json: opt.Json = False, project: opt.Here = None
 ) -> None:
     """Take up a job that did not succeed.
 
-    What is finished is not repeated; with --task that task is.
+    What is finished is not repeated; with --task that task is. One that was submitted goes on in its
+    controller, and the command returns at once.
 
     Example: weft job retry latest --task train
     """

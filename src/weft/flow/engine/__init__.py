@@ -1,6 +1,7 @@
 """Runs that outlive processes: kept in a database, carried out by whichever controller lives."""
 
 from weft.flow.engine.engine import Engine
+from weft.flow.engine.hooks import Hooks
 from weft.flow.engine.words import (
     Firing,
     Missed,
@@ -14,6 +15,7 @@ from weft.flow.engine.words import (
 __all__ = [
     "Engine",
     "Firing",
+    "Hooks",
     "Missed",
     "NodeStatus",
     "RunOptions",

@@ -12,13 +12,15 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from weft.core import InvariantError, Resources, UserError, WeftError
+from weft.core import InvariantError, Resources, UnavailableError, UserError, WeftError
 from weft.flow.backends import Backend
 from weft.flow.engine.alive import Absence, Presence, Watchdog
 from weft.flow.engine.durable import Durable
+from weft.flow.engine.hooks import Hooks
 from weft.flow.engine.ledger import MAX_DEATHS, WISHES, Ledger, Taken
 from weft.flow.engine.schedules import Clock
-from weft.flow.events import Event
+from weft.flow.engine.words import RunState
+from weft.flow.events import Event, RunResult
 from weft.flow.program import Cancelled
 from weft.flow.runner import Control, run_plan
 from weft.flow.store import Store
@@ -55,11 +57,12 @@ class Controller:
         resources: Resources,
         backends: Mapping[str, Backend],
         runs_at_once: int,
+        hooks: Hooks,
     ) -> None:
         self.name = name
         self._ledger, self._durable, self._presence, self._clock = ledger, durable, presence, clock
         self._store, self._resources, self._backends = store, resources, backends
-        self._runs_at_once = runs_at_once
+        self._runs_at_once, self._hooks = runs_at_once, hooks
         self._stops: dict[str, threading.Event] = {}
         self._events: dict[tuple[str, str], Event] = {}
         self._lock = threading.Lock()
@@ -103,34 +106,36 @@ class Controller:
             taken = self._until_it_answers(stop, lambda: self._ledger.begin(run, life, self.name))
             if taken is None:
                 return
-            state, reason, code = self._carry_out(taken, stop)
-            self._until_it_answers(stop, lambda: self._end(taken, state, reason, code))
+            state, error = self._carry_out(taken, stop)
+            self._until_it_answers(stop, lambda: self._end(taken, state, error))
         finally:
             del self._stops[run]
 
-    def _carry_out(self, taken: Taken, stop: threading.Event) -> tuple[str, str, str]:
+    def _carry_out(self, taken: Taken, stop: threading.Event) -> tuple[str, WeftError | None]:
         if taken.wish in WISHES:
             if taken.options.backend == "inline":
-                return "stopped", "", ""
+                return "stopped", None
             stop.set()  # what an earlier life left running on the backend is found, and stopped
+        result: RunResult | None = None
         while True:
             try:
-                self._run(taken, stop)
-                return "succeeded", "", ""
+                result = self._run(taken, stop)
+                self._hooks.succeeded(result)
+                return "succeeded", None
             except Cancelled:
-                return "stopped", "", ""
+                return "stopped", None
             except WeftError as error:
                 # Its last controller, on this machine, has not let go of it yet.
-                if error.code != "FLOW025":
-                    return "failed", str(error).split("\n")[0], error.code
+                if error.code != "FLOW025" or result is not None:
+                    return "failed", error
             except Exception as error:
-                coded = InvariantError("FLOW007", f"run '{taken.run}' failed: {error!r}.", "report this.")
                 _LOG.exception("run %s", taken.run)
-                return "failed", str(coded).split("\n")[0], coded.code
+                text = f"run '{taken.run}' failed: {error!r}."
+                return "failed", InvariantError("FLOW007", text, "report this.")
             if stop.wait(_AGAIN_S):
-                return "stopped", "", ""
+                return "stopped", None
 
-    def _run(self, taken: Taken, stop: threading.Event) -> None:
+    def _run(self, taken: Taken, stop: threading.Event) -> RunResult:
         options = taken.options
         more: dict[str, Any] = {}
         if options.backend != "inline":
@@ -141,8 +146,11 @@ class Controller:
         def tell(event: Event) -> None:
             with self._lock:
                 self._events[taken.run, event.node] = event
+            with self._logged():
+                self._hooks.event(taken.run, event)
 
-        run_plan(
+        self._hooks.began(taken.run)
+        return run_plan(
             taken.plan,
             self._store,
             resources=total if more else share,
@@ -164,13 +172,18 @@ class Controller:
             )
         return self._backends[name]
 
-    def _end(self, taken: Taken, state: str, reason: str, code: str) -> None:
+    def _end(self, taken: Taken, state: str, error: WeftError | None) -> None:
         self._write_events()
         if state == "stopped":
             wish = self._ledger.wishes(self.name).get(taken.run, "")
             state = {"pause": "paused", "cancel": "cancelled", "give up": "failed"}.get(wish, "waiting")
             if wish == "give up":
-                reason, code = f"its controller died {MAX_DEATHS} times while it ran", "FLOW088"
+                text = f"run '{taken.run}': its controller died {MAX_DEATHS} times while it ran."
+                error = UnavailableError("FLOW088", text, "see what ends the process, then retry the run.")
+        if state != "succeeded":
+            with self._logged():
+                self._hooks.ended(taken.run, RunState(state), error)
+        reason, code = ("", "") if error is None else (str(error).split("\n")[0], error.code)
         self._ledger.end(taken, self.name, state, reason, code)
 
     def _until_it_answers(self, stop: threading.Event, change: Callable[[], Any]) -> Any:

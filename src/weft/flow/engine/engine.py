@@ -6,12 +6,13 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from weft.core import Resources, UnavailableError, UserError, missing_extra
 from weft.flow.backends import Backend
+from weft.flow.engine.hooks import Hooks
 from weft.flow.engine.words import Firing, RunOptions, RunState, RunStatus, Schedule
 from weft.flow.plan import Plan
 from weft.flow.store import Store
@@ -30,8 +31,9 @@ class Engine:
         database_url: ``sqlite:///path`` for one machine, ``postgresql://…`` for many.
         store: Where results are found and kept; controllers of one database share one store.
         resources: What all runs of this controller may use together; by default six tenths of the machine.
-        backends: Name → backend, for runs that ask for another than ``inline``.
+        backends: Name → backend, for runs that ask for another than ``inline``; looked up when one does.
         runs_at_once: How many runs each controller carries out at one time.
+        hooks: Hears of the runs that this process carries out.
 
     Raises:
         UserError: ``EXT001`` when the extra ``server`` is not installed, ``FLOW080`` for a wrong URL.
@@ -46,6 +48,7 @@ class Engine:
         resources: Resources | None = None,
         backends: Mapping[str, Backend] | None = None,
         runs_at_once: int = 4,
+        hooks: Hooks | None = None,
     ) -> None:
         try:
             from weft.flow.engine.durable import Durable
@@ -56,8 +59,8 @@ class Engine:
             raise missing_extra("the engine of durable runs", "dbos", "server") from error
         self.store = store
         self._resources = resources or Resources.of_machine()
-        self._backends = dict(backends or {})
-        self._runs_at_once = runs_at_once
+        self._backends = {} if backends is None else backends
+        self._runs_at_once, self._hooks = runs_at_once, hooks or Hooks()
         self._database = open_engine(database_url)
         self._durable = Durable(self._database)
         self._ledger = Ledger(self._database, self._durable)
@@ -224,12 +227,16 @@ class Engine:
             resources=self._resources,
             backends=self._backends,
             runs_at_once=self._runs_at_once,
+            hooks=self._hooks,
         )
         controller.start()
         self._controller = controller
 
-    def serve(self) -> None:
+    def serve(self, *, until: Callable[[], bool] | None = None) -> None:
         """Be a controller until Ctrl-C.
+
+        Args:
+            until: Asked twice a second; ends it by saying yes.
 
         Raises:
             UnavailableError: ``FLOW085`` when the database did not answer for so long that other controllers
@@ -237,7 +244,9 @@ class Engine:
         """
         self.start()
         while not self._controller.lost.wait(0.5):
-            pass
+            if until is not None and until():
+                self.close()
+                return
         self.close()
         raise UnavailableError(
             "FLOW085",

@@ -28,9 +28,11 @@ from weft.compile.environment import LOCKS, REQUIREMENTS_LOCK, find_lock, lock_p
 from weft.core import UserError
 from weft.hub.artifacts import SourceFile, describe_files
 from weft.project.application.backends import INLINE, render_plan
-from weft.project.application.job import Job
-from weft.project.application.jobs import JOB, find_job, find_record, job_logs, stop_job
+from weft.project.application.durable import is_durable
+from weft.project.application.job import JOB, Job
+from weft.project.application.jobs import find_job, find_record, job_logs, stop_job
 from weft.project.application.running import Order, carry_out, take_up
+from weft.project.application.submission import retry_submitted, submit_order
 from weft.project.artifacts import lock_names, project_files
 from weft.project.folder import ProjectFolder
 
@@ -177,15 +179,37 @@ class Application:
                 machine, which go on when this process is killed) or ``kubernetes``; its settings stand
                 under ``backends`` in the deployment.
         """
-        self._lock(False)
-        artifact = self._keep_sources()
-        texts = {kind: d.text for kind, d in self.specifications.documents.items()}
-        names = {kind: d.name for kind, d in self.specifications.documents.items()}
-        order = Order(artifact, texts, names, dict(parameters or {}), self.name)
+        order = self._order(parameters)
         compiled = self._compile_order(order, flow)
         settings = self.specifications.deployment.backends.get(backend, {})
         options: dict[str, Any] = {"on_start": on_start, "backend": backend, "settings": settings}
         return carry_out(self.project, compiled, order, repeat=frozenset(repeat), **options)
+
+    def submit(
+        self,
+        *,
+        flow: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        repeat: Iterable[str] = (),
+        backend: str = "process",
+    ) -> Job:
+        """Ask for a flow as a job, and return; a controller carries it out that outlives this process.
+
+        Args:
+            flow: Its name; the one that the files choose when left out.
+            parameters: As ``-p``: parameter, or ``task.parameter``, → value.
+            repeat: Tasks that run even if the store holds their results.
+            backend: Where tasks run; ``inline`` are children of the controller, which end with it.
+
+        Raises:
+            UserError: As `run`; ``EXT001`` when the extra ``server`` is not installed.
+            UnavailableError: ``APP028`` when no controller can be started; the job is kept.
+        """
+        order = self._order(parameters)
+        compiled = self._compile_order(order, flow)
+        settings = self.specifications.deployment.backends.get(backend, {})
+        options: dict[str, Any] = {"backend": backend, "settings": settings}
+        return submit_order(self.project, compiled, order, repeat=frozenset(repeat), **options)
 
     def render(
         self, backend: str, *, flow: str | None = None, parameters: Mapping[str, Any] | None = None
@@ -230,15 +254,21 @@ class Application:
     def retry(self, run: str = "latest", task: str | None = None) -> Job:
         """Take up a job that did not succeed; what is finished is not repeated.
 
+        One that was submitted goes on where it was, and this returns at once.
+
         Args:
             run: Name of the job, its start, or ``latest``.
             task: This one runs again even if it had finished. Of a job that succeeded it needs a new job,
                 see `fork`.
 
         Raises:
-            UserError: ``APP033`` when the job has no such task; ``FLOW057`` when it runs or has succeeded.
+            UserError: ``APP033`` when the job has no such task; ``FLOW057`` when it runs or has succeeded,
+                ``FLOW084`` when one that was submitted does, or its task has a result.
         """
         record = find_record(self.project, run)
+        if is_durable(record):
+            name = find_job(self.project, record.name).node(task).name if task else None
+            return retry_submitted(self.project, record, name)
         repeat = frozenset({find_job(self.project, record.name).node(task).name}) if task else frozenset()
         order = Order.read(self.project.store, record.name)
         compiled = self._compile_order(order, record.parameters[JOB]["flow"])
@@ -255,6 +285,14 @@ class Application:
     def stop(self, run: str = "latest") -> Job:
         """Stop a job that runs, in whatever process."""
         return stop_job(self.project, run)
+
+    def _order(self, parameters: Mapping[str, Any] | None) -> Order:
+        """Keep the sources, and return what is asked for."""
+        self._lock(False)
+        artifact = self._keep_sources()
+        texts = {kind: d.text for kind, d in self.specifications.documents.items()}
+        names = {kind: d.name for kind, d in self.specifications.documents.items()}
+        return Order(artifact, texts, names, dict(parameters or {}), self.name)
 
     def _compile_order(self, order: Order, flow: str | None) -> CompiledFlow:
         documents = {k: parse_document(text, order.names[k]) for k, text in order.texts.items()}

@@ -12,6 +12,7 @@ from typing import Any
 from weft.core import UserError, WeftError
 from weft.flow import Event, NodeState, Output
 
+JOB = "job"
 EVENTS = "events.jsonl"
 _WAITING = "waiting"
 
@@ -35,7 +36,8 @@ class Job:
 
     Attributes:
         run: Its name.
-        state: running, succeeded, failed, cancelled or interrupted.
+        state: running, succeeded, failed, cancelled or interrupted; of a submitted job also waiting (a limit
+            has no room for it), queued or paused.
         flow: Name of the flow.
         nodes: The tasks in the order of the flow.
         parameters: Task → parameter → ``value`` and ``origin``: where the value was said.
@@ -120,16 +122,17 @@ class Recorder:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
 
-def read_nodes(folder: Path, names: tuple[str, ...], *, is_running: bool) -> tuple[JobNode, ...]:
-    """Return the tasks of a job as its events tell."""
+def read_nodes(folder: Path, names: tuple[str, ...], state: str) -> tuple[JobNode, ...]:
+    """Return the tasks of a job, which is in ``state``, as its events tell."""
     nodes = {name: JobNode(name) for name in names}
     for said in _events(folder):
-        state = "running" if said["state"] == NodeState.STARTED else said["state"]
-        nodes[said["node"]] = JobNode(said["node"], state, said["why"])
-    if is_running:
+        how = "running" if said["state"] == NodeState.STARTED else said["state"]
+        nodes[said["node"]] = JobNode(said["node"], how, said["why"])
+    if state == "running":
         return tuple(nodes.values())
-    lost = "the job ended before it did"
-    return tuple(JobNode(n.name, "cancelled", lost) if n.state == "running" else n for n in nodes.values())
+    is_later = state in ("waiting", "queued", "paused")
+    lost = (_WAITING, "") if is_later else ("cancelled", "the job ended before it did")
+    return tuple(JobNode(n.name, *lost) if n.state == "running" else n for n in nodes.values())
 
 
 def read_keys(folder: Path) -> dict[str, str]:

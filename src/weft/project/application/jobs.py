@@ -10,14 +10,17 @@ from typing import Any
 
 from weft.core import InvariantError, UnavailableError, UserError, WeftError
 from weft.flow.backends import attempt_id
+from weft.flow.engine import RunState as EngineState
+from weft.flow.engine import RunStatus
 from weft.flow.logs import log_name
 from weft.flow.worker.result import read_log, read_result
 from weft.hub import RunRecord, RunState
 from weft.project.application.backends import INLINE, open_backend
-from weft.project.application.job import Job, read_keys, read_nodes
+from weft.project.application.durable import engine_status, is_durable, open_engine
+from weft.project.application.job import JOB, Job, read_keys, read_nodes
+from weft.project.application.launch import ensure_controller
 from weft.project.folder import ProjectFolder
 
-JOB = "job"
 STOP = "stop"
 _LOOK_EVERY_S = 0.1
 _STOP_WITHIN_S = 60.0
@@ -56,18 +59,13 @@ def find_job(folder: ProjectFolder, run: str = "latest") -> Job:
 def read_job(folder: ProjectFolder, record: RunRecord, error: WeftError | None = None) -> Job:
     """Put a job together from its record and its events."""
     about = record.parameters[JOB]
-    is_running = record.state is RunState.RUNNING
-    nodes = read_nodes(folder.store.logs(record.name), tuple(about["tasks"]), is_running=is_running)
+    status = engine_status(folder, record)
+    state = record.state.value if status is None else status.state.value
+    nodes = read_nodes(folder.store.logs(record.name), tuple(about["tasks"]), state)
     models = tuple(record.results.get("models", ()))
-    return Job(
-        record.name,
-        record.state.value,
-        about["flow"],
-        nodes,
-        about["parameters"],
-        models,
-        error or _error(record),
-    )
+    if error is None and state == RunState.FAILED:
+        error = _error(record) or _error_of_engine(status)
+    return Job(record.name, state, about["flow"], nodes, about["parameters"], models, error)
 
 
 def job_logs(folder: ProjectFolder, run: str = "latest", task: str | None = None) -> dict[str, str]:
@@ -92,12 +90,12 @@ def follow_logs(folder: ProjectFolder, run: str = "latest", task: str | None = N
     record = find_record(folder, run)
     told: dict[str, int] = {}
     while True:
-        is_running = find_record(folder, record.name).state is RunState.RUNNING
+        is_open = _is_open(folder, find_record(folder, record.name))
         for name, text in job_logs(folder, record.name, task).items():
             if len(text) > told.get(name, 0):
                 yield text[told.get(name, 0) :]
                 told[name] = len(text)
-        if not is_running:
+        if not is_open:
             return
         time.sleep(_LOOK_EVERY_S)
 
@@ -110,25 +108,61 @@ def stop_job(folder: ProjectFolder, run: str = "latest") -> Job:
         UnavailableError: ``APP034`` when it does not end.
     """
     record = find_record(folder, run)
+    if is_durable(record):
+        return _stop_submitted(folder, record)
     if record.state is not RunState.RUNNING:
-        raise UserError(
-            "APP032",
-            f"job {record.name} does not run: it is {record.state.value}.",
-            "name a job that runs; weft job status shows how it is.",
-        )
+        raise _does_not_run(record.name, record.state.value)
     logs = folder.store.logs(record.name)
     logs.mkdir(parents=True, exist_ok=True)
     (logs / STOP).touch()
     deadline = time.monotonic() + _STOP_WITHIN_S
     while (record := find_record(folder, record.name)).state is RunState.RUNNING:
         if time.monotonic() > deadline:
-            raise UnavailableError(
-                "APP034",
-                f"job {record.name} was asked to stop and still runs: process {record.pid} on {record.host}.",
-                "wait and ask again, or end that process.",
-            )
+            raise still_runs(record)
         time.sleep(_LOOK_EVERY_S)
     return read_job(folder, record)
+
+
+def still_runs(record: RunRecord) -> UnavailableError:
+    """Make the error for a job that was asked to stop and does not."""
+    return UnavailableError(
+        "APP034",
+        f"job {record.name} was asked to stop and still runs: process {record.pid} on {record.host}.",
+        "wait and ask again, or end that process.",
+    )
+
+
+def _stop_submitted(folder: ProjectFolder, record: RunRecord) -> Job:
+    with open_engine(folder) as engine:
+        status = engine_status(folder, record)
+        if status is None or status.state.is_over:
+            raise _does_not_run(record.name, (status or record).state.value)
+        engine.cancel(record.name)
+        if engine.status(record.name).state.is_open:
+            ensure_controller(folder)  # something may still be at work that only a controller can end
+        ended = engine.wait(record.name, timeout_s=_STOP_WITHIN_S)
+    if ended.state.is_open:
+        raise still_runs(folder.hub.get_run(record.id))
+    found = folder.hub.get_run(record.id)
+    if ended.state is EngineState.CANCELLED and found.state is not RunState.CANCELLED:
+        # No controller had it, so none has told the hub.
+        folder.hub.take_run(record.id)
+        found = folder.hub.fail_run(record.id, KeyboardInterrupt())
+    return read_job(folder, found)
+
+
+def _does_not_run(run: str, state: str) -> UserError:
+    return UserError(
+        "APP032",
+        f"job {run} does not run: it is {state}.",
+        "name a job that runs; weft job status shows how it is.",
+    )
+
+
+def _is_open(folder: ProjectFolder, record: RunRecord) -> bool:
+    """Whether a job is on its way to an end by itself."""
+    status = engine_status(folder, record)
+    return record.state is RunState.RUNNING if status is None else status.state.is_open
 
 
 def _log(folder: ProjectFolder, run: str, task: str) -> str:
@@ -170,6 +204,12 @@ def _error(record: RunRecord) -> WeftError | None:
         return None
     kind = _KINDS[int(record.results.get("exit_code", 1))]
     return kind(said["code"], said["message"], said.get("hint", ""))
+
+
+def _error_of_engine(status: RunStatus | None) -> WeftError | None:
+    if status is None or not status.code:
+        return None
+    return UserError(status.code, status.reason.removeprefix(f"{status.code}: "), "")
 
 
 def stop_asked(folder: Path) -> bool:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from weft.compile.application import CompiledFlow
 from weft.core import UserError, WeftError, to_json
-from weft.flow import Cancelled, Control, Output, RunResult, Store
+from weft.flow import Cancelled, Control, Output, Plan, RunResult, Store
 from weft.hub import Published, RunRecord
 from weft.project.application.backends import INLINE, open_backend
-from weft.project.application.job import Job, Recorder
-from weft.project.application.jobs import JOB, STOP, read_job, stop_asked
+from weft.project.application.job import JOB, Job, Recorder
+from weft.project.application.jobs import STOP, read_job, stop_asked
 from weft.project.folder import ProjectFolder
 
 _LOOK_EVERY_S = 0.2
@@ -44,10 +44,10 @@ class Order:
         """Return it with further parameters from the command line."""
         return replace(self, parameters={**self.parameters, **parameters})
 
-    def keep(self, store: Store, run: str, plan: str) -> None:
-        """Keep it in the store as long as the job's results."""
+    def keep(self, store: Store, run: str, plan: str, more: Iterable[str] = ()) -> None:
+        """Keep it in the store as long as the job's results, with ``more`` that the job needs."""
         body = {"kind": JOB, "order": json.loads(to_json(self)), "plan": plan}
-        store.set_ref(f"results/{run}/job", store.put_linked(body, [self.artifact, plan]))
+        store.set_ref(f"results/{run}/job", store.put_linked(body, [self.artifact, plan, *more]))
 
     @staticmethod
     def read(store: Store, run: str) -> Order:
@@ -56,15 +56,28 @@ class Order:
         Raises:
             UserError: ``APP035`` when the store has lost it.
         """
-        digest = store.get_ref(f"results/{run}/job")
-        if digest is None:
-            raise UserError(
-                "APP035",
-                f"what job {run} was asked to do is no longer in the store.",
-                "run the flow anew: weft job run.",
-            )
-        said = store.get_linked(digest)["order"]
+        said = _read(store, run)["order"]
         return Order(**{name: value for name, value in said.items() if name != "$type"})
+
+    @staticmethod
+    def read_plan(store: Store, run: str) -> Plan:
+        """Return the plan that a job runs.
+
+        Raises:
+            UserError: ``APP035`` when the store has lost it.
+        """
+        return Plan.from_json(store.get_bytes(_read(store, run)["plan"]))
+
+
+def _read(store: Store, run: str) -> dict[str, Any]:
+    digest = store.get_ref(f"results/{run}/job")
+    if digest is None:
+        raise UserError(
+            "APP035",
+            f"what job {run} was asked to do is no longer in the store.",
+            "run the flow anew: weft job run.",
+        )
+    return store.get_linked(digest)
 
 
 def carry_out(
@@ -79,29 +92,36 @@ def carry_out(
     settings: Mapping[str, Any] | None = None,
 ) -> Job:
     """Run a compiled flow as a new job."""
+    about = describe_job(compiled, order, before, backend, settings or {})
+    open_backend(folder, backend, settings)
+    plan = folder.store.put_bytes(compiled.plan.to_json().encode())
+    record = folder.hub.start_run(
+        project=order.name, plan_digest=compiled.plan.digest, parameters={JOB: about}
+    )
+    with ended(folder, record):
+        order.keep(folder.store, record.name, plan)
+        if on_start is not None:
+            on_start(record.name)
+    return _run(folder, compiled, record, repeat)
+
+
+def describe_job(
+    compiled: CompiledFlow, order: Order, before: str, backend: str, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what the hub keeps of a job beside its state."""
     parameters = {
         task: {name: {"value": c.value, "origin": c.origin} for name, c in chosen.items()}
         for task, chosen in compiled.parameters.items()
     }
-    about = {
+    return {
         "flow": compiled.flow,
         "tasks": [n.name for n in compiled.plan.order],
         "parameters": parameters,
         "artifact": order.artifact,
         "before": before,
         "backend": backend,
-        "settings": dict(settings or {}),
+        "settings": dict(settings),
     }
-    open_backend(folder, backend, settings)
-    plan = folder.store.put_bytes(compiled.plan.to_json().encode())
-    record = folder.hub.start_run(
-        project=order.name, plan_digest=compiled.plan.digest, parameters={JOB: about}
-    )
-    with _ended(folder, record):
-        order.keep(folder.store, record.name, plan)
-        if on_start is not None:
-            on_start(record.name)
-    return _run(folder, compiled, record, repeat)
 
 
 def take_up(
@@ -117,14 +137,14 @@ def _run(folder: ProjectFolder, compiled: CompiledFlow, record: RunRecord, repea
     logs = folder.store.logs(record.name)
     error: WeftError | None = None
     outputs: Mapping[str, Output] = {}
-    with _ended(folder, record), _heeding(logs) as stop:
+    with ended(folder, record), _heeding(logs) as stop:
         try:
             control = Control(stop=stop, repeat=repeat)
             about = record.parameters[JOB]
             place = open_backend(folder, about["backend"], about["settings"])
             options: dict[str, Any] = {"control": control, "also": Recorder(logs), "backend": place}
             result = folder.run(compiled.plan, name=record.name, **options)
-            models = _register(folder, compiled, record, result)
+            models = register_models(folder, compiled.plan, compiled.models, record, result)
             outputs = result.outputs
             folder.hub.finish_run(record.id, results={"models": models, "seconds": result.seconds})
         except WeftError as raised:
@@ -137,7 +157,7 @@ def _run(folder: ProjectFolder, compiled: CompiledFlow, record: RunRecord, repea
 
 
 @contextlib.contextmanager
-def _ended(folder: ProjectFolder, record: RunRecord) -> Iterator[None]:
+def ended(folder: ProjectFolder, record: RunRecord) -> Iterator[None]:
     """Leave no job behind that seems to run."""
     try:
         yield
@@ -166,13 +186,17 @@ def _heeding(logs: Path) -> Iterator[threading.Event]:
         watcher.join()
 
 
-def _register(
-    folder: ProjectFolder, compiled: CompiledFlow, record: RunRecord, result: RunResult
+def register_models(
+    folder: ProjectFolder,
+    plan: Plan,
+    models: Mapping[str, Sequence[str]],
+    record: RunRecord,
+    result: RunResult,
 ) -> list[str]:
     """Register the models that tasks made, and where all came from; return ``name:version`` of each."""
-    folder.hub.record_lineage(record.id, compiled.plan, result.outputs)
+    folder.hub.record_lineage(record.id, plan, result.outputs)
     made = []
-    for task, (name, path) in compiled.models.items():
+    for task, (name, path) in models.items():
         output = result.outputs[task]
         start = f"{path.rstrip('/')}/" if path else ""
         files = {n.removeprefix(start): d for n, d in output.files.items() if n.startswith(start)}
