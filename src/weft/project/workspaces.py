@@ -209,6 +209,8 @@ class Workspaces:
             store=self._project.store.url,
             resources=resources,
         )
+        # A server that was killed has left its own.
+        (place / ADDRESS_FILE).unlink(missing_ok=True)
         aside = place / f".{_SPEC}"
         aside.write_text(to_json(spec))
         aside.replace(place / _SPEC)

@@ -16,7 +16,7 @@ def test_outside_of_a_flow_a_task_is_its_function():
 
 def test_results_that_are_handed_on_are_the_edges():
     with Flow("learn") as flow:
-        data = prepare(rows=5)
+        data = prepare()
         small = train(data["train"], rate=0.01)
         large = train(data["train"], more=[data["note"], 3])
         report(small, large["size"])
@@ -30,7 +30,7 @@ def test_results_that_are_handed_on_are_the_edges():
     }
     assert made["tasks"]["prepare"] == {
         "program": "python",
-        "parameters": {"function": "sdk_tasks:prepare.run_in_worker", "rows": 5},
+        "parameters": {"function": "sdk_tasks:prepare.run_in_worker", "rows": 100},
         "memory": "1GB",
         "retries": 1,
     }
@@ -73,6 +73,7 @@ def test_a_worker_reads_what_came_before_and_writes_what_comes_next(tmp_path, mo
         (lambda: train(1, speed=2), "unexpected keyword argument 'speed'"),
         (lambda: task(lambda data: data).with_settings(name="inner")(1), "inside a function"),
         (lambda: list(prepare()), "not known before it runs"),
+        (lambda: prepare()["train"][0:1], "asked for by slice"),
     ],
 )
 def test_wrong_calls_are_told_when_the_flow_is_written_APP065(act, said):
@@ -95,7 +96,8 @@ def test_a_name_of_the_program_cannot_be_a_parameter():
     assert caught.value.code == "APP065"
 
 
-def test_an_object_cannot_be_a_parameter_APP066():
-    with Flow("wrong"), pytest.raises(UserError, match="given a object as 'data'") as caught:
-        train(object())
+@pytest.mark.parametrize("value", [object(), {1: "a"}, {"$task": "prepare"}, float("nan")])
+def test_what_is_not_plain_cannot_be_a_parameter_APP066(value):
+    with Flow("wrong"), pytest.raises(UserError, match=f"given a {type(value).__name__} as 'data'") as caught:
+        train(value)
     assert caught.value.code == "APP066"

@@ -68,7 +68,8 @@ def module(tmp_path, monkeypatch):
 def test_a_flow_runs_as_a_job_and_its_results_come_back(module, tmp_path):
     import weft
 
-    job = weft.Session(tmp_path).submit(module.learn(), parameters={"train.rate": 0.5})
+    # No call says the rate, so it is the function's default that is overruled.
+    job = weft.Session(tmp_path).submit(module.learn(), parameters={"rate": 0.5})
     ended = job.wait(120)
     assert (ended.run, ended.state) == (job.run, "succeeded"), job.logs()
     result = job.result("train")

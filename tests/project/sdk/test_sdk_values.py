@@ -38,10 +38,12 @@ def test_tables_arrays_and_objects_lie_in_files_beside_plain_values(tmp_path):
         "frames": [pd.DataFrame({"b": [1.5]}), pl.DataFrame({"c": ["x"]})],
         "array": np.arange(6.0).reshape(2, 3),
         "odd": {1, 2},
+        "pair": (1, [2, (3,)]),
         "inf": float("inf"),
     }
     back = there_and_back(value, tmp_path)
     assert back["rate"] == 0.5 and back["odd"] == {1, 2} and back["inf"] == float("inf")
+    assert back["pair"] == (1, [2, (3,)])
     assert back["arrow"].equals(value["arrow"])
     assert back["frames"][0].equals(value["frames"][0]) and back["frames"][1].equals(value["frames"][1])
     assert np.array_equal(back["array"], value["array"])
@@ -74,8 +76,8 @@ def test_files_are_copied_unless_they_are_there(tmp_path):
 
 
 def test_a_dict_that_looks_like_a_file_is_kept_as_it_is(tmp_path):
-    value = {"$file": "/etc/passwd", "$kind": "path"}
-    assert there_and_back(value, tmp_path) == value
+    for value in ({"$file": "/etc/passwd", "$kind": "path"}, {"$tuple": [1]}, {1: "a"}):
+        assert there_and_back(value, tmp_path) == value
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,17 @@ class TaskCall:
     path: tuple[str | int, ...] = ()
 
     def __getitem__(self, key: str | int) -> TaskCall:
-        """Stand for a part of what the task returns."""
+        """Stand for a part of what the task returns.
+
+        Raises:
+            UserError: ``APP065`` for what is neither a text nor a number.
+        """
+        if not isinstance(key, (str, int)):
+            raise UserError(
+                "APP065",
+                f"a part of what task '{self.name}' returns is asked for by {key!r}.",
+                "take parts by a text or a number, and cut lists inside a task.",
+            )
         return TaskCall(self.flow, self.name, (*self.path, key))
 
     def __iter__(self) -> Any:
@@ -178,7 +188,9 @@ class Flow:
         return name
 
     def _given(self, name: str, bound: inspect.BoundArguments) -> dict[str, Any]:
-        given: dict[str, Any] = {}
+        # What is left out is a parameter as well, which a job may set.
+        usual = {n: p.default for n, p in bound.signature.parameters.items() if is_json(p.default)}
+        given: dict[str, Any] = {n: v for n, v in usual.items() if n not in bound.arguments}
         for parameter, value in bound.arguments.items():
             kind = bound.signature.parameters[parameter].kind
             if kind is inspect.Parameter.VAR_KEYWORD:
@@ -204,13 +216,13 @@ class Flow:
             return {_TASK: value.name, _PATH: list(value.path)}
         if isinstance(value, (list, tuple)):
             return [self._plain(name, parameter, part) for part in value]
-        if isinstance(value, dict):
+        if isinstance(value, dict) and _TASK not in value and all(isinstance(key, str) for key in value):
             return {key: self._plain(name, parameter, part) for key, part in value.items()}
-        if not is_json(value):
+        if isinstance(value, dict) or not is_json(value):
             raise UserError(
                 "APP066",
                 f"task '{name}' is given a {type(value).__name__} as '{parameter}'.",
-                "give plain values; let a task before it make the table, or read a data set inside it.",
+                "give plain values, with texts as keys; let a task make a table, or read a data set in it.",
             )
         return value
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from weft.core import UserError
 
-FILE, KIND, VALUE = "$file", "$kind", "value"
+FILE, KIND, TUPLE, VALUE = "$file", "$kind", "$tuple", "value"
 _PLAIN = (str, bool, int, type(None))
 
 
@@ -42,6 +42,8 @@ def read_value(said: Any, folder: Path) -> Any:
     if isinstance(said, dict):
         if FILE in said:
             return _READERS[said[KIND]](folder / said[FILE])
+        if TUPLE in said:
+            return tuple(read_value(part, folder) for part in said[TUPLE])
         return {name: read_value(part, folder) for name, part in said.items()}
     return [read_value(part, folder) for part in said] if isinstance(said, list) else said
 
@@ -54,9 +56,14 @@ class _Writer:
     def plain(self, value: Any, name: str) -> Any:
         if isinstance(value, _PLAIN) or (type(value) is float and math.isfinite(value)):
             return value
-        if isinstance(value, (list, tuple)):
-            return [self.plain(part, f"{name}-{i}") for i, part in enumerate(value)]
-        if isinstance(value, dict) and all(isinstance(k, str) for k in value) and FILE not in value:
+        if type(value) in (list, tuple):
+            parts = [self.plain(part, f"{name}-{i}") for i, part in enumerate(value)]
+            return parts if type(value) is list else {TUPLE: parts}
+        if (
+            type(value) is dict
+            and all(isinstance(k, str) for k in value)
+            and not {FILE, TUPLE} & value.keys()
+        ):
             return {k: self.plain(part, f"{name}-{k}") for k, part in value.items()}
         kind = _kind_of(value)
         return self._path(value) if kind == "path" else self._file(value, kind, name)
