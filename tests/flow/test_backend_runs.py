@@ -236,3 +236,16 @@ def test_results_are_those_of_a_run_that_nobody_killed(tmp_path, backend):
     here = run_plan(plan, Store(tmp_path / "here"), resources=LIMITS)
     there = run_plan(plan, Store(tmp_path / "there"), resources=LIMITS, backend=backend)
     assert {n: o.digest for n, o in here.outputs.items()} == {n: o.digest for n, o in there.outputs.items()}
+
+
+def test_a_backend_gets_what_nodes_ask_for_and_refuses_what_it_has_not(store, backend):
+    huge = Resources(10**15, 3)
+    error, _ = run_one(Node("a", "flow_programs:share", resources=huge), store, backend)
+    assert isinstance(error, UserError) and error.code == "FLOW065"
+
+
+def test_what_nodes_ask_for_is_not_cut_to_what_the_controller_has(store, backend):
+    asked = Resources(2 * 10**9, 2)
+    made = Node("a", "flow_programs:share", resources=asked)
+    result, _ = run_one(made, store, backend)
+    assert result.outputs["a"].value == {"memory": asked.memory_bytes, "threads": 2}

@@ -70,9 +70,10 @@ def run_plan(
     Args:
         plan: What to run.
         store: Where results are found and kept.
-        resources: What all nodes that run at one time may use together.
+        resources: What all nodes that run at one time may use together. On a backend, which counts what its
+            machines have, only nodes that ask for nothing divide it.
         on_event: Called in this thread with everything that happens.
-        workers: How many nodes run at one time; by default the number of threads.
+        workers: How many nodes run at one time; by default the number of threads, on a backend 256.
         targets: Names of the nodes that are wanted; by default all.
         run: Name of the run, unique in the store, which then keeps what it used as ``runs/<run>``.
         backoff_s: Pause before the first retry of a node; doubles with each.
@@ -103,6 +104,9 @@ class _Told:
     backend: Backend | None
 
 
+_MOST_ON_BACKEND = 256
+
+
 class _Coordinator:
     """Decides in one thread what runs next; a launcher runs it, and says what happened."""
 
@@ -111,6 +115,8 @@ class _Coordinator:
         self.run = told.run if told.run is not None else _new_name()
         threads = told.resources.threads
         self._workers = max(1, threads if told.workers is None else told.workers)
+        is_counted_here = told.backend is None or told.workers is not None
+        self._most = self._workers if is_counted_here else max(self._workers, _MOST_ON_BACKEND)
         self._on_event, self._control = told.on_event, told.control
         self._frontier = Frontier()
         self._frontier.add(nodes, ())
@@ -191,11 +197,9 @@ class _Coordinator:
         return self._previous
 
     def _start_misses(self) -> None:
-        if len(self._running) >= self._workers:
+        if len(self._running) >= self._most:
             return
-        wanted = [m.node.resources for m in self._misses]
-        held = [j.share for j in self._running.values()]
-        shares = divide(self._told.resources, self._workers, held=held, wanted=wanted)
+        shares = self._shares()
         starting = [(m, s) for m, s in zip(self._misses, shares, strict=True) if s is not None]
         self._misses = [m for m, s in zip(self._misses, shares, strict=True) if s is None]
         jobs = [self._job(m, s) for m, s in starting]
@@ -206,6 +210,24 @@ class _Coordinator:
             # Counted as running once it is: Ctrl-C in between must not leave something to be waited for.
             self._launcher.start(job)
             self._running[job.node.name] = job
+
+    def _shares(self) -> list[Resources | None]:
+        """Return what each node that could start gets, ``None`` where it has to wait."""
+        wanted, total = [m.node.resources for m in self._misses], self._told.resources
+        jobs = self._running.values()
+        if self._told.backend is None:
+            return divide(total, self._workers, held=[j.share for j in jobs], wanted=wanted)
+        # A backend knows its machines, so it gets what nodes ask for as it is; the rest is divided here.
+        held = [j.share for j in jobs if j.node.resources is None]
+        others = [i for i, need in enumerate(wanted) if need is None]
+        given = dict(
+            zip(others, divide(total, self._workers, held=held, wanted=[None] * len(others)), strict=True)
+        )
+        shares, room = [given.get(i, need) for i, need in enumerate(wanted)], self._most - len(jobs)
+        for i, share in enumerate(shares):
+            if share is not None and (room := room - 1) < 0:
+                shares[i] = None
+        return shares
 
     def _job(self, miss: _Miss, share: Resources) -> Job:
         inputs = {label: self._outputs[source] for label, source in miss.node.inputs.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from weft.core import Resources
 
@@ -25,34 +26,53 @@ def divide(
     Returns:
         For each of ``wanted`` what it starts with, or ``None`` when it has to wait.
     """
-    memory = total.memory_bytes - sum(r.memory_bytes for r in held)
-    # More workers than threads were asked for: each of them has one.
-    threads = max(total.threads, workers) - sum(r.threads for r in held)
-    gpus = total.gpus - sum(r.gpus for r in held)
-    slots = workers - len(held)
+    left = _Left.of(total, workers, held)
     given: list[Resources | None] = [None] * len(wanted)
     for i, need in enumerate(wanted):
-        if need is None or slots < 1:
-            continue
-        share = Resources(
-            min(need.memory_bytes, total.memory_bytes),
-            min(need.threads, total.threads),
-            min(need.gpus, total.gpus) if total.gpus else need.gpus,
-        )
-        # A total without GPUs does not count them: a backend does, or nobody can.
-        if (
-            share.memory_bytes <= memory
-            and share.threads <= threads
-            and (not total.gpus or share.gpus <= gpus)
-        ):
-            given[i] = share
-            memory, threads, gpus = memory - share.memory_bytes, threads - share.threads, gpus - share.gpus
-            slots -= 1
+        if need is not None:
+            given[i] = left.take(total, need)
     open_ones = [i for i, need in enumerate(wanted) if need is None]
     least = total.memory_bytes // (2 * workers)
-    num = min(len(open_ones), slots, threads)
-    while num > 0 and memory // num < least:
+    num = min(len(open_ones), left.slots, left.threads)
+    while num > 0 and left.memory_bytes // num < least:
         num -= 1
     for i in open_ones[: max(0, num)]:
-        given[i] = Resources(memory // num, min(max(1, threads // num), total.threads))
+        given[i] = Resources(left.memory_bytes // num, min(max(1, left.threads // num), total.threads))
     return given
+
+
+@dataclass
+class _Left:
+    """What is free."""
+
+    memory_bytes: int
+    threads: int
+    gpus: int
+    slots: int
+
+    @staticmethod
+    def of(total: Resources, workers: int, held: Sequence[Resources]) -> _Left:
+        return _Left(
+            total.memory_bytes - sum(r.memory_bytes for r in held),
+            # More workers than threads were asked for: each of them has one.
+            max(total.threads, workers) - sum(r.threads for r in held),
+            total.gpus - sum(r.gpus for r in held),
+            workers - len(held),
+        )
+
+    def take(self, total: Resources, need: Resources) -> Resources | None:
+        """Take what is needed, at most the total; ``None`` when less is free."""
+        memory, threads = min(need.memory_bytes, total.memory_bytes), min(need.threads, total.threads)
+        # A total without GPUs does not count them: a backend does, or nobody can.
+        gpus = min(need.gpus, total.gpus) if total.gpus else need.gpus
+        if self.slots < 1 or memory > self.memory_bytes or threads > self.threads:
+            return None
+        if total.gpus and gpus > self.gpus:
+            return None
+        self.memory_bytes, self.threads, self.gpus = (
+            self.memory_bytes - memory,
+            self.threads - threads,
+            self.gpus - gpus,
+        )
+        self.slots -= 1
+        return Resources(memory, threads, gpus)

@@ -440,3 +440,14 @@ def test_large_parameters_reach_a_program_as_a_file(bench):
         "assert len(json.load(open(os.environ['WEFT_PARAMETERS_FILE']))['text']) == 300000\n",
     )
     bench.run(bench.node("python", {"file": "read.py", "text": json.dumps("x" * 299_998)}))
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_a_job_begun_within_another_program_of_several_workers_is_no_part_of_it(bench, monkeypatch, nodes):
+    for name, value in {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    line = 'echo "rank ${RANK-none}"; echo kept > "$WEFT_OUTPUT/kept.txt"'
+    output = bench.run(bench.node("shell", {"command": line}, nodes=nodes))["task"]
+    assert list(output.files) == ["kept.txt"]
+    told = ["[1] rank 1", "rank 0"] if nodes == 2 else ["rank none"]
+    assert [t.removeprefix("[0] ") for t in sorted(bench.log().splitlines())] in (told, told[::-1])

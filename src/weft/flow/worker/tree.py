@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-MARK = "WEFT_ATTEMPT"
+MARK = "WEFT_MARK"
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _ROUNDS, _PAUSE_S = 400, 0.005
 

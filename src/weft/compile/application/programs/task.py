@@ -16,10 +16,15 @@ from weft.compile.application.programs.child import free_port, run_children
 from weft.compile.application.sources import lay_out_sources
 from weft.core import UserError
 from weft.flow import Context, Output
+from weft.flow.worker.tree import MARK
 
 ARTIFACT = "artifact"
 RESULT = "result.json"
 _LARGEST_VARIABLE = 100_000
+_RANK_VARIABLES = (
+    *("MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE"),
+    *("LOCAL_RANK", "LOCAL_WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE"),
+)
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -92,7 +97,7 @@ class Task:
 
     def _ranks(self) -> list[int | None]:
         """Return the workers that run here: all of them, unless the backend started one on each machine."""
-        if self.context.nodes == 1 or ("RANK" in os.environ and "WORLD_SIZE" in os.environ):
+        if self.context.nodes == 1 or self._is_ranked:
             return [None]
         self._port = free_port()
         return list(range(self.context.nodes))
@@ -110,6 +115,11 @@ class Task:
             output.mkdir()
         environment["WEFT_OUTPUT"] = str(output)
         return command(output), environment
+
+    @property
+    def _is_ranked(self) -> bool:
+        """Whether a worker has said which of several machines this is."""
+        return self.context.nodes > 1 and MARK in os.environ and "RANK" in os.environ
 
     def _torchrun(self, rank: int) -> dict[str, str]:
         total = str(self.context.nodes)
@@ -130,7 +140,11 @@ class Task:
         text = json.dumps(self.parameters)
         file = self.scratch / "parameters.json"
         file.write_text(text, encoding="utf-8")
-        made = {name: value for name, value in os.environ.items() if not name.startswith("WEFT_")}
+        made = {n: v for n, v in os.environ.items() if n == MARK or not n.startswith("WEFT_")}
+        if not self._is_ranked:
+            # Those of whoever started the job would make a task on one machine a part of something else.
+            for name in _RANK_VARIABLES:
+                made.pop(name, None)
         made |= dict.fromkeys(_THREAD_VARIABLES, str(context.resources.threads))
         # Relative places are meant from here; the task runs elsewhere.
         places = [str(Path(p).absolute()) for p in made.get("PYTHONPATH", "").split(os.pathsep) if p]
