@@ -126,6 +126,11 @@ def test_changed_data_start_a_run_and_known_data_none(engine):
     assert engine.changed("fresh", "two") == ""
     assert engine.changed("fresh", "three") == "fresh-2"
     assert [f.digest for f in engine.firings("fresh")] == ["three", "two"]
+    # Taken away and added again it goes on behind the runs that there are.
+    engine.unschedule("fresh")
+    engine.schedule(schedule)
+    assert engine.changed("fresh", "four") == "fresh-3"
+    assert [f.outcome for f in engine.firings("fresh")] == ["started"]
 
 
 def test_a_plan_that_cannot_be_made_is_said_and_the_next_time_is_tried(engine):
@@ -167,6 +172,7 @@ def _first(engine: Engine) -> str:
         (Schedule("s", PLAN, cron="0 3 * * *", zone="Mars/Base"), "'Mars/Base' is no time zone"),
         (Schedule("s", PLAN, watch="latest"), "'latest' names no function"),
         (Schedule("s", PLAN, every_s=0), "every_s is 0"),
+        (Schedule("s", PLAN, cron="0 0 30 2 *"), "'0 0 30 2 *' never comes"),
     ],
 )
 def test_a_schedule_that_is_not_possible_is_refused(sqlite_url, tmp_path, schedule, words):

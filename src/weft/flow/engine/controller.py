@@ -109,7 +109,9 @@ class Controller:
             state, error = self._carry_out(taken, stop)
             self._until_it_answers(stop, lambda: self._end(taken, state, error))
         finally:
-            del self._stops[run]
+            # The next life may have begun here, between what was written down and now.
+            if self._stops.get(run) is stop:
+                del self._stops[run]
 
     def _carry_out(self, taken: Taken, stop: threading.Event) -> tuple[str, WeftError | None]:
         if taken.wish in WISHES:

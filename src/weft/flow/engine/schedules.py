@@ -12,11 +12,11 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
-from croniter import croniter
+from croniter import CroniterBadDateError, croniter
 
 from weft.core import UserError, WeftError, from_json, to_json
 from weft.flow.engine.ledger import Ledger
-from weft.flow.engine.tables import FIRINGS, SCHEDULES, changing, insert_new, reading
+from weft.flow.engine.tables import FIRINGS, RUNS, SCHEDULES, changing, insert_new, reading
 from weft.flow.engine.words import Firing, Missed, Schedule
 from weft.flow.plan import Plan
 
@@ -44,9 +44,9 @@ class Clock:
         next_us = _next_us(schedule, now_us) if schedule.cron else now_us
         values = {"body": to_json(schedule), "next_us": next_us}
         with changing(self._ledger.engine) as connection:
-            if not insert_new(
-                connection, SCHEDULES, name=schedule.name, digest=schedule.digest, num_fired=0, **values
-            ):
+            # Runs of an earlier schedule of this name keep their names.
+            fresh = {"digest": schedule.digest, "num_fired": _highest(connection, schedule.name)}
+            if not insert_new(connection, SCHEDULES, name=schedule.name, **fresh, **values):
                 where = SCHEDULES.c.name == schedule.name
                 connection.execute(sa.update(SCHEDULES).where(where).values(**values))
 
@@ -225,6 +225,18 @@ def _check(schedule: Schedule) -> None:
         ZoneInfo(schedule.zone)
     except (ZoneInfoNotFoundError, ValueError):
         raise _bad(schedule, f"'{schedule.zone}' is no time zone", "name one such as Europe/Zurich") from None
+    try:
+        _ = schedule.cron and _next_us(schedule, _now_us())
+    except CroniterBadDateError:
+        raise _bad(schedule, f"'{schedule.cron}' never comes", "name a day that its month has") from None
+
+
+def _highest(connection: sa.Connection, name: str) -> int:
+    """Return the highest number that a run of a schedule of this name has."""
+    start = f"{name}-"
+    found = connection.execute(sa.select(RUNS.c.run).where(RUNS.c.run.startswith(start, autoescape=True)))
+    numbers = (run.removeprefix(start) for run in found.scalars())
+    return max((int(n) for n in numbers if n.isascii() and n.isdigit()), default=0)
 
 
 def _next_us(schedule: Schedule, after_us: int) -> int:
