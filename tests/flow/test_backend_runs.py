@@ -14,9 +14,10 @@ import pytest
 
 from weft.core import Resources, UnavailableError, UserError
 from weft.flow import Cancelled, Control, Node, Plan, Store, run_plan
+from weft.flow.backends import AttemptState
 from weft.flow.backends.process import ProcessBackend
 from weft.testing.attempts import is_locked
-from weft.testing.backends import node
+from weft.testing.backends import make_spec, node
 
 HERE = Path(__file__).parent
 LIMITS = Resources(10**9, 2)
@@ -249,3 +250,42 @@ def test_what_nodes_ask_for_is_not_cut_to_what_the_controller_has(store, backend
     made = Node("a", "flow_programs:share", resources=asked)
     result, _ = run_one(made, store, backend)
     assert result.outputs["a"].value == {"memory": asked.memory_bytes, "threads": 2}
+
+
+class Flickering(ProcessBackend):
+    """Does not answer when it is asked first."""
+
+    num_asked = 0
+
+    def status(self, ids):
+        self.num_asked += 1
+        if self.num_asked == 1:
+            raise UnavailableError("FLOW063", "the folder did not answer.", "try again.")
+        return super().status(ids)
+
+
+def test_a_backend_that_does_not_answer_at_once_ends_no_run(store, tmp_path):
+    flickering = Flickering(tmp_path / "process")
+    result, _ = run_one(Node("a", "flow_programs:share"), store, flickering, run="named")
+    assert result.outputs["a"].value["threads"] and flickering.num_asked > 1
+
+
+class MovedOn(ProcessBackend):
+    """Ends an attempt just when somebody has looked for its result and not yet for its worker."""
+
+    between = None
+
+    def _started_us(self, id):
+        if self.between is not None:
+            act, self.between = self.between, None
+            act()
+        return super()._started_us(id)
+
+
+def test_an_attempt_that_ends_between_two_looks_is_not_forgotten(store, tmp_path):
+    watching, other = MovedOn(tmp_path / "process"), ProcessBackend(tmp_path / "process")
+    spec = make_spec(store, "hold", hints={"lock": str(tmp_path / "lock")})
+    watching.start(spec)
+    wait_for(lambda: b"holding" in watching.logs(spec.id))
+    watching.between = lambda: other.stop(spec.id)
+    assert watching.status([spec.id])[spec.id].state is AttemptState.STOPPED

@@ -138,7 +138,15 @@ class BackendLauncher:
         return attempt_id(job.run, job.node.name, job.key, number)
 
     def _is_over(self, id: str) -> bool:
-        return self._backend.status([id])[id].state.is_ended
+        while True:
+            try:
+                found = self._backend.status([id])[id]
+            except UnavailableError as error:
+                self._bear(error)
+                time.sleep(_MOST_S)
+            else:
+                self._unheard_since = None
+                return found.state.is_ended
 
     def _spec(self, job: Job, number: int) -> AttemptSpec:
         node = job.node

@@ -139,15 +139,24 @@ class ProcessBackend:
         if (result := read_folder(self._attempt(id))) is not None:
             self._reap(id)
             self._ended[id] = result.status
-        elif self._running_file(id).exists():
-            started_us = self._running_file(id).stat().st_mtime_ns // 1000
+        elif (started_us := self._started_us(id)) is not None:
             return Status(AttemptState.RUNNING, started_us=started_us)
         elif any(waiting == id for _, waiting in self._waiting()):
             return Status(AttemptState.PENDING, self._reasons.get(id, "waits for its turn"))
         return self._ended.get(id, Status(AttemptState.UNKNOWN))
 
+    def _started_us(self, id: str) -> int | None:
+        try:
+            return self._running_file(id).stat().st_mtime_ns // 1000
+        except FileNotFoundError:
+            return None
+
     def _status(self, id: str) -> Status:
         status = self._known(id)
+        if status.state is AttemptState.UNKNOWN:
+            # Between two looks another controller may have moved it on.
+            with self._alone():
+                status = self._known(id)
         if status.state is not AttemptState.RUNNING:
             return status
         if is_held(self._running_file(id)):
