@@ -188,6 +188,7 @@ def test_a_deployment_says_what_tasks_run_on(tmp_path):
     assert node.secrets == {"TOKEN": "env:MY_TOKEN"}
     assert plan.node("prepare_data").resources == Resources(2 * 10**9, 1)
     assert plan.node("prepare_data").image == "base:1"
+    assert plan.node("prepare_data").hints == {"hidden": ["MY_TOKEN"]}
 
 
 def test_the_same_specifications_compile_to_the_same_plan(tmp_path):

@@ -451,3 +451,14 @@ def test_a_job_begun_within_another_program_of_several_workers_is_no_part_of_it(
     assert list(output.files) == ["kept.txt"]
     told = ["[1] rank 1", "rank 0"] if nodes == 2 else ["rank none"]
     assert [t.removeprefix("[0] ") for t in sorted(bench.log().splitlines())] in (told, told[::-1])
+
+
+def test_the_source_of_another_tasks_secret_is_not_handed_on(bench, monkeypatch):
+    monkeypatch.setenv("HUB_TOKEN", "supersecretvalue")
+    line = 'echo "${HUB_TOKEN-nothing}" > "$WEFT_OUTPUT/seen.txt"'
+    hidden = {"hidden": ["HUB_TOKEN"]}
+    output = bench.run(bench.node("shell", {"command": line}, hints=hidden))["task"]
+    assert output.path("seen.txt").read_text() == "nothing\n"
+    asked = {"HUB_TOKEN": "env:HUB_TOKEN"}
+    output = bench.run(bench.node("shell", {"command": line, "n": 2}, hints=hidden, secrets=asked))["task"]
+    assert output.path("seen.txt").read_text() == "supersecretvalue\n"

@@ -15,6 +15,7 @@ from weft.core import Resources, UserError, parse_duration_s, parse_size
 from weft.flow import Node, Plan
 
 ARTIFACT = "artifact"
+HIDDEN = "hidden"
 _VERSION = "1"
 
 
@@ -101,6 +102,7 @@ def _node(
         parameters=values,
         inputs=inputs,
         digests=dict(digests),
+        hints={HIDDEN: hidden} if (hidden := _secret_sources(made)) else {},
         resources=_resources(placed, usual),
         retries=placed.retries or 0,
         timeout_s=_seconds(placed.timeout),
@@ -109,6 +111,13 @@ def _node(
         image=placed.image or made.artifact.image,
         nodes=placed.nodes or 1,
     )
+
+
+def _secret_sources(made: Specifications) -> list[str]:
+    """Return the environment variables where secrets of any task are looked up; no other task sees them."""
+    placed = [_placement(made, task) for task in made.application.tasks]
+    references = [r for p in placed for r in p.secrets.values() if r.startswith("env:")]
+    return sorted({r.removeprefix("env:") for r in references})
 
 
 def _check_own(task: str, kind: Kind, parameters: Mapping[str, Chosen]) -> None:

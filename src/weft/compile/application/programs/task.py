@@ -19,6 +19,7 @@ from weft.flow import Context, Output
 from weft.flow.worker.tree import MARK
 
 ARTIFACT = "artifact"
+HIDDEN = "hidden"
 RESULT = "result.json"
 _LARGEST_VARIABLE = 100_000
 _RANK_VARIABLES = (
@@ -141,6 +142,8 @@ class Task:
         file = self.scratch / "parameters.json"
         file.write_text(text, encoding="utf-8")
         made = {n: v for n, v in os.environ.items() if n == MARK or not n.startswith("WEFT_")}
+        for name in set(context.hints.get(HIDDEN, ())) - context.secrets.keys():
+            made.pop(name, None)
         if not self._is_ranked:
             # Those of whoever started the job would make a task on one machine a part of something else.
             for name in _RANK_VARIABLES:
