@@ -215,6 +215,18 @@ def test_a_notebook_gets_its_parameters_and_is_kept_as_it_ran(bench):
         bench.run(bench.node("notebook", {"file": "bad.ipynb"}))
 
 
+def test_an_executed_notebook_keeps_no_secret(bench, monkeypatch):
+    nbformat = pytest.importorskip("nbformat", reason="needs the extra jupyter")
+    monkeypatch.setenv("HUB_TOKEN", 'super\nsecret"value')
+    code = "import os\nprint(os.environ['TOKEN'])\n[os.environ['TOKEN']]"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    bench.write("work.ipynb", nbformat.writes(notebook))
+    secrets = {"TOKEN": "env:HUB_TOKEN"}
+    output = bench.run(bench.node("notebook", {"file": "work.ipynb"}, secrets=secrets))["task"]
+    kept = output.path("work.ipynb").read_text()
+    assert kept.count("***") == 2 and "secret" not in kept
+
+
 def test_a_notebook_without_its_library_is_a_coded_error(bench, monkeypatch):
     bench.write("work.ipynb", "{}")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)

@@ -43,8 +43,22 @@ def main() -> int:
         return 1
     finally:
         target.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(notebook, target)
+        # Values stand in it as Python and as JSON write them.
+        values = [os.environ.get(name, "") for name in os.environ.get("WEFT_SECRETS", "").split()]
+        nbformat.write(nbformat.from_dict(without(notebook, [v for v in values if v])), target)
     return 0
+
+
+def without(value: Any, secrets: list[str]) -> Any:
+    """Return a notebook, or a part of one, with the values of secrets cut out."""
+    if isinstance(value, str):
+        for secret in secrets:
+            for written in (secret, repr(secret)[1:-1], json.dumps(secret)[1:-1]):
+                value = value.replace(written, "***")
+        return value
+    if isinstance(value, dict):
+        return {name: without(part, secrets) for name, part in value.items()}
+    return [without(part, secrets) for part in value] if isinstance(value, list) else value
 
 
 def inject(notebook: Any, parameters: dict[str, Any]) -> None:

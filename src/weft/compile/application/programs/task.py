@@ -161,6 +161,7 @@ class Task:
                 made[f"WEFT_PARAMETER_{_variable(name)}"] = shown
         made |= {
             "WEFT_TASK": context.node,
+            "WEFT_SECRETS": " ".join(sorted(context.secrets)),
             "WEFT_ATTEMPT": str(context.attempt),
             "WEFT_INPUTS": json.dumps(inputs),
             "WEFT_PARAMETERS_FILE": str(file),
