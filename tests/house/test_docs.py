@@ -58,7 +58,14 @@ def place(generated, tmp_path, monkeypatch):
     """A new folder with the shop in ``shop/``: a page may rest on nothing that another page did."""
     shutil.copytree(generated, tmp_path / "shop")
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    known = set(sys.modules)
+    yield tmp_path
+    # Two pages may write modules of one name.
+    for name in set(sys.modules) - known:
+        if Path(getattr(sys.modules[name], "__file__", None) or "/").resolve().is_relative_to(tmp_path):
+            del sys.modules[name]
+    sys.path_importer_cache.clear()
 
 
 def pages_with_examples() -> list[Path]:
