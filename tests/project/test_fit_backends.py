@@ -29,4 +29,4 @@ def test_a_fit_in_processes_has_the_leaderboard_of_one_in_threads(shop, tmp_path
 def test_a_backend_that_is_none_is_refused(tmp_path):
     with pytest.raises(UserError) as caught:
         weft.connect({}, project=tmp_path, backend="processes")
-    assert caught.value.code == "FLOW072"
+    assert caught.value.code == "FLOW093"

@@ -124,8 +124,8 @@ BackendName = Annotated[
     str,
     typer.Option(
         "--backend",
-        help="Where the steps run: inline (threads of this process) or process (a process for each, whose "
-        "output is kept).",
+        help="Where steps run: inline (this process), process (workers of this machine that outlive it), "
+        "kubernetes, ray, or one that a package adds.",
     ),
 ]
 Threads = Annotated[

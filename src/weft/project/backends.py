@@ -2,46 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
-from weft.core import Resources, UserError
-from weft.flow import Plan
-from weft.flow.backends import Backend
+from weft.core import Resources
+from weft.flow import Plan, Store
+from weft.flow.backends import INLINE, Backend, find_backend
 
-INLINE = "inline"
 _SNAPSHOT = "weft.compile.programs:take_snapshot"
 
 
-def _process(state: Path, resources: Resources) -> Backend:
-    from weft.flow.backends.process import ProcessBackend
+def open_backend(
+    backend: str | Backend, store: Store, resources: Resources, settings: Mapping[str, Any] | None = None
+) -> Backend | None:
+    """Return a backend, ``None`` for ``inline``, the threads of this process.
 
-    return ProcessBackend(state / "process", resources)
-
-
-_BACKENDS: dict[str, Callable[[Path, Resources], Backend]] = {"process": _process}
-
-
-def check_backend(backend: str | Backend) -> str | Backend:
-    """Return ``backend`` if it is one, or the name of one.
+    Args:
+        backend: Its name, or itself.
+        store: Of the project.
+        resources: Of the project: what processes of this machine may use together where settings say nothing.
+        settings: As under ``backends`` in a deployment.
 
     Raises:
-        UserError: ``FLOW072`` for a name that is none.
+        UserError: ``FLOW093`` when there is none of this name, ``FLOW090`` for a setting that it has not.
     """
-    if isinstance(backend, str) and backend != INLINE and backend not in _BACKENDS:
-        raise UserError(
-            "FLOW072",
-            f"there is no backend '{backend}'.",
-            f"choose one of {', '.join(sorted([INLINE, *_BACKENDS]))}.",
-        )
-    return backend
-
-
-def open_backend(backend: str | Backend, state: Path, resources: Resources) -> Backend | None:
-    """Return the backend, ``None`` for threads of this process; what it keeps here lies in ``state``."""
     if not isinstance(backend, str):
         return backend
-    return None if backend == INLINE else _BACKENDS[backend](state, resources)
+    if backend == INLINE:
+        return None
+    usual: dict[str, Any] = {}
+    if backend == "process":
+        usual = {"memory": str(resources.memory_bytes), "threads": resources.threads}
+    return find_backend(backend, store, {**usual, **(settings or {})})
 
 
 def bound_here(plan: Plan, targets: tuple[str, ...] | None) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 from weft.core import Resources, UnavailableError, parse_size
 from weft.flow import Control, Event, Plan, RunResult, Store, run_plan
-from weft.flow.backends import Backend
+from weft.flow.backends import INLINE, Backend, check_backend_name
 from weft.hub import Hub
-from weft.project.backends import INLINE, bound_here, check_backend, open_backend
+from weft.project.backends import bound_here, open_backend
 from weft.project.outside import told_outside
 from weft.project.progress import show_progress
 from weft.project.settings import ProjectSettings, read_settings, resolve_address
@@ -48,7 +48,7 @@ class ProjectFolder:
         self.resources = _limits(self.settings, memory_limit, threads)
         self._on_event = on_event
         self._told: set[str] = set()
-        self._backend = check_backend(backend)
+        self._backend = check_backend_name(backend) if isinstance(backend, str) else backend
 
     @property
     def is_unused(self) -> bool:
@@ -84,7 +84,21 @@ class ProjectFolder:
     @functools.cached_property
     def backend(self) -> Backend | None:
         """Where nodes run; ``None`` for threads of this process."""
-        return open_backend(self._backend, self.state, self.resources)
+        return self.open_backend(self._backend)
+
+    def open_backend(
+        self, backend: str | Backend, settings: Mapping[str, Any] | None = None
+    ) -> Backend | None:
+        """Return a backend for this project's store and limits; ``None`` for threads of this process.
+
+        Args:
+            backend: Its name, or itself.
+            settings: As under ``backends`` in a deployment.
+
+        Raises:
+            UserError: ``FLOW093`` when there is none of this name, ``FLOW090`` for a setting that it has not.
+        """
+        return open_backend(backend, self.store, self.resources, settings)
 
     def keep_table(self, table: pa.Table) -> str:
         """Put a table of the user's own into the store; return the digest of its Parquet file."""

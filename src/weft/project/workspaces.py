@@ -15,7 +15,6 @@ from weft.compile.workspace import ADDRESS_FILE
 from weft.core import Resources, UnavailableError, UserError, from_json, to_json
 from weft.flow import Node
 from weft.flow.backends import AttemptSpec, AttemptState, Backend, Status, attempt_id
-from weft.flow.backends.process import ProcessBackend
 from weft.flow.record import Parts
 from weft.project.folder import STATE, ProjectFolder
 
@@ -268,4 +267,6 @@ def _not_ready(name: str, what: str, tail: str) -> UnavailableError:
 
 def open_workspaces(project: ProjectFolder) -> Workspaces:
     """Return the workspaces of a project, run as processes of this machine."""
-    return Workspaces(project, ProcessBackend(project.folder / STATE / "process", project.resources))
+    backend = project.open_backend("process")
+    assert backend is not None
+    return Workspaces(project, backend)

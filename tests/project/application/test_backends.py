@@ -73,14 +73,23 @@ def test_what_would_be_submitted_is_printed_and_nothing_runs(tmp_path, monkeypat
         find_job(ProjectFolder(tmp_path / "p"))
 
 
-@pytest.mark.parametrize("backend", ["proces", "inline"])
-def test_only_a_backend_is_submitted_to(tmp_path, backend):
+def test_only_a_backend_is_submitted_to(tmp_path):
     made = Application(write(tmp_path / "p"))
     with pytest.raises(UserError, match="APP026"):
-        made.render(backend)
-    if backend != "inline":
-        with pytest.raises(UserError, match="APP026"):
-            made.run(backend=backend)
+        made.render("inline")
+    for act in (made.render, lambda name: made.run(backend=name)):
+        with pytest.raises(UserError, match=r"FLOW093(.|\n)*write process"):
+            act("proces")
+
+
+def test_what_a_deployment_says_of_processes_is_read(tmp_path):
+    folder = write(tmp_path / "p", deployment={"backends": {"process": {"memory": "1MB"}}})
+    with pytest.raises(UserError, match="FLOW065"):
+        job = Application(folder).run(backend="process")
+        raise job.error
+    folder = write(tmp_path / "q", deployment={"backends": {"process": {"memory": "1GB", "bogus": 3}}})
+    with pytest.raises(UserError, match="FLOW090"):
+        Application(folder).run(backend="process")
 
 
 def test_the_manifests_of_a_cluster_follow_the_deployment(tmp_path):

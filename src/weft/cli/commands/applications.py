@@ -45,13 +45,6 @@ Task = Annotated[str | None, typer.Option("--task", "-t", help="Only this task."
 FlowName = Annotated[
     str | None, typer.Option("--flow", help="Name of a flow; default: the one that the files choose.")
 ]
-BackendName = Annotated[
-    str,
-    typer.Option(
-        "--backend",
-        help="Where tasks run: inline (here), process (workers that outlive this command) or kubernetes.",
-    ),
-]
 Specification = Annotated[
     str | None, typer.Option("--spec", help="Run specification; default: run.json where there is one.")
 ]
@@ -126,7 +119,7 @@ def run(
     parameter: Parameters = None,
     spec: Specification = None,
     deployment: Deployment = None,
-    backend: BackendName = "inline",
+    backend: opt.BackendName = "inline",
     as_json: opt.Json = False,
     project: opt.Here = None,
     memory_limit: opt.MemoryLimit = None,
@@ -146,7 +139,7 @@ def run(
 
 @job_app.command("submit")
 def submit(
-    backend: BackendName = "process",
+    backend: opt.BackendName = "process",
     flow: FlowName = None,
     parameter: Parameters = None,
     spec: Specification = None,

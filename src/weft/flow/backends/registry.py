@@ -15,6 +15,8 @@ from weft.flow.backends.settings import read_settings
 from weft.flow.store import Store
 
 GROUP = "weft.backends"
+# Threads of the process that asks: no backend that is opened.
+INLINE = "inline"
 # Named here as well, so that a checkout that is not installed has them.
 _OWN = {name: f"weft.flow.backends.registry:open_{name}" for name in ("kubernetes", "process", "ray")}
 
@@ -36,6 +38,25 @@ class ProcessSettings:
     gpus: int | None = None
 
 
+def backend_names() -> tuple[str, ...]:
+    """Return the names of all backends that can be opened, in order; `INLINE` is none of them."""
+    return tuple(sorted(_known()))
+
+
+def check_backend_name(name: str) -> str:
+    """Return ``name`` if it is `INLINE` or that of a backend.
+
+    Raises:
+        UserError: ``FLOW093`` when it is neither.
+    """
+    known = [INLINE, *backend_names()]
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        advice = f"write {near[0]}" if near else f"use {', '.join(known)}"
+        raise UserError("FLOW093", f"there is no backend '{name}'.", f"{advice}.")
+    return name
+
+
 def find_backend(name: str, store: Store, settings: Mapping[str, Any] | None = None) -> Backend:
     """Return the backend that is called ``name``; nothing is asked of it yet.
 
@@ -49,23 +70,23 @@ def find_backend(name: str, store: Store, settings: Mapping[str, Any] | None = N
         UserError: ``FLOW093`` for a name that nothing is registered under, or a backend that does not load;
             ``FLOW090`` for a setting that cannot be used.
     """
-    from importlib.metadata import entry_points
-
-    known = {**_OWN, **{e.name: e.value for e in entry_points(group=GROUP)}}
-    if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        advice = f"write {near[0]}" if near else f"use inline, {', '.join(sorted(known))}"
-        raise UserError("FLOW093", f"there is no backend '{name}'.", f"{advice}.")
-    module, _, function = known[name].partition(":")
+    place = _known()[check_backend_name(name)]
+    module, _, function = place.partition(":")
     try:
         made: Backend = getattr(importlib.import_module(module), function)(store, settings or {})
     except (ImportError, AttributeError) as error:
         raise UserError(
             "FLOW093",
-            f"the backend '{name}' ({known[name]}) cannot be loaded: {error}.",
+            f"the backend '{name}' ({place}) cannot be loaded: {error}.",
             "install what it needs, or ask its author.",
         ) from error
     return made
+
+
+def _known() -> dict[str, str]:
+    from importlib.metadata import entry_points
+
+    return {**_OWN, **{e.name: e.value for e in entry_points(group=GROUP)}}
 
 
 def open_kubernetes(store: Store, settings: Mapping[str, Any]) -> Backend:

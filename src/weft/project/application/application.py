@@ -26,8 +26,9 @@ from weft.compile.application import (
 )
 from weft.compile.environment import LOCKS, REQUIREMENTS_LOCK, find_lock, lock_project
 from weft.core import UserError
+from weft.flow.backends import INLINE
 from weft.hub.artifacts import SourceFile, describe_files
-from weft.project.application.backends import INLINE, render_plan
+from weft.project.application.backends import render_plan
 from weft.project.application.durable import is_durable
 from weft.project.application.job import JOB, Job
 from weft.project.application.jobs import find_job, find_record, job_logs, stop_job

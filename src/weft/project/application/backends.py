@@ -1,4 +1,4 @@
-"""The backends by the names they have on the command line, and what they would be given."""
+"""What backends would be given for the tasks of an application."""
 
 from __future__ import annotations
 
@@ -7,35 +7,9 @@ from typing import Any
 
 from weft.core import UserError
 from weft.flow import Plan
-from weft.flow.backends import AttemptSpec, Backend, attempt_id, find_backend
-from weft.flow.backends.process import ProcessBackend
+from weft.flow.backends import AttemptSpec, attempt_id
 from weft.flow.record import Parts
-from weft.project.folder import STATE, ProjectFolder
-
-INLINE = "inline"
-BACKENDS = (INLINE, "process", "kubernetes", "ray")
-
-
-def open_backend(
-    folder: ProjectFolder, name: str, settings: Mapping[str, Any] | None = None
-) -> Backend | None:
-    """Return a backend by its name; ``None`` for ``inline``, the threads of this process.
-
-    Args:
-        folder: The project.
-        name: Of the backend.
-        settings: As under ``backends`` in a deployment.
-
-    Raises:
-        UserError: ``APP026`` when there is none of this name, ``FLOW090`` for a setting that it has not.
-    """
-    if name == INLINE:
-        return None
-    if name == "process":
-        return ProcessBackend(folder.folder / STATE / "process", folder.resources)
-    if name in BACKENDS:
-        return find_backend(name, folder.store, settings)
-    raise UserError("APP026", f"there is no backend '{name}'.", f"choose one of: {', '.join(BACKENDS)}.")
+from weft.project.folder import ProjectFolder
 
 
 def render_plan(
@@ -46,9 +20,10 @@ def render_plan(
     What a task makes is known once it has run, so where a key depends on it, the task's name stands instead.
 
     Raises:
-        UserError: ``APP026`` when there is no such backend, or it is given nothing since it is this process.
+        UserError: ``APP026`` for ``inline``, which is given nothing since it is this process; ``FLOW093``
+            when there is no such backend.
     """
-    backend = open_backend(folder, name, settings)
+    backend = folder.open_backend(name, settings)
     if backend is None:
         raise UserError(
             "APP026", "the backend 'inline' is this process, so nothing is submitted.", "name another one."

@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from weft.core import UserError
-from weft.flow.backends import Backend
+from weft.flow.backends import INLINE, Backend, backend_names
 from weft.flow.engine import Engine, Hooks, RunStatus
 from weft.hub import RunRecord, RunState
-from weft.project.application.backends import BACKENDS, INLINE, open_backend
 from weft.project.application.job import JOB
 from weft.project.folder import ProjectFolder
 from weft.project.settings import resolve_address
@@ -48,7 +47,7 @@ class ProjectBackends(Mapping[str, Backend]):
         if name not in self._opened:
             plain, _, digest = name.partition("@")
             settings = json.loads(self._folder.store.get_bytes(digest)) if digest else {}
-            backend = open_backend(self._folder, plain, settings) if plain in BACKENDS else None
+            backend = self._folder.open_backend(plain, settings) if plain in self._names() else None
             if backend is None:
                 raise KeyError(name)
             self._opened[name] = backend
@@ -64,7 +63,7 @@ class ProjectBackends(Mapping[str, Backend]):
         return len(self._names())
 
     def _names(self) -> tuple[str, ...]:
-        return tuple(name for name in BACKENDS if name != INLINE)
+        return backend_names()
 
 
 def name_backend(folder: ProjectFolder, name: str, settings: Mapping[str, Any]) -> tuple[str, str]:

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from weft.core import InvariantError, UnavailableError, UserError, WeftError
-from weft.flow.backends import attempt_id
+from weft.flow.backends import INLINE, attempt_id
 from weft.flow.engine import RunState as EngineState
 from weft.flow.engine import RunStatus
 from weft.flow.logs import log_name
 from weft.flow.worker.result import read_log, read_result
 from weft.hub import RunRecord, RunState
-from weft.project.application.backends import INLINE, open_backend
 from weft.project.application.durable import engine_status, is_durable, open_engine
 from weft.project.application.job import JOB, Job, read_keys, read_nodes
 from weft.project.application.launch import ensure_controller
@@ -180,7 +179,7 @@ def _log_of_backend(folder: ProjectFolder, run: str, task: str) -> Iterator[byte
         about = folder.hub.get_run(run).parameters.get(JOB, {})
     except UserError:
         return  # a run that is forgotten
-    backend = open_backend(folder, about.get("backend", INLINE), about.get("settings"))
+    backend = folder.open_backend(about.get("backend", INLINE), about.get("settings"))
     key = read_keys(folder.store.logs(run)).get(task)
     if backend is None or key is None:
         return

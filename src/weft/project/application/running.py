@@ -13,8 +13,8 @@ from typing import Any
 from weft.compile.application import CompiledFlow
 from weft.core import UserError, WeftError, to_json
 from weft.flow import Cancelled, Control, Output, Plan, RunResult, Store
+from weft.flow.backends import INLINE
 from weft.hub import Published, RunRecord
-from weft.project.application.backends import INLINE, open_backend
 from weft.project.application.job import JOB, Job, Recorder
 from weft.project.application.jobs import STOP, read_job, stop_asked
 from weft.project.folder import ProjectFolder
@@ -93,7 +93,7 @@ def carry_out(
 ) -> Job:
     """Run a compiled flow as a new job."""
     about = describe_job(compiled, order, before, backend, settings or {})
-    open_backend(folder, backend, settings)
+    folder.open_backend(backend, settings)
     plan = folder.store.put_bytes(compiled.plan.to_json().encode())
     record = folder.hub.start_run(
         project=order.name, plan_digest=compiled.plan.digest, parameters={JOB: about}
@@ -141,7 +141,7 @@ def _run(folder: ProjectFolder, compiled: CompiledFlow, record: RunRecord, repea
         try:
             control = Control(stop=stop, repeat=repeat)
             about = record.parameters[JOB]
-            place = open_backend(folder, about["backend"], about["settings"])
+            place = folder.open_backend(about["backend"], about["settings"])
             options: dict[str, Any] = {"control": control, "also": Recorder(logs), "backend": place}
             result = folder.run(compiled.plan, name=record.name, **options)
             models = register_models(folder, compiled.plan, compiled.models, record, result)

@@ -9,7 +9,6 @@ from weft.compile.application import CompiledFlow
 from weft.core import UserError
 from weft.flow.engine import RunOptions
 from weft.hub import RunRecord
-from weft.project.application.backends import open_backend
 from weft.project.application.durable import is_durable, name_backend, open_engine
 from weft.project.application.job import JOB, Job
 from weft.project.application.jobs import find_record, read_job, still_runs
@@ -30,7 +29,7 @@ def submit_order(
     settings: Mapping[str, Any],
 ) -> Job:
     """Ask for a compiled flow as a new job, see that a controller is there, and return."""
-    open_backend(folder, backend, settings)  # what it refuses is said here
+    folder.open_backend(backend, settings)  # what it refuses is said here
     _, kept = name_backend(folder, backend, settings)
     about = describe_job(compiled, order, "", backend, settings)
     models = {task: list(made) for task, made in compiled.models.items()}
