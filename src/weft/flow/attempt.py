@@ -43,7 +43,7 @@ class Job:
     the process uses is not what this node uses. With ``is_repeated`` only a result of this run counts.
     ``records`` are the digests of the records behind ``inputs``.
     ``log`` takes what the program prints, by default a file; ``before_commit`` is called between the
-    program and its result.
+    program and its result. ``claim`` is the open file that holds the claim on the key.
     """
 
     node: Node
@@ -61,6 +61,7 @@ class Job:
     records: Mapping[str, str] = field(default_factory=dict)
     log: Callable[[bytes], object] | None = None
     before_commit: Callable[[], None] | None = None
+    claim: int | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ def _told(
 def _claimed(job: Job, store: Store, post: Callable[[Event | Ending], None]) -> Ending:
     claim = store.claim(job.key, f"run {job.run}, process {os.getpid()}")
     _wait_for(claim, job, post)
+    job.claim = claim.file
     try:
         found = look_up(store, job.key)
         if found.record is not None and not (job.is_repeated and found.record.run != job.run):
@@ -223,6 +225,7 @@ def _context(
         nodes=job.node.nodes,
         store=store,
         log=log,
+        claim=job.claim,
         _watch=watch,
         _scratch=scratch,
         _unfinished=unfinished,

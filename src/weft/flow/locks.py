@@ -65,6 +65,11 @@ class FileLock:
         except OSError:
             return ""
 
+    @property
+    def file(self) -> int | None:
+        """The open file by which the lock is held; a process that inherits it holds the lock as well."""
+        return self._file
+
     def release(self) -> None:
         """Let go, and remove the file."""
         if self._file is None:

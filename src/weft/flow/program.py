@@ -46,6 +46,8 @@ class Context:
         nodes: Number of workers that work on the node together.
         store: Where ``digests`` are kept.
         log: Appends bytes to the attempt's log.
+        claim: Open file that keeps others from working on this key. A process that inherits it keeps them
+            away until it has ended, also when the one that runs the program is killed.
     """
 
     node: str
@@ -62,6 +64,7 @@ class Context:
     nodes: int
     store: Store
     log: Callable[[bytes], object]
+    claim: int | None
     _watch: Watch = field(repr=False)
     _scratch: Path = field(repr=False)
     _unfinished: Path = field(repr=False)

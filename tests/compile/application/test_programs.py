@@ -362,19 +362,44 @@ def test_stopping_the_run_ends_the_whole_tree(bench, pids):
     assert_tree_is_gone(pids)
 
 
-def test_killing_the_coordinator_ends_the_whole_tree(bench, pids, tmp_path):
-    node = bench.node("shell", {"command": TREE + "sleep 300"}, variables={"PIDS": str(pids)})
-    plan = tmp_path / "plan.json"
+def start_coordinator(bench, node, folder):
+    """Run a node in a process of its own."""
+    plan = folder / "plan.json"
     plan.write_text(Plan("bench", (node,)).to_json())
     code = (
         "import sys\nfrom weft.core import Resources\nfrom weft.flow import Plan, Store, run_plan\n"
         f"plan, store = Plan.from_json(open({str(plan)!r}).read()), Store({bench.store.url!r})\n"
         "run_plan(plan, store, resources=Resources(10**9, 1))"
     )
-    with subprocess.Popen([sys.executable, "-c", code]) as controller:
+    return subprocess.Popen([sys.executable, "-c", code])
+
+
+def test_killing_the_coordinator_ends_the_whole_tree(bench, pids, tmp_path):
+    node = bench.node("shell", {"command": TREE + "sleep 300"}, variables={"PIDS": str(pids)})
+    with start_coordinator(bench, node, tmp_path) as coordinator:
         wait_until(lambda: (pids / "grandchild").exists() and (pids / "grandchild").read_text())
-        controller.kill()
+        coordinator.kill()
     assert_tree_is_gone(pids)
+
+
+ONE_AT_A_TIME = """
+if test -e $PIDS/first; then
+  kill -0 $(cat $PIDS/first) 2> /dev/null && touch $WEFT_OUTPUT/beside
+  exit 0
+fi
+trap '' TERM
+echo $$ > $PIDS/begun && mv $PIDS/begun $PIDS/first
+while :; do sleep 0.1; done
+"""
+
+
+def test_a_retry_waits_until_the_tree_of_a_killed_coordinator_is_gone(bench, pids, tmp_path):
+    node = bench.node("shell", {"command": ONE_AT_A_TIME}, variables={"PIDS": str(pids)})
+    with start_coordinator(bench, node, tmp_path) as coordinator:
+        wait_until(lambda: (pids / "first").exists())
+        coordinator.kill()
+    assert not bench.run(node)["task"].files
+    assert is_gone(pids / "first")
 
 
 def test_workers_of_one_task_find_each_other(bench):

@@ -46,7 +46,10 @@ class Child:
         redactor: Redactor,
         label: str = "",
     ) -> None:
-        guarded = [sys.executable, "-I", "-S", str(_GUARD), str(_GRACE_S), *command]
+        # While the tree lives, nobody else begins at the same key, also when this process is killed.
+        held = () if context.claim is None else (context.claim,)
+        own = [str(_GUARD), str(_GRACE_S), ",".join(map(str, held))]
+        guarded = [sys.executable, "-I", "-S", *own, *command]
         self._process = subprocess.Popen(
             guarded,
             cwd=folder,
@@ -54,6 +57,7 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            pass_fds=held,
             start_new_session=True,
         )
         self.last_lines: collections.deque[str] = collections.deque(maxlen=_LAST_LINES)

@@ -1,9 +1,10 @@
 """Run a command and let nothing of it outlive whoever asked for it; a script that needs no package.
 
-``python guard.py GRACE_S COMMAND ...``, with standard input the reading end of a pipe. When the command ends,
-what it left running is killed, and the exit code is the command's, or 128 and the signal that ended it. When
-the pipe is closed, because its owner closed it or died, the whole tree is asked to end, and killed after
-``GRACE_S`` seconds.
+``python guard.py GRACE_S HELD COMMAND ...``, with standard input the reading end of a pipe. When the command
+ends, what it left running is killed, and the exit code is the command's, or 128 and the signal that ended it.
+When the pipe is closed, because its owner closed it or died, the whole tree is asked to end, and killed after
+``GRACE_S`` seconds. ``HELD`` are numbers of open files, with commas between, which this process keeps until
+its end; the command does not get them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ _NOT_STARTED = 127
 
 def main() -> int:
     """Run the command and return its exit code."""
-    grace_s, command = float(sys.argv[1]), sys.argv[2:]
+    grace_s, held, command = float(sys.argv[1]), sys.argv[2], sys.argv[3:]
+    for file in filter(None, held.split(",")):
+        os.set_inheritable(int(file), False)
     # Whoever leaves the tree by a double fork becomes a child of this process, and so is found.
     _control(_PR_SET_CHILD_SUBREAPER, 1)
     wake, woken = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
