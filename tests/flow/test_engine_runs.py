@@ -69,12 +69,17 @@ def test_a_run_that_failed_is_tried_again_where_it_failed(engine, tmp_path):
     assert (status.state, status.code) == ("failed", "FLOW007")
     assert status.reason.startswith("FLOW007: node 'last' failed: ZeroDivisionError")
     assert states(status) == {"n0": "ran", "n1": "ran", "last": "failed", "after": "cancelled"}
-    with pytest.raises(UserError, match="FLOW084: node 'n1' of run 'amber-1' has a result"):
-        engine.retry(run, "n1")
     engine.retry(run, "last")
     again = engine.wait(run, timeout_s=40)
     assert (again.state, again.life) == ("failed", 2)
     assert logged(log) == {"n0": 1, "n1": 1}
+    engine.retry(run, "n1")
+    third = engine.wait(run, timeout_s=40)
+    assert states(third) == {"n0": "ran", "n1": "ran", "last": "failed", "after": "cancelled"}
+    assert logged(log) == {"n0": 1, "n1": 2}
+    assert third.options.repeat == ("after", "last", "n1")
+    with pytest.raises(UserError, match="FLOW009"):
+        engine.retry(run, "n7")
     with pytest.raises(UserError, match="FLOW084: run 'amber-1' is failed: it is not possible to resume it"):
         engine.resume(run)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from weft.flow.record import Found, Parts
 
+LOST = "its result is no longer in the store"
 _MAX_SHOWN = 3
 _MAX_CHARACTERS = 40
 
@@ -35,7 +36,7 @@ def explain_miss(parts: Parts, found: Found, last: Mapping[str, Any] | None) -> 
         return ", ".join(changes[:_MAX_SHOWN]) + (f" and {more} more changes" if more > 0 else "")
     if last["state"] in ("failed", "cancelled"):
         return f"{last['state']} last time"
-    return "its result is no longer in the store"
+    return LOST
 
 
 def _changes(old: Mapping[str, Any], new: Parts) -> Iterator[str]:

@@ -16,7 +16,7 @@ from weft.core import Resources, UserError, WeftError
 from weft.flow.attempt import Ending, Job
 from weft.flow.backends.base import Backend
 from weft.flow.events import Event, NodeState, Output, RunResult
-from weft.flow.explain import explain_hit, explain_miss
+from weft.flow.explain import LOST, explain_hit, explain_miss
 from weft.flow.frontier import Frontier
 from weft.flow.growth import SELF, grow, is_grown
 from weft.flow.journal import last_entries, write_run
@@ -105,6 +105,7 @@ class _Told:
 
 
 _MOST_ON_BACKEND = 256
+_REPEATED = "asked to repeat it"
 
 
 class _Coordinator:
@@ -180,7 +181,7 @@ class _Coordinator:
         key = parts.key
         found = look_up(self._store, key)
         if found.record is not None and node.name in self._control.repeat and found.record.run != self.run:
-            self._misses.append(_Miss(node, parts, key, "asked to repeat it"))
+            self._misses.append(_Miss(node, parts, key, _REPEATED))
             return
         if found.record is None:
             self._misses.append(_Miss(node, parts, key, self._explain(node, parts, found)))
@@ -189,7 +190,8 @@ class _Coordinator:
         self._finish(node, NodeState.CACHED, why, found.record, found.digest)
 
     def _explain(self, node: Node, parts: Parts, found: Found) -> str:
-        return explain_miss(parts, found, self._last_run().get(node.name))
+        why = explain_miss(parts, found, self._last_run().get(node.name))
+        return _REPEATED if why == LOST and node.name in self._control.repeat else why
 
     def _last_run(self) -> dict[str, dict[str, Any]]:
         if self._previous is None:

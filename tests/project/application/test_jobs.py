@@ -139,11 +139,42 @@ def test_a_failed_job_is_taken_up_where_it_failed(tmp_path):
 def test_a_task_of_a_failed_job_is_run_again_when_asked(tmp_path):
     folder = write(tmp_path / "p")
     application = json.loads(json.dumps(STEPS))
-    application["tasks"]["second"]["parameters"]["command"] = "exit 1"
+    log = tmp_path / "log"
+    application["tasks"]["first"]["parameters"]["command"] += f"; echo first >> {log}"
+    application["tasks"]["last"] = {"program": "shell", "parameters": {"command": "exit 1"}}
+    application["tasks"]["side"] = {"program": "shell", "parameters": {"command": f"echo side >> {log}"}}
+    application["flows"]["steps"] = {"first": ["second"], "second": ["last"], "side": ["last"]}
     failed = Application(write(folder, application)).run()
     again = Application(folder).retry(failed.run, "first")
-    assert states(again)["first"] == "cached"  # this job made it
-    assert again.state == "failed"
+    assert again.run == failed.run
+    ran = {"first": "ran", "second": "ran", "side": "cached", "last": "failed"}
+    assert states(again) == ran
+    assert whys(again)["first"] == whys(again)["second"] == "asked to repeat it"
+    assert sorted(log.read_text().split()) == ["first", "first", "side"]
+    # What it made anew stands, when the job is taken up without a task.
+    third = Application(folder).retry(failed.run)
+    assert states(third) == {**ran, "first": "cached", "second": "cached"}
+
+
+def test_a_task_that_another_job_has_made_is_run_again_when_asked(tmp_path):
+    folder = write(tmp_path / "p")
+    made = Application(folder).run()
+    application = json.loads(json.dumps(STEPS))
+    application["tasks"]["second"]["parameters"]["command"] = "exit 1"
+    failed = Application(write(folder, application)).run()
+    assert whys(failed)["first"].endswith(f"made by run {made.run}")
+    assert states(Application(folder).retry(failed.run, "first")) == {"first": "ran", "second": "failed"}
+
+
+def test_a_task_on_a_backend_is_run_again_when_asked(tmp_path):
+    log = tmp_path / "log"
+    application = json.loads(json.dumps(STEPS))
+    application["tasks"]["first"]["parameters"]["command"] += f"; echo first >> {log}"
+    application["tasks"]["second"]["parameters"]["command"] = "exit 1"
+    folder = write(tmp_path / "p", application)
+    failed = Application(folder).run(backend="process")
+    assert states(Application(folder).retry(failed.run, "first")) == {"first": "ran", "second": "failed"}
+    assert log.read_text().split() == ["first", "first"]
 
 
 def test_a_rerun_keeps_the_sources_and_the_files_of_its_job(steps):

@@ -309,6 +309,22 @@ def test_waiting_ends_with_the_exit_code_of_the_job(tmp_path):
     until(lambda: controller(folder) is None)
 
 
+def test_a_finished_task_of_a_submitted_job_runs_again_with_what_follows(tmp_path, alone):
+    log = tmp_path / "log"
+    step = {"program": "shell", "parameters": {"command": f"echo $WEFT_TASK >> {log}"}}
+    tasks = {"a": step, "b": step, "c": {"program": "shell", "parameters": {"command": "exit 7"}}}
+    folder = write(tmp_path / "p", {"tasks": tasks, "flows": {"f": {"a": ["b"], "b": ["c"]}}})
+    job = Application(folder).submit(backend="inline")
+    serve_jobs(ProjectFolder(folder), until_idle=True)
+    weft(folder, "job", "retry", "--task", "b")
+    serve_jobs(ProjectFolder(folder), until_idle=True)
+    again = find_job(ProjectFolder(folder))
+    assert (again.run, states(again)) == (job.run, {"a": "cached", "b": "ran", "c": "failed"})
+    assert log.read_text().split() == ["a", "b", "b"]
+    with pytest.raises(UserError, match="APP033"):
+        Application(folder).retry(task="d")
+
+
 def test_a_job_that_was_cut_off_before_the_engine_heard_of_it_is_taken_up(tmp_path, alone):
     folder = write(tmp_path / "p", one("true"))
     job = Application(folder).submit(backend="inline", repeat=["only"])

@@ -274,8 +274,8 @@ def retry(
 ) -> None:
     """Take up a job that did not succeed.
 
-    What is finished is not repeated; with --task that task is. One that was submitted goes on in its
-    controller, and the command returns at once.
+    What is finished is not repeated; with --task that task and all that follow it are. One that was submitted
+    goes on in its controller, and the command returns at once.
 
     Example: weft job retry latest --task train
     """

@@ -15,6 +15,7 @@ from weft.flow.backends import Backend
 from weft.flow.engine.hooks import Hooks
 from weft.flow.engine.words import Firing, RunOptions, RunState, RunStatus, Schedule
 from weft.flow.plan import Plan
+from weft.flow.repeat import forget_results, keys_of_run, with_followers
 from weft.flow.store import Store
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -103,30 +104,24 @@ class Engine:
     def fork(self, run: str, node: str, *, name: str | None = None) -> str:
         """Ask for a run that repeats a node and what follows it, and takes the rest from the store."""
         plan, options = self._ledger.plan(run)
-        repeat = tuple(sorted({plan.node(node).name} | _followers(plan, node)))
+        repeat = tuple(sorted(with_followers(plan, node)))
         return self._create(plan, name, replace(options, repeat=repeat), f"fork of {run} from node {node}")
 
-    def retry(self, run: str, node: str | None = None) -> None:
+    def retry(self, run: str, node: str | None = None, *, keys: Mapping[str, str] | None = None) -> None:
         """Let a run that failed, or was stopped, go on: what has no result is tried again.
 
         Args:
             run: Name of the run.
-            node: A node that is to be tried again; the call is refused if it has a result.
+            node: A node that runs again, with all that follow it, also where they have results.
+            keys: Node → key of its result; by default as the run's last life left them in the store.
 
         Raises:
-            UserError: ``FLOW084`` when the run did not fail, or the node has a result.
+            UserError: ``FLOW084`` when the run did not fail, ``FLOW009`` when it has no such node.
         """
-        if node is not None:
-            found = {n.name: n for n in self.status(run).nodes}
-            if node not in found:
-                self._ledger.plan(run)[0].node(node)
-            if found[node].state in ("ran", "cached"):
-                raise UserError(
-                    "FLOW084",
-                    f"node '{node}' of run '{run}' has a result: it is not possible to retry it.",
-                    "fork the run from this node, which repeats it and what follows.",
-                )
-        self._ledger.again(run, _FAILED, "retry")
+        repeat = frozenset() if node is None else with_followers(self._ledger.plan(run)[0], node)
+        if repeat and self._ledger.state(run).state in _FAILED:
+            forget_results(self.store, run, repeat, keys_of_run(self.store, run) if keys is None else keys)
+        self._ledger.again(run, _FAILED, "retry", repeat=repeat)
 
     def cancel(self, run: str) -> None:
         """Ask a run to end; what is finished is kept."""
@@ -290,14 +285,6 @@ class Engine:
                 "give this one another name, or none.",
             )
         return name
-
-
-def _followers(plan: Plan, node: str) -> set[str]:
-    found = {node}
-    for other in plan.order:
-        if found & set(other.inputs.values()):
-            found.add(other.name)
-    return found
 
 
 def _checked(what: str, most: int | None) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -90,8 +90,8 @@ class Ledger:
             else:
                 self._close(connection, run, state.value, "", "")
 
-    def again(self, run: str, states: tuple[str, ...], verb: str) -> None:
-        """Let a run that stands still go on."""
+    def again(self, run: str, states: tuple[str, ...], verb: str, repeat: Iterable[str] = ()) -> None:
+        """Let a run that stands still go on, and repeat further nodes."""
         with changing(self.engine) as connection:
             row = self._row(connection, run)
             if row.state == "running" and row.wish == "pause" and "paused" in states:
@@ -99,6 +99,8 @@ class Ledger:
                 return
             if row.state not in states:
                 raise not_possible(verb, row)
+            if more := tuple(repeat):
+                self._repeat(connection, row, more)
             self._to_waiting(connection, run, deaths=0)
 
     def set_limit(self, resource: str, most: int | None) -> None:
@@ -271,6 +273,14 @@ class Ledger:
             return True
 
     # Inside a transaction
+
+    def _repeat(self, connection: sa.Connection, row: Any, more: Iterable[str]) -> None:
+        options = from_json(RunOptions, row.options)
+        changed = replace(options, repeat=tuple(sorted({*options.repeat, *more})))
+        connection.execute(sa.update(RUNS).where(RUNS.c.run == row.run).values(options=to_json(changed)))
+        # What a life before has made of them is not what this one will have made.
+        where = (NODES.c.run == row.run) & NODES.c.node.in_(list(more))
+        connection.execute(sa.delete(NODES).where(where))
 
     def _to_waiting(self, connection: sa.Connection, run: str, *, deaths: int, wish: str = "") -> None:
         values = {"state": "waiting", "wish": wish, "owner": "", "reason": "", "code": "", "ended_us": None}

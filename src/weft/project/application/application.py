@@ -27,6 +27,7 @@ from weft.compile.application import (
 from weft.compile.environment import LOCKS, REQUIREMENTS_LOCK, find_lock, lock_project
 from weft.core import UserError
 from weft.flow.backends import INLINE
+from weft.flow.repeat import with_followers
 from weft.hub.artifacts import SourceFile, describe_files
 from weft.project.application.backends import render_plan
 from weft.project.application.durable import is_durable
@@ -246,11 +247,7 @@ class Application:
         find_job(self.project, record.name).node(task)
         order = Order.read(self.project.store, record.name)
         plan = self._compile_order(order, record.parameters[JOB]["flow"]).plan
-        followers = {task}
-        for node in plan.order:
-            if followers.intersection(node.inputs.values()):
-                followers.add(node.name)
-        return self.rerun(record.name, parameters=parameters, repeat=followers)
+        return self.rerun(record.name, parameters=parameters, repeat=with_followers(plan, task))
 
     def retry(self, run: str = "latest", task: str | None = None) -> Job:
         """Take up a job that did not succeed; what is finished is not repeated.
@@ -259,20 +256,22 @@ class Application:
 
         Args:
             run: Name of the job, its start, or ``latest``.
-            task: This one runs again even if it had finished. Of a job that succeeded it needs a new job,
-                see `fork`.
+            task: This one and all that follow it run again even if they had finished. Of a job that succeeded
+                it needs a new job, see `fork`.
 
         Raises:
             UserError: ``APP033`` when the job has no such task; ``FLOW057`` when it runs or has succeeded,
-                ``FLOW084`` when one that was submitted does, or its task has a result.
+                ``FLOW084`` when one that was submitted does.
         """
         record = find_record(self.project, run)
         if is_durable(record):
             name = find_job(self.project, record.name).node(task).name if task else None
             return retry_submitted(self.project, record, name)
-        repeat = frozenset({find_job(self.project, record.name).node(task).name}) if task else frozenset()
         order = Order.read(self.project.store, record.name)
         compiled = self._compile_order(order, record.parameters[JOB]["flow"])
+        if task is not None:
+            find_job(self.project, record.name).node(task)
+        repeat = frozenset() if task is None else with_followers(compiled.plan, task)
         return take_up(self.project, compiled, record, repeat=repeat)
 
     def status(self, run: str = "latest") -> Job:

@@ -14,8 +14,9 @@ from weft.compile.application import CompiledFlow
 from weft.core import UserError, WeftError, to_json
 from weft.flow import Cancelled, Control, Output, Plan, RunResult, Store
 from weft.flow.backends import INLINE
+from weft.flow.repeat import forget_results
 from weft.hub import Published, RunRecord
-from weft.project.application.job import JOB, Job, Recorder
+from weft.project.application.job import JOB, Job, Recorder, read_keys
 from weft.project.application.jobs import STOP, read_job, stop_asked
 from weft.project.folder import ProjectFolder
 
@@ -127,9 +128,12 @@ def describe_job(
 def take_up(
     folder: ProjectFolder, compiled: CompiledFlow, record: RunRecord, *, repeat: frozenset[str]
 ) -> Job:
-    """Go on with a job that did not succeed."""
+    """Go on with a job that did not succeed; the tasks of ``repeat`` run again whatever became of them."""
     taken = folder.hub.resume_run(record.id)
-    (folder.store.logs(taken.name) / STOP).unlink(missing_ok=True)
+    logs = folder.store.logs(taken.name)
+    (logs / STOP).unlink(missing_ok=True)
+    with ended(folder, taken):
+        forget_results(folder.store, taken.name, repeat, read_keys(logs))
     return _run(folder, compiled, taken, repeat)
 
 

@@ -10,7 +10,7 @@ from weft.core import UserError
 from weft.flow.engine import RunOptions
 from weft.hub import RunRecord
 from weft.project.application.durable import is_durable, name_backend, open_engine
-from weft.project.application.job import JOB, Job
+from weft.project.application.job import JOB, Job, read_keys
 from weft.project.application.jobs import find_record, read_job, still_runs
 from weft.project.application.launch import ensure_controller
 from weft.project.application.running import Order, describe_job, ended
@@ -50,11 +50,11 @@ def retry_submitted(folder: ProjectFolder, record: RunRecord, task: str | None) 
     """Let a submitted job that did not succeed go on, and return.
 
     Raises:
-        UserError: ``FLOW084`` when it did not fail, or the task has a result.
+        UserError: ``FLOW084`` when it did not fail.
     """
     with open_engine(folder) as engine:
         try:
-            engine.retry(record.name, task)
+            engine.retry(record.name, task, keys=read_keys(folder.store.logs(record.name)))
         except UserError as error:
             if error.code != "FLOW083":
                 raise
