@@ -19,10 +19,11 @@ from typing import Any
 from weft.core import Resources, UnavailableError, UserError, from_json, to_json
 from weft.flow.backends.base import AttemptSpec, AttemptState, Status
 from weft.flow.backends.slots import Slots, machine_slots, needed
+from weft.flow.backends.waiting import Queue
 from weft.flow.locks import exclusive
 from weft.flow.worker.liveness import is_held, take
 from weft.flow.worker.result import EVENTS, LOG, AttemptResult, Failure, read_folder, write_result
-from weft.flow.worker.tree import end_marked
+from weft.flow.worker.tree import MARK, end_marked, mark, marked_heads
 
 _KEEP_S = 7 * 86_400.0
 _STOP_S = 10.0
@@ -37,7 +38,8 @@ class ProcessBackend:
     """Runs attempts as processes of this machine.
 
     Any number of controllers may use one folder: what runs is counted over all of them, and each sees what
-    the others started. A worker that is alive holds a lock on a file, so nothing has to be guessed.
+    the others started. A worker that is alive holds a lock on a file, so nothing has to be guessed. It is
+    started by the controller that asked for it last, with that one's environment and working folder.
 
     Args:
         folder: Where specifications, logs and results of attempts are kept for a week.
@@ -58,6 +60,7 @@ class ProcessBackend:
             )
         self.folder = Path(folder).absolute()
         self._total = machine_slots(resources)
+        self._queue = Queue(self.folder)
         self._ended: dict[str, Status] = {}
         self._reasons: dict[str, str] = {}
         self._is_swept = False
@@ -77,22 +80,26 @@ class ProcessBackend:
         self._total.check(spec)
         with self._alone():
             self._sweep()
-            if self._known(spec.id).state is not AttemptState.UNKNOWN:
+            state = self._known(spec.id).state
+            if state is AttemptState.UNKNOWN:
+                self._prepare(spec)
+            elif state is not AttemptState.PENDING:
                 return
-            folder = self._attempt(spec.id)
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / _SPEC).write_text(to_json(spec), encoding="utf-8")
-            if spec.image is not None:
-                told = f"weft: the image {spec.image} is not used, processes of this machine have none\n"
-                (folder / LOG).write_text(told, encoding="utf-8")
-            (self.folder / "waiting").mkdir(exist_ok=True)
-            (self.folder / "waiting" / f"{time.time_ns()}+{spec.id}").touch()
+            self._queue.add(spec.id)
             self._schedule()
 
+    def _prepare(self, spec: AttemptSpec) -> None:
+        folder = self._attempt(spec.id)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _SPEC).write_text(to_json(spec), encoding="utf-8")
+        if spec.image is not None:
+            told = f"weft: the image {spec.image} is not used, processes of this machine have none\n"
+            (folder / LOG).write_text(told, encoding="utf-8")
+
     def status(self, ids: Iterable[str]) -> dict[str, Status]:
-        """Return how attempts are; starts those that have waited for room that there is now."""
+        """Return how attempts are; starts those of this process that waited for room that there is now."""
         wanted = list(ids)
-        if any(True for _ in self._waiting()):
+        if self._queue.entries():
             with self._alone():
                 self._schedule()
         return {id: self._status(id) for id in wanted}
@@ -141,7 +148,7 @@ class ProcessBackend:
             self._ended[id] = result.status
         elif (started_us := self._started_us(id)) is not None:
             return Status(AttemptState.RUNNING, started_us=started_us)
-        elif any(waiting == id for _, waiting in self._waiting()):
+        elif id in self._queue.ids():
             return Status(AttemptState.PENDING, self._reasons.get(id, "waits for its turn"))
         return self._ended.get(id, Status(AttemptState.UNKNOWN))
 
@@ -175,32 +182,30 @@ class ProcessBackend:
             return None
         return told["done"], told["total"], told["note"]
 
-    def _waiting(self) -> Iterator[tuple[str, str]]:
-        """Yield the file names and ids of what waits, in the order in which it came."""
-        try:
-            names = sorted(p.name for p in (self.folder / "waiting").iterdir())
-        except FileNotFoundError:
-            return
-        for name in names:
-            yield name, name.partition("+")[2]
-
     # What runs: all of this holds the folder alone
 
     def _schedule(self) -> None:
         free = self._free()
-        for name, id in list(self._waiting()):
+        for waiting in self._queue.entries():
+            id = waiting.id
             if self._is_begun(id):
                 self._forget_waiting(id)
+                continue
+            if self._queue.is_orphan(waiting):
+                self._reasons[id] = "waits to be asked for again: the process that asked for it has ended"
                 continue
             spec = from_json(AttemptSpec, (self._attempt(id) / _SPEC).read_bytes())
             if lacking := free.lacks(needed(spec)):
                 self._reasons[id] = f"waits for {lacking}"
-                if time.time() - int(name.partition("+")[0]) / 1e9 > _OLD_S:
+                if time.time() - waiting.since_s > _OLD_S:
                     return  # smaller ones have passed it for long enough
                 continue
             taken, free = free.take(needed(spec))
-            self._launch(spec, taken)
-            self._forget_waiting(id)
+            if self._queue.is_own(waiting):
+                self._launch(spec, taken)
+                self._forget_waiting(id)
+            else:
+                self._reasons[id] = "waits for the process that asked for it to start it"
 
     def _is_begun(self, id: str) -> bool:
         folder = self._attempt(id)
@@ -248,7 +253,7 @@ class ProcessBackend:
     def _variables(self, spec: AttemptSpec, lock: int, gpus: Iterable[str]) -> dict[str, str]:
         path = [str(Path(p).absolute()) for p in sys.path]
         setup = {"path": path, "lock": lock, "is_bytecode_elsewhere": sys.dont_write_bytecode}
-        variables = {"WEFT_WORKER": json.dumps(setup)}
+        variables = {"WEFT_WORKER": json.dumps(setup), MARK: mark(spec.id)}
         if spec.resources.gpus:
             variables["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
         if sys.dont_write_bytecode:
@@ -293,18 +298,25 @@ class ProcessBackend:
         return process.returncode
 
     def _signal(self, id: str, number: int) -> None:
+        for pid in self._workers(id):
+            try:
+                process = os.pidfd_open(pid)
+            except OSError:
+                continue
+            try:
+                # While the lock is held the number cannot have passed to another process.
+                if is_held(self._running_file(id)):
+                    signal.pidfd_send_signal(process, number)
+            except ProcessLookupError:
+                continue
+            finally:
+                os.close(process)
+
+    def _workers(self, id: str) -> list[int]:
         try:
-            process = os.pidfd_open(json.loads(self._running_file(id).read_bytes())["pid"])
+            return [json.loads(self._running_file(id).read_bytes())["pid"]]
         except (OSError, ValueError, KeyError):
-            return
-        try:
-            # While the lock is held the number cannot have passed to another process.
-            if is_held(self._running_file(id)):
-                signal.pidfd_send_signal(process, number)
-        except ProcessLookupError:
-            return
-        finally:
-            os.close(process)
+            return marked_heads(id)  # who started it was killed before it could write the number down
 
     def _has_ended(self, id: str, patience_s: float) -> bool:
         deadline, pause = time.monotonic() + patience_s, 0.002
@@ -320,6 +332,7 @@ class ProcessBackend:
         if self._is_swept:
             return
         self._is_swept = True
+        self._queue.clean()
         attempts = self.folder / "attempts"
         for path in attempts.iterdir() if attempts.exists() else []:
             ended = path / "result.json"
@@ -327,9 +340,7 @@ class ProcessBackend:
                 shutil.rmtree(path, ignore_errors=True)
 
     def _forget_waiting(self, id: str) -> None:
-        for name, waiting in list(self._waiting()):
-            if waiting == id:
-                (self.folder / "waiting" / name).unlink(missing_ok=True)
+        self._queue.remove(id)
         self._reasons.pop(id, None)
 
     def _attempt(self, id: str) -> Path:

@@ -63,7 +63,7 @@ def end_marked(id: str) -> int:
     """
     num_killed = 0
     for _ in range(_ROUNDS):
-        found = [pid for pid in _pids() if pid != os.getpid() and _is_marked(pid, id)]
+        found = _marked(id)
         if not found:
             break
         num_killed += len(found)
@@ -71,6 +71,12 @@ def end_marked(id: str) -> int:
             _kill(pid)
         time.sleep(_PAUSE_S)
     return num_killed
+
+
+def marked_heads(id: str) -> list[int]:
+    """Return the processes that carry the mark of attempt ``id`` and whose parents do not."""
+    found = _marked(id)
+    return [pid for pid in found if _parent(pid) not in found]
 
 
 def private_bytes(root: int) -> int:
@@ -98,6 +104,10 @@ def _parent(pid: int) -> int | None:
     except OSError:
         return None
     return int(fields[1])
+
+
+def _marked(id: str) -> list[int]:
+    return [pid for pid in _pids() if pid != os.getpid() and _is_marked(pid, id)]
 
 
 def _is_marked(pid: int, id: str) -> bool:
