@@ -9,7 +9,7 @@ from tests.learn.synthetic import fit_model, make_data
 
 from weft.core import TaskType
 from weft.learn import Candidate, get_metric
-from weft.learn.choice import best_on_val, choose
+from weft.learn.choice import best_of_other_parts, best_on_val, choose
 from weft.learn.rungs.blend import choose_weights
 from weft.learn.rungs.boosting_search import as_good_as_the_best
 from weft.learn.rungs.boosting_space import plan_search
@@ -70,6 +70,25 @@ def test_a_single_model_is_never_preferred_to_a_better_one(data, tmp_path):
         written(data, tmp_path / "two", "linear", 30, noisy(data, 1.0, 2)),
     ]
     assert choose(data, AUROC, usable) == best_on_val(AUROC, [c for c, _ in usable])
+
+
+def test_the_luck_of_the_best_of_many_does_not_count_against_a_mean(data, tmp_path):
+    many = [noisy(data, 1.5, seed) for seed in range(20)]
+    vals = [data.val.score(AUROC, p) for p in many]
+    usable = [
+        written(data, tmp_path / f"{i}", "lightgbm", 40 + i, prediction) for i, prediction in enumerate(many)
+    ]
+    middle = many[int(np.argsort(vals)[len(vals) // 2])]
+    usable.append(written(data, tmp_path / "mean", "blend", 90, middle))
+    assert choose(data, AUROC, usable) == len(many)
+
+
+def test_a_part_is_scored_by_what_is_best_on_the_others():
+    lucky = np.array([[0.9, 0.5, 0.5, 0.5], [0.5, 0.9, 0.5, 0.5], [0.6, 0.6, 0.6, 0.6]])
+    np.testing.assert_allclose(best_of_other_parts(lucky), 0.5)
+    better = np.array([[0.9, 0.8, 0.9, np.nan], [0.5, 0.9, 0.5, 0.5]])
+    np.testing.assert_allclose(best_of_other_parts(better), [0.9, 0.8, 0.9, np.nan])
+    np.testing.assert_allclose(best_of_other_parts(np.array([[0.9, np.nan]])), [np.nan, np.nan])
 
 
 def score(value, by_fold):

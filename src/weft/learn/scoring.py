@@ -54,6 +54,12 @@ class ValScore:
     value: float
     by_fold: np.ndarray
 
+    @classmethod
+    def of_parts(cls, by_fold: np.ndarray) -> ValScore:
+        """Take the mean of the parts that are defined for the whole; 0 where none is."""
+        known = by_fold[np.isfinite(by_fold)]
+        return cls(float(known.mean()) if len(known) else 0.0, by_fold)
+
     def is_matched_by(self, other: ValScore) -> bool:
         """Say whether ``other`` is at most one standard error worse.
 
