@@ -253,21 +253,37 @@ def test_what_nodes_ask_for_is_not_cut_to_what_the_controller_has(store, backend
 
 
 class Flickering(ProcessBackend):
-    """Does not answer when it is asked first."""
+    """Does not answer one of the questions."""
 
     num_asked = 0
+    silent = 1
 
     def status(self, ids):
         self.num_asked += 1
-        if self.num_asked == 1:
+        if self.num_asked == self.silent:
             raise UnavailableError("FLOW063", "the folder did not answer.", "try again.")
         return super().status(ids)
 
 
-def test_a_backend_that_does_not_answer_at_once_ends_no_run(store, tmp_path):
+@pytest.mark.parametrize(("silent", "is_patient"), [(1, True), (2, False)])
+def test_one_unanswered_question_ends_no_run(store, tmp_path, silent, is_patient):
     flickering = Flickering(tmp_path / "process")
-    result, _ = run_one(Node("a", "flow_programs:share"), store, flickering, run="named")
-    assert result.outputs["a"].value["threads"] and flickering.num_asked > 1
+    flickering.silent = silent
+    share = Node("a", "flow_programs:share")
+    result, _ = run_one(share, store, flickering, run="named", control=Control(is_patient=is_patient))
+    assert result.outputs["a"].value["threads"] and flickering.num_asked > silent
+
+
+def test_who_waits_for_a_backend_that_is_not_there_is_told_at_once(store, tmp_path):
+    class Absent(ProcessBackend):
+        def start(self, spec):
+            raise UnavailableError("FLOW091", "there is no cluster.", "start one.")
+
+    flickering = Flickering(tmp_path / "process")
+    for backend, run in ((flickering, "named"), (Absent(tmp_path / "absent"), None)):
+        error, _ = run_one(Node("a", "flow_programs:share", retries=3), store, backend, run=run)
+        assert isinstance(error, UnavailableError)
+    assert flickering.num_asked == 1
 
 
 class MovedOn(ProcessBackend):

@@ -85,10 +85,18 @@ class BackendLauncher:
 
     Tries of a node are numbered from 1 in blocks of as many as it has: a controller that takes a run over
     asks for the same numbers, adopts what runs, and goes on behind what has failed.
+
+    Args:
+        backend: Where attempts run.
+        store: Where they leave results.
+        is_named: Whether attempts of an earlier controller of the run may be there.
+        is_patient: Whether a backend that has not answered yet is asked again as one that has. Where
+            somebody waits for the first answer, it is rather told.
     """
 
-    def __init__(self, backend: Backend, store: Store, *, is_named: bool) -> None:
+    def __init__(self, backend: Backend, store: Store, *, is_named: bool, is_patient: bool = False) -> None:
         self._backend, self._store, self._is_named = backend, store, is_named
+        self._is_trusted = is_patient
         self._tries: dict[str, _Try] = {}
         self._later: list[tuple[float, int, _Try]] = []
         self._counter = itertools.count()
@@ -145,7 +153,7 @@ class BackendLauncher:
                 self._bear(error)
                 time.sleep(_MOST_S)
             else:
-                self._unheard_since = None
+                self._hear_from()
                 return found.state.is_ended
 
     def _spec(self, job: Job, number: int) -> AttemptSpec:
@@ -172,10 +180,13 @@ class BackendLauncher:
         try:
             self._backend.start(attempt.spec)
         except UnavailableError as error:
+            if not self._is_trusted:
+                raise
             self._again(attempt, error, attempt.spec.number)
         except WeftError as error:
             self._fail(attempt, error)
         else:
+            self._hear_from()
             self._tries[attempt.spec.id] = attempt
 
     def _poll(self) -> None:
@@ -186,7 +197,7 @@ class BackendLauncher:
         except UnavailableError as error:
             self._bear(error)
             return
-        self._unheard_since = None
+        self._hear_from()
         for id, status in found.items():
             if status != self._tries[id].status:
                 self._changed = time.monotonic()
@@ -196,8 +207,12 @@ class BackendLauncher:
         """Put up with a backend that does not answer, for a while."""
         now = time.monotonic()
         self._unheard_since = self._unheard_since or now
-        if now - self._unheard_since > _PATIENCE_S:
+        if not self._is_trusted or now - self._unheard_since > _PATIENCE_S:
             raise error
+
+    def _hear_from(self) -> None:
+        self._unheard_since = None
+        self._is_trusted = True
 
     def _wait(self, stop: threading.Event | None) -> None:
         since = time.monotonic() - self._changed

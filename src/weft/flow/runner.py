@@ -35,10 +35,12 @@ class Control:
     Attributes:
         stop: When it is set, what runs is asked to stop; what finishes all the same is kept.
         repeat: Names of nodes that run even if the store holds their results, unless this run made those.
+        is_patient: Whether a backend that has not answered yet is asked again for some minutes.
     """
 
     stop: threading.Event | None = None
     repeat: frozenset[str] = frozenset()
+    is_patient: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,9 @@ class _Coordinator:
     def _make_launcher(self, backend: Backend | None) -> Launcher:
         if backend is None:
             return ThreadLauncher(self._store, self._cancelled)
-        return BackendLauncher(backend, self._store, is_named=self._told.run is not None)
+        is_named = self._told.run is not None
+        is_patient = self._told.control.is_patient
+        return BackendLauncher(backend, self._store, is_named=is_named, is_patient=is_patient)
 
     def run_all(self) -> RunResult:
         try:

@@ -161,7 +161,7 @@ class Controller:
             targets=options.targets,
             run=taken.run,
             backoff_s=options.backoff_s,
-            control=Control(stop, frozenset(options.repeat)),
+            control=Control(stop, frozenset(options.repeat), is_patient=True),
             **more,
         )
 

@@ -36,7 +36,7 @@ def main() -> int:
         try:
             answer = {"value": _CALLS[request.pop("call")](**request)}
         except Exception as error:
-            answer = {"error": f"{type(error).__name__}: {str(error).strip().splitlines()[-1:]}"}
+            answer = {"error": f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[-1]}"}
         answers.write(json.dumps(answer).encode() + b"\n")
     return 0
 

@@ -103,11 +103,18 @@ class Driver:
             self._process = None
 
     def _away(self, call: str, reason: str) -> UnavailableError:
-        where, limit_s = self._settings.address or "auto", self._settings.patience_s
+        where = self._settings.address or os.environ.get("RAY_ADDRESS") or "this machine"
+        hint = "check that its head can be reached, then ask again: what runs in the cluster goes on."
+        if call == "connect":
+            hint = (
+                "start one here with `ray start --head`, or name one that runs: RAY_ADDRESS=host:port, or "
+                "address under backends.ray in deployment.json."
+            )
         return UnavailableError(
             "FLOW091",
-            f"the Ray cluster at {where} did not do '{call}' within {limit_s:g} s: {reason}.",
-            "check that its head can be reached, then ask again: what runs in the cluster goes on.",
+            f"the Ray cluster of {where} did not do '{call}' (limit {self._settings.patience_s:g} s): "
+            f"{reason.rstrip('.')}.",
+            hint,
         )
 
 
