@@ -159,20 +159,15 @@ class BackendLauncher:
     def _spec(self, job: Job, number: int) -> AttemptSpec:
         node = job.node
         job.attempt = number
-        return AttemptSpec(
-            self._id(job, number),
-            job.run,
-            number,
+        return AttemptSpec.of(
             node,
             job.parts,
-            dict(job.records),
-            self._store.url,
-            job.share,
-            node.variables,
-            node.secrets,
-            node.image,
-            node.nodes,
-            job.is_repeated,
+            run=job.run,
+            store=self._store.url,
+            resources=job.share,
+            number=number,
+            inputs=job.records,
+            is_repeated=job.is_repeated,
         )
 
     def _begin(self, attempt: _Try) -> None:

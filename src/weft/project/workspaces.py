@@ -14,7 +14,7 @@ from typing import Any
 from weft.compile.workspace import ADDRESS_FILE
 from weft.core import Resources, UnavailableError, UserError, from_json, to_json
 from weft.flow import Node
-from weft.flow.backends import AttemptSpec, AttemptState, Backend, Status, attempt_id
+from weft.flow.backends import AttemptSpec, AttemptState, Backend, Status
 from weft.flow.record import Parts
 from weft.project.folder import STATE, ProjectFolder
 
@@ -198,15 +198,8 @@ class Workspaces:
             resources=resources,
         )
         parts, run = Parts.of(node, {}), f"workspace-{name}"
-        spec = AttemptSpec(
-            attempt_id(run, node.name, parts.key, number),
-            run=run,
-            number=number,
-            node=node,
-            parts=parts,
-            inputs={},
-            store=self._project.store.url,
-            resources=resources,
+        spec = AttemptSpec.of(
+            node, parts, run=run, store=self._project.store.url, resources=resources, number=number
         )
         # A server that was killed has left its own.
         (place / ADDRESS_FILE).unlink(missing_ok=True)

@@ -7,7 +7,6 @@ class TestMyBackend(BackendSuite):
 
 from __future__ import annotations
 
-import dataclasses
 import time
 import unittest
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from typing import Any
 
 from weft.core import Resources
 from weft.flow import Node, Plan, Store, run_plan
-from weft.flow.backends import AttemptSpec, AttemptState, Backend, Status, attempt_id
+from weft.flow.backends import AttemptSpec, AttemptState, Backend, Status
 from weft.flow.record import Parts, look_up
 from weft.flow.worker import read_log, read_result
 from weft.testing.attempts import is_locked
@@ -222,13 +221,7 @@ def node(name: str, program: str, **options: Any) -> Node:
 def make_spec(store: Store, program: str, *, run: str = "suite", **options: Any) -> AttemptSpec:
     """Make the specification of a first try of a node without inputs."""
     made = node("a", program, **options)
-    parts = Parts.of(made, {})
-    spec = AttemptSpec(
-        attempt_id(run, made.name, parts.key, 1), run, 1, made, parts, {}, store.url, Resources(10**8, 1)
-    )
-    return dataclasses.replace(
-        spec, variables=made.variables, secrets=made.secrets, image=made.image, nodes=made.nodes
-    )
+    return AttemptSpec.of(made, Parts.of(made, {}), run=run, store=store.url, resources=Resources(10**8, 1))
 
 
 def _sum() -> Plan:

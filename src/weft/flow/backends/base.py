@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -88,6 +88,36 @@ class AttemptSpec:
     image: str | None = None
     nodes: int = 1
     is_repeated: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        node: Node,
+        parts: Parts,
+        *,
+        run: str,
+        store: str,
+        resources: Resources,
+        number: int = 1,
+        inputs: Mapping[str, str] | None = None,
+        is_repeated: bool = False,
+    ) -> AttemptSpec:
+        """Make the specification of a try of a node, which says the rest."""
+        return cls(
+            attempt_id(run, node.name, parts.key, number),
+            run,
+            number,
+            node,
+            parts,
+            dict(inputs or {}),
+            store,
+            resources,
+            node.variables,
+            node.secrets,
+            node.image,
+            node.nodes,
+            is_repeated,
+        )
 
 
 class Backend(Protocol):

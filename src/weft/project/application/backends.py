@@ -7,7 +7,7 @@ from typing import Any
 
 from weft.core import UserError
 from weft.flow import Plan
-from weft.flow.backends import AttemptSpec, attempt_id
+from weft.flow.backends import AttemptSpec
 from weft.flow.record import Parts
 from weft.project.folder import ProjectFolder
 
@@ -31,22 +31,12 @@ def render_plan(
     for node in plan.order:
         inputs = {label: f"<{source}>" for label, source in node.inputs.items()}
         parts = Parts(node.program, node.version, node.parameters, inputs, node.digests)
-        yield (
-            node.name,
-            backend.render(
-                AttemptSpec(
-                    attempt_id("RUN", node.name, parts.key, 1),
-                    "RUN",
-                    1,
-                    node,
-                    parts,
-                    inputs,
-                    folder.store.url,
-                    node.resources or folder.resources,
-                    node.variables,
-                    node.secrets,
-                    node.image,
-                    node.nodes,
-                )
-            ),
+        spec = AttemptSpec.of(
+            node,
+            parts,
+            run="RUN",
+            store=folder.store.url,
+            resources=node.resources or folder.resources,
+            inputs=inputs,
         )
+        yield node.name, backend.render(spec)
