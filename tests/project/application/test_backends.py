@@ -1,10 +1,11 @@
 """Jobs on the process backend: the same results, errors and logs as inline; what would be submitted."""
 
 import json
+import time
 
 import pytest
 import yaml
-from test_jobs import STEPS, one, start_waiting, states, whys, write
+from test_jobs import STEPS, one, runs, start_waiting, states, whys, write
 
 from weft.core import UserError
 from weft.project import ProjectFolder
@@ -58,6 +59,39 @@ def test_a_job_on_a_backend_is_stopped_from_another_process(tmp_path):
     with start_waiting(tmp_path / "p", place, line, backend="process") as process:
         assert stop_job(ProjectFolder(tmp_path / "p")).state == "cancelled"
         assert process.wait(60) == 0
+
+
+def test_workers_that_a_killed_controller_left_are_stopped(tmp_path):
+    place = tmp_path / "pid"
+    line = f"echo $$ > pid; mv pid {place}; sleep 300"
+    with start_waiting(tmp_path / "p", place, line, backend="process") as process:
+        process.kill()
+    folder = ProjectFolder(tmp_path / "p")
+    assert find_job(folder).state == "interrupted"
+    assert runs(place.read_text().strip())
+    assert stop_job(folder).state == "cancelled"
+    assert not runs(place.read_text().strip())
+    with pytest.raises(UserError, match="APP032"):
+        stop_job(folder)
+    (tmp_path / "p/mlapplication.json").write_text(json.dumps(one("true")))
+    assert Application(folder).run(backend="process").state == "succeeded"
+
+
+def test_an_attempt_that_waited_when_its_controller_was_killed_is_stopped(tmp_path):
+    place = tmp_path / "pid"
+    waits = {"program": "shell", "parameters": {"command": "true"}}
+    holds = {"program": "shell", "parameters": {"command": f"echo $$ > pid; mv pid {place}; sleep 300"}}
+    both = {"tasks": {"holds": holds, "waits": waits}, "flows": {"both": {"holds": [], "waits": []}}}
+    said = {"defaults": {"cpu": 1}, "backends": {"process": {"threads": 1}}}
+    with start_waiting(tmp_path / "p", place, both, backend="process", deployment=said) as process:
+        queue = tmp_path / "p/.weft/process/waiting"
+        deadline = time.monotonic() + 60
+        while not (queue.exists() and any(queue.iterdir())):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.kill()
+    assert stop_job(ProjectFolder(tmp_path / "p")).state == "cancelled"
+    assert not any(queue.iterdir())
 
 
 def test_what_would_be_submitted_is_printed_and_nothing_runs(tmp_path, monkeypatch):

@@ -22,7 +22,7 @@ from weft.project.application import (
     job_logs,
     stop_job,
 )
-from weft.project.application import jobs as jobs_module
+from weft.project.application import stopping as stopping_module
 
 STEPS = {
     "tasks": {
@@ -234,9 +234,9 @@ def test_a_model_that_was_not_made_is_an_error(tmp_path):
 WAITING = "echo $$ > pid; cp pid {place}; echo begun; sleep 300"
 
 
-def start_waiting(folder, place, line=WAITING, backend="inline"):
+def start_waiting(folder, place, line=WAITING, backend="inline", **files):
     """Run in a process of its own a job that waits; return the process once its task runs."""
-    write(folder, one(line.format(place=place)))
+    write(folder, one(line.format(place=place)) if isinstance(line, str) else line, **files)
     code = (
         "from weft.project.application import Application\n"
         f"Application({str(folder)!r}).run(backend={backend!r})"
@@ -281,13 +281,28 @@ def test_a_job_whose_process_was_killed_leaves_nothing_and_is_taken_up(tmp_path)
     assert Application(write(tmp_path / "p", one("true"))).run().state == "succeeded"
 
 
+STUBBORN = "trap '' TERM; echo $$ > pid; mv pid {place}; while :; do sleep 0.1; done"
+
+
+def test_stopping_a_job_whose_process_was_killed_waits_until_nothing_of_it_is_left(tmp_path):
+    place = tmp_path / "pid"
+    with start_waiting(tmp_path / "p", place, STUBBORN) as process:
+        process.kill()
+    folder = ProjectFolder(tmp_path / "p")
+    assert runs(place.read_text().strip())
+    assert stop_job(folder).state == "cancelled"
+    assert not runs(place.read_text().strip())
+    with pytest.raises(UserError, match="APP032"):
+        stop_job(folder)
+
+
 def test_a_job_that_does_not_heed_is_told_of(tmp_path, monkeypatch):
     folder = write(tmp_path / "p", one("true"))
     Application(folder).run()
     project = ProjectFolder(folder)
     about = project.hub.get_run("latest").parameters
     record = project.hub.start_run(parameters=about)
-    monkeypatch.setattr(jobs_module, "_STOP_WITHIN_S", 0.1)
+    monkeypatch.setattr(stopping_module, "_STOP_WITHIN_S", 0.1)
     with pytest.raises(UnavailableError, match=f"APP034: job {record.name}"):
         stop_job(project)
 

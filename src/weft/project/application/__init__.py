@@ -5,7 +5,8 @@ from weft.project.application.application import Application, Build
 from weft.project.application.controller import serve_jobs
 from weft.project.application.creation import TEMPLATES, create_project
 from weft.project.application.job import Job
-from weft.project.application.jobs import find_job, follow_logs, job_logs, stop_job
+from weft.project.application.jobs import find_job, follow_logs, job_logs
+from weft.project.application.stopping import stop_job
 from weft.project.application.submission import pause_job, resume_job, wait_for_job
 
 __all__ = [

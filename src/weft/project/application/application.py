@@ -32,8 +32,9 @@ from weft.hub.artifacts import SourceFile, describe_files
 from weft.project.application.backends import render_plan
 from weft.project.application.durable import is_durable
 from weft.project.application.job import JOB, Job
-from weft.project.application.jobs import find_job, find_record, job_logs, stop_job
+from weft.project.application.jobs import find_job, find_record, job_logs
 from weft.project.application.running import Order, carry_out, take_up
+from weft.project.application.stopping import stop_job
 from weft.project.application.submission import retry_submitted, submit_order
 from weft.project.artifacts import lock_names, project_files
 from weft.project.folder import ProjectFolder

@@ -1,4 +1,4 @@
-"""Jobs of a project, found again: how they are, what they printed, how they are stopped."""
+"""Jobs of a project, found again: how they are, what they printed."""
 
 from __future__ import annotations
 
@@ -10,19 +10,16 @@ from typing import Any
 
 from weft.core import InvariantError, UnavailableError, UserError, WeftError
 from weft.flow.backends import INLINE, attempt_id
-from weft.flow.engine import RunState as EngineState
 from weft.flow.engine import RunStatus
 from weft.flow.logs import log_name
 from weft.flow.worker.result import read_log, read_result
 from weft.hub import RunRecord, RunState
-from weft.project.application.durable import engine_status, is_durable, open_engine
+from weft.project.application.durable import engine_status
 from weft.project.application.job import JOB, Job, read_keys, read_nodes
-from weft.project.application.launch import ensure_controller
 from weft.project.folder import ProjectFolder
 
 STOP = "stop"
 _LOOK_EVERY_S = 0.1
-_STOP_WITHIN_S = 60.0
 _KINDS: dict[int, type[WeftError]] = {1: UserError, 2: UnavailableError, 3: InvariantError}
 
 
@@ -99,62 +96,12 @@ def follow_logs(folder: ProjectFolder, run: str = "latest", task: str | None = N
         time.sleep(_LOOK_EVERY_S)
 
 
-def stop_job(folder: ProjectFolder, run: str = "latest") -> Job:
-    """Stop a job that runs, in whatever process, with everything that its tasks started.
-
-    Raises:
-        UserError: ``APP032`` when it does not run.
-        UnavailableError: ``APP034`` when it does not end.
-    """
-    record = find_record(folder, run)
-    if is_durable(record):
-        return _stop_submitted(folder, record)
-    if record.state is not RunState.RUNNING:
-        raise _does_not_run(record.name, record.state.value)
-    logs = folder.store.logs(record.name)
-    logs.mkdir(parents=True, exist_ok=True)
-    (logs / STOP).touch()
-    deadline = time.monotonic() + _STOP_WITHIN_S
-    while (record := find_record(folder, record.name)).state is RunState.RUNNING:
-        if time.monotonic() > deadline:
-            raise still_runs(record)
-        time.sleep(_LOOK_EVERY_S)
-    return read_job(folder, record)
-
-
 def still_runs(record: RunRecord) -> UnavailableError:
     """Make the error for a job that was asked to stop and does not."""
     return UnavailableError(
         "APP034",
         f"job {record.name} was asked to stop and still runs: process {record.pid} on {record.host}.",
         "wait and ask again, or end that process.",
-    )
-
-
-def _stop_submitted(folder: ProjectFolder, record: RunRecord) -> Job:
-    with open_engine(folder) as engine:
-        status = engine_status(folder, record)
-        if status is None or status.state.is_over:
-            raise _does_not_run(record.name, (status or record).state.value)
-        engine.cancel(record.name)
-        if engine.status(record.name).state.is_open:
-            ensure_controller(folder)  # something may still be at work that only a controller can end
-        ended = engine.wait(record.name, timeout_s=_STOP_WITHIN_S)
-    if ended.state.is_open:
-        raise still_runs(folder.hub.get_run(record.id))
-    found = folder.hub.get_run(record.id)
-    if ended.state is EngineState.CANCELLED and found.state is not RunState.CANCELLED:
-        # No controller had it, so none has told the hub.
-        folder.hub.take_run(record.id)
-        found = folder.hub.fail_run(record.id, KeyboardInterrupt())
-    return read_job(folder, found)
-
-
-def _does_not_run(run: str, state: str) -> UserError:
-    return UserError(
-        "APP032",
-        f"job {run} does not run: it is {state}.",
-        "name a job that runs; weft job status shows how it is.",
     )
 
 
