@@ -183,11 +183,19 @@ class RemoteFiles:
     """Files wherever fsspec reaches: an object store, a server, the memory of this process."""
 
     def __init__(self, files: Any, root: str) -> None:
-        self._files = files
+        self._opened, self._process = files, os.getpid()
         self._root = root.rstrip("/")
         protocols = {files.protocol} if isinstance(files.protocol, str) else set(files.protocol)
         self._is_atomic = bool(protocols & _ATOMIC_PUT)
         self._scheme = sorted(protocols)[0]
+
+    @property
+    def _files(self) -> Any:
+        if self._process != os.getpid():
+            # Connections do not outlive a fork, and neither do the threads that serve them.
+            made = self._opened
+            self._opened, self._process = type(made)(*made.storage_args, **made.storage_options), os.getpid()
+        return self._opened
 
     def describe(self, name: str) -> str:
         """Return the address of ``name``."""

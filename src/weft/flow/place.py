@@ -15,6 +15,8 @@ from weft.flow.files import RemoteFiles
 DIGEST = re.compile(r"[0-9a-f]{64}")
 # How a blob begins that names others; in canonical JSON this entry comes first.
 LINKED = b'{"$links":'
+# It would stand in every specification that workers get.
+_PASSWORD = re.compile(r"(\w+://)[^/@]*:[^/@]*@")
 _EXTRAS = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3"), "gs": ("gcsfs", "gcs"), "gcs": ("gcsfs", "gcs")}
 
 
@@ -61,6 +63,13 @@ def open_place(url: str, cache: str | Path | None) -> tuple[RemoteFiles | None, 
     """Return the remote files of a store, if it has any, and its folder on this machine."""
     if "://" not in url:
         return None, Path(url).expanduser().absolute()
+    if _PASSWORD.match(url):
+        shown = _PASSWORD.sub(r"\1***@", url)
+        raise UserError(
+            "FLOW021",
+            f"the address of a store holds a password: {shown}.",
+            "leave it out: the place's own client finds it, such as AWS_ACCESS_KEY_ID in the environment.",
+        )
     scheme = url.split("://", 1)[0]
     if scheme in ("file", "local"):
         return None, Path(url.split("://", 1)[1]).absolute()

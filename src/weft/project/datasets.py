@@ -116,7 +116,7 @@ def dataset(reference: str, *, project: str | Path | ProjectFolder | None = None
         ``weft.dataset("shop@3").arrow("orders")``
 
     Raises:
-        UserError: ``HUB003`` when there is none.
+        UserError: ``HUB003`` when there is none, ``APP067`` in a task on a machine that cannot know.
     """
     folder = _project(project, limits)
     return DataSet(folder, folder.hub.get_published(Kind.DATASET, reference.removeprefix(DATASET)))
@@ -172,7 +172,17 @@ def open_named(source: str, project: ProjectFolder) -> DataSet | None:
 def _project(given: str | Path | ProjectFolder | None, limits: Mapping[str, Any]) -> ProjectFolder:
     if isinstance(given, ProjectFolder):
         return given
-    return ProjectFolder(given if given is not None else os.environ.get("WEFT_PROJECT", "."), **limits)
+    place = given if given is not None else os.environ.get("WEFT_PROJECT")
+    folder = ProjectFolder(place or ".", **limits)
+    task, said = os.environ.get("WEFT_TASK"), folder.settings
+    if place is None and task is not None and None in (said.database, said.store):
+        raise UserError(
+            "APP067",
+            f"task '{task}' asks for a data set by its name, and does not see the folder of the project.",
+            "set database and store in weft.yaml to what its machine can reach, and let the artifact include "
+            "it.",
+        )
+    return folder
 
 
 def _lay_out(project: ProjectFolder, digest: str) -> Path:

@@ -57,8 +57,10 @@ class ProjectFolder:
 
     @functools.cached_property
     def store(self) -> Store:
-        """What was computed, by digest."""
-        return Store(self.state)
+        """What was computed, by digest; copies of what lies far away, and logs, are kept in ``.weft``."""
+        if self.settings.store is None:
+            return Store(self.state)
+        return Store(resolve_address(self.settings.store, self.folder), cache=self.state)
 
     @functools.cached_property
     def hub(self) -> Hub:

@@ -29,7 +29,7 @@ from weft.core import UserError
 from weft.flow.backends import INLINE
 from weft.flow.repeat import with_followers
 from weft.hub.artifacts import SourceFile, describe_files
-from weft.project.application.backends import render_plan
+from weft.project.application.backends import is_seen_by, render_plan
 from weft.project.application.durable import is_durable
 from weft.project.application.job import JOB, Job
 from weft.project.application.jobs import find_job, find_record, job_logs
@@ -150,17 +150,21 @@ class Application:
         )
 
     def compile(
-        self, *, flow: str | None = None, parameters: Mapping[str, Any] | None = None
+        self,
+        *,
+        flow: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        backend: str = INLINE,
     ) -> CompiledFlow:
         """Compile a flow to a Plan, with the sources as they are now in the store.
 
         Args:
             flow: Its name; the one that the files choose when left out.
             parameters: As ``-p``: parameter, or ``task.parameter``, → value.
+            backend: Where it is to run.
         """
-        return self._compile(
-            self.specifications, keep_sources(self.project.store, self._files()), flow, parameters
-        )
+        artifact = keep_sources(self.project.store, self._files())
+        return self._compile(self.specifications, artifact, flow, parameters, backend)
 
     def run(
         self,
@@ -183,7 +187,7 @@ class Application:
                 under ``backends`` in the deployment.
         """
         order = self._order(parameters)
-        compiled = self._compile_order(order, flow)
+        compiled = self._compile_order(order, flow, backend)
         settings = self.specifications.deployment.backends.get(backend, {})
         options: dict[str, Any] = {"on_start": on_start, "backend": backend, "settings": settings}
         return carry_out(self.project, compiled, order, repeat=frozenset(repeat), **options)
@@ -209,7 +213,7 @@ class Application:
             UnavailableError: ``APP028`` when no controller can be started; the job is kept.
         """
         order = self._order(parameters)
-        compiled = self._compile_order(order, flow)
+        compiled = self._compile_order(order, flow, backend)
         settings = self.specifications.deployment.backends.get(backend, {})
         options: dict[str, Any] = {"backend": backend, "settings": settings}
         return submit_order(self.project, compiled, order, repeat=frozenset(repeat), **options)
@@ -218,7 +222,7 @@ class Application:
         self, backend: str, *, flow: str | None = None, parameters: Mapping[str, Any] | None = None
     ) -> dict[str, str]:
         """Return for each task what a backend would be given; nothing runs."""
-        compiled = self.compile(flow=flow, parameters=parameters)
+        compiled = self.compile(flow=flow, parameters=parameters, backend=backend)
         settings = self.specifications.deployment.backends.get(backend, {})
         return dict(render_plan(self.project, compiled.plan, backend, settings))
 
@@ -233,8 +237,8 @@ class Application:
         record = find_record(self.project, run)
         order = Order.read(self.project.store, record.name)
         order = order.changed(parameters or {})
-        compiled = self._compile_order(order, record.parameters[JOB]["flow"])
         about = record.parameters[JOB]
+        compiled = self._compile_order(order, about["flow"], about["backend"])
         options = {"backend": about["backend"], "settings": about["settings"], "before": record.name}
         return carry_out(self.project, compiled, order, repeat=frozenset(repeat), **options)
 
@@ -247,7 +251,7 @@ class Application:
         record = find_record(self.project, run)
         find_job(self.project, record.name).node(task)
         order = Order.read(self.project.store, record.name)
-        plan = self._compile_order(order, record.parameters[JOB]["flow"]).plan
+        plan = self._compile_order(order, record.parameters[JOB]["flow"], INLINE).plan
         return self.rerun(record.name, parameters=parameters, repeat=with_followers(plan, task))
 
     def retry(self, run: str = "latest", task: str | None = None) -> Job:
@@ -269,7 +273,8 @@ class Application:
             name = find_job(self.project, record.name).node(task).name if task else None
             return retry_submitted(self.project, record, name)
         order = Order.read(self.project.store, record.name)
-        compiled = self._compile_order(order, record.parameters[JOB]["flow"])
+        about = record.parameters[JOB]
+        compiled = self._compile_order(order, about["flow"], about["backend"])
         if task is not None:
             find_job(self.project, record.name).node(task)
         repeat = frozenset() if task is None else with_followers(compiled.plan, task)
@@ -295,19 +300,25 @@ class Application:
         names = {kind: d.name for kind, d in self.specifications.documents.items()}
         return Order(artifact, texts, names, dict(parameters or {}), self.name)
 
-    def _compile_order(self, order: Order, flow: str | None) -> CompiledFlow:
+    def _compile_order(self, order: Order, flow: str | None, backend: str) -> CompiledFlow:
         documents = {k: parse_document(text, order.names[k]) for k, text in order.texts.items()}
-        return self._compile(check_specifications(documents), order.artifact, flow, order.parameters)
+        made = check_specifications(documents)
+        return self._compile(made, order.artifact, flow, order.parameters, backend)
 
     def _compile(
-        self, made: Specifications, artifact: str, flow: str | None, given: Mapping[str, Any] | None
+        self,
+        made: Specifications,
+        artifact: str,
+        flow: str | None,
+        given: Mapping[str, Any] | None,
+        backend: str,
     ) -> CompiledFlow:
         usual = self.project.resources
         compiled = compile_flow(
             made, artifact=artifact, usual=usual, flow=flow, given=given, name=self.folder.name
         )
-        # Where data sets and models are found by name, whatever folder a task runs in.
-        here = {"WEFT_PROJECT": str(self.folder)}
+        # Where data sets and models are found by name; a worker that does not see it uses its own sources.
+        here = {"WEFT_PROJECT": str(self.folder)} if is_seen_by(self.project, backend) else {}
         nodes = (replace(n, variables=here | n.variables) for n in compiled.plan.nodes)
         return replace(compiled, plan=replace(compiled.plan, nodes=tuple(nodes)))
 

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from weft.core import UserError
 from weft.flow import Plan
-from weft.flow.backends import AttemptSpec
+from weft.flow.backends import INLINE, AttemptSpec
 from weft.flow.record import Parts
 from weft.project.folder import ProjectFolder
+
+
+def is_seen_by(folder: ProjectFolder, backend: str) -> bool:
+    """Whether the workers of a backend see the project's folder.
+
+    Those of this machine do, and so do others where the store lies in that folder: they could do nothing
+    without it.
+    """
+    if backend in (INLINE, "process"):
+        return True
+    return folder.store.is_local and Path(folder.store.url).is_relative_to(folder.folder)
 
 
 def render_plan(

@@ -187,5 +187,6 @@ def _reachable(spec: AttemptSpec, settings: KubernetesSettings) -> str:
     raise UserError(
         "FLOW094",
         f"the store at {spec.store} is a folder of this machine, which pods do not see.",
-        "move the store to s3:// or gs://, or mount its volume under the same path with the setting claims.",
+        "set store in weft.yaml to s3://bucket/prefix or gs://…, or mount its volume under the same path "
+        "with the setting claims.",
     )
