@@ -1,6 +1,11 @@
 """Schedules: each time starts one run, whatever clocks, controllers and crashes do."""
 
+import os
+import signal
+import threading
+import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from engine_kit import chain, open_engine
@@ -10,7 +15,6 @@ from weft.flow import Node, Plan
 from weft.flow.engine import Engine, Firing, Missed, RunOptions, Schedule
 
 PLAN = Plan("p", (Node("a", "flow_programs:total"),))
-DIGESTS = {"data": "one"}
 
 
 def at(text: str) -> int:
@@ -18,7 +22,7 @@ def at(text: str) -> int:
 
 
 def latest(parameters):
-    return DIGESTS[parameters["of"]]
+    return Path(parameters["of"]).read_text()
 
 
 def make(parameters, firing: Firing) -> Plan:
@@ -103,19 +107,33 @@ def test_a_clock_that_jumps_back_repeats_no_time_and_loses_none(engine):
     assert runs(engine) == ["s-20260301T030000Z", "s-20260301T040000Z", "s-20270301T030000Z"]
 
 
-def test_changed_data_start_a_run_and_known_data_none(engine):
-    DIGESTS["data"] = "one"
+def hang(parameters, *firing):
+    Path(parameters["pid"]).write_text(str(os.getpid()))
+    time.sleep(600)
+
+
+def leave(parameters, *firing):
+    raise SystemExit(3)
+
+
+def crash(parameters, *firing):
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def test_changed_data_start_a_run_and_known_data_none(engine, tmp_path):
+    data = tmp_path / "data"
+    data.write_text("one")
     schedule = Schedule(
         "fresh",
         maker="test_engine_schedules:make",
         watch="test_engine_schedules:latest",
         every_s=60,
         digest="one",
-        parameters={"of": "data", "n": 3},
+        parameters={"of": str(data), "n": 3},
     )
     add(engine, schedule, "2026-03-01T00:00:00")
     tick(engine, "2026-03-01T00:00:00")
-    DIGESTS["data"] = "two"
+    data.write_text("two")
     tick(engine, "2026-03-01T00:00:30")  # not the time to look
     assert runs(engine) == []
     tick(engine, "2026-03-01T00:01:01")
@@ -145,6 +163,62 @@ def test_a_plan_that_cannot_be_made_is_said_and_the_next_time_is_tried(engine):
     assert engine.schedules()["s"][1] == at("2026-03-02T03:00:00")
 
 
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        ("hang", "took more than 2 s"),
+        ("leave", "ended its process with exit code 3"),
+        ("crash", "ended its process with exit code -11"),
+        ("gone", "failed: AttributeError"),
+    ],
+)
+def test_functions_that_hang_leave_or_crash_end_alone_and_are_told_of(engine, tmp_path, function, words):
+    name, parameters = f"test_engine_schedules:{function}", {"pid": str(tmp_path / "pid")}
+    options = {"parameters": parameters, "limit_s": 2 if function == "hang" else 60}
+    add(engine, Schedule("look", PLAN, watch=name, every_s=30, **options))
+    add(engine, Schedule("make", maker=name, cron="0 3 * * *", **options))
+    add(engine, Schedule("sound", PLAN, cron="0 3 * * *"))
+    tick(engine, "2026-03-01T03:00:01")
+    tick(engine, "2026-03-01T03:01:01")
+    for schedule in ("look", "make"):
+        # A look that fails again is told in the place of the one before.
+        (firing,) = engine.firings(schedule)
+        assert (firing.outcome, firing.run) == ("failed", "")
+        assert words in firing.reason and f"schedule '{schedule}'" in firing.reason
+    assert runs(engine) == ["sound-20260301T030000Z"]
+    if function == "hang":
+        with pytest.raises(ProcessLookupError):
+            os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_a_controller_serves_and_closes_while_a_function_hangs(engine, tmp_path):
+    parameters = {"pid": str(tmp_path / "pid")}
+    engine.schedule(Schedule("s", PLAN, watch="test_engine_schedules:hang", parameters=parameters))
+    engine.start()
+    for _ in range(1000):
+        if (tmp_path / "pid").exists():
+            break
+        threading.Event().wait(0.02)
+    assert engine.wait(engine.submit(PLAN), timeout_s=40).state == "succeeded"
+    engine.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_a_schedule_that_is_paused_neither_fires_nor_counts_as_missed(engine):
+    add(engine, Schedule("nightly", PLAN, cron="0 3 * * *"))
+    engine._clock.pause("nightly", True, at("2026-03-01T02:31:00"))
+    assert engine.schedules()["nightly"][0].is_paused
+    tick(engine, "2026-03-04T03:00:01")
+    engine._clock.pause("nightly", False, at("2026-03-04T04:00:00"))
+    tick(engine, "2026-03-05T03:00:01")
+    assert runs(engine) == ["nightly-20260305T030000Z"]
+    assert [f.outcome for f in engine.firings("nightly")] == ["started"]
+    for ask in (engine.pause_schedule, engine.resume_schedule):
+        with pytest.raises(UserError, match="FLOW086"):
+            ask("weekly")
+
+
 def test_a_controller_fires_what_is_due(engine):
     engine.schedule(Schedule("often", chain("/dev/null", 0), cron="* * * * * *"))
     engine.start()
@@ -154,8 +228,6 @@ def test_a_controller_fires_what_is_due(engine):
 
 
 def _first(engine: Engine) -> str:
-    import threading
-
     for _ in range(1000):
         if found := runs(engine):
             return found[0]
@@ -172,6 +244,7 @@ def _first(engine: Engine) -> str:
         (Schedule("s", PLAN, cron="0 3 * * *", zone="Mars/Base"), "'Mars/Base' is no time zone"),
         (Schedule("s", PLAN, watch="latest"), "'latest' names no function"),
         (Schedule("s", PLAN, every_s=0), "every_s is 0"),
+        (Schedule("s", PLAN, limit_s=0), "limit_s is 0"),
         (Schedule("s", PLAN, cron="0 0 30 2 *"), "'0 0 30 2 *' never comes"),
     ],
 )

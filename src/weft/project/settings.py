@@ -39,12 +39,11 @@ class ProjectSettings(BaseModel):
     project folder that several machines share, and no other project's; ``store`` is where results
     lie, a folder or an address such as ``s3://bucket/weft``, for workers that do not see this folder;
     ``lineage`` is a file or URL that events of OpenLineage go to. ``${NAME}`` in them is replaced by the
-    environment variable, so that no secret stands in the file. ``tables`` and ``links``
-    overrule what inference finds; a table with ``sql`` is derived from the others. ``audit`` holds the decision
-    for each flagged column. ``search`` narrows or widens what a search over networks tries:
-    setting → value, list of values, or ``{low, high, log}``. A value holds for networks that are named
-    singly, too. ``sentence_model`` is a folder, an installed package or a repository in the cache of
-    Hugging Face.
+    environment variable, so that no secret stands in the file. ``tables`` and ``links`` overrule what
+    inference finds; a table with ``sql`` is derived from the others. ``audit`` holds the decision for each
+    flagged column. ``search`` narrows or widens what a search over networks tries: setting → value, list of
+    values, or ``{low, high, log}``. A value holds for networks that are named singly, too.
+    ``sentence_model`` is a folder, an installed package or a repository in the cache of Hugging Face.
     """
 
     model_config = ConfigDict(extra="forbid")

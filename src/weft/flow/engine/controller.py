@@ -40,9 +40,9 @@ def new_controller() -> str:
 class Controller:
     """Carries out runs in threads of this process, until it is closed or loses its place.
 
-    Two threads keep it going: one makes sure that its lock is still its own, and stops everything once it
-    cannot; the other writes down what happens, hears what is wanted of runs, takes over those of the dead,
-    and fires schedules.
+    Three threads keep it going: one makes sure that its lock is still its own, and stops everything once it
+    cannot; one writes down what happens, hears what is wanted of runs, and takes over those of the dead; the
+    third fires schedules, whose functions may take their time.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Controller:
         except BaseException:
             self._presence.release()
             raise
-        for work in (self._watch, self._serve):
+        for work in (self._watch, self._serve, self._fire):
             thread = threading.Thread(target=work, name=f"weft-{work.__name__.strip('_')}", daemon=True)
             thread.start()
             self._threads.append(thread)
@@ -86,6 +86,7 @@ class Controller:
     def close(self) -> None:
         """Stop what runs and give it back for others; wait for the programs to hear that they are to stop."""
         self._closing.set()
+        self._clock.closing.set()
         self._stop_all()
         while self._stops:
             time.sleep(0.02)
@@ -206,6 +207,7 @@ class Controller:
             if not watchdog.is_sure():
                 _LOG.error("controller %s lost its place and stops its runs", self.name)
                 self.lost.set()
+                self._clock.closing.set()
                 self._stop_all()
                 self._durable.stop()
                 self._presence.release()
@@ -221,11 +223,14 @@ class Controller:
             if time.monotonic() >= next_round:
                 with self._logged():
                     self._adopt(absence)
-                with self._logged():
-                    self._clock.tick()
                 next_round = time.monotonic() + _ROUND_S
         with self._logged():
             self._write_events()
+
+    def _fire(self) -> None:
+        while not self._closing.wait(_ROUND_S) and not self.lost.is_set():
+            with self._logged():
+                self._clock.tick()
 
     def _write_events(self) -> None:
         with self._lock:

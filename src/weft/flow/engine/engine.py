@@ -192,6 +192,14 @@ class Engine:
         """Remove a schedule; runs that it started go on."""
         self._clock.remove(name)
 
+    def pause_schedule(self, name: str) -> None:
+        """Let a schedule stand still: it neither fires nor looks."""
+        self._clock.pause(name, True)
+
+    def resume_schedule(self, name: str) -> None:
+        """Let a schedule go on with the next of its times; those that passed meanwhile are not missed."""
+        self._clock.pause(name, False)
+
     def firings(self, name: str) -> Sequence[Firing]:
         """Return what became of a schedule's times, the newest first, missed ones among them."""
         return self._clock.firings(name)

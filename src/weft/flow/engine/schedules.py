@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from croniter import CroniterBadDateError, croniter
 
 from weft.core import UserError, WeftError, from_json, to_json
+from weft.flow.engine.caller import CallFailed, call_function
 from weft.flow.engine.ledger import Ledger
 from weft.flow.engine.tables import FIRINGS, RUNS, SCHEDULES, changing, insert_new, reading
 from weft.flow.engine.words import Firing, Missed, Schedule
@@ -36,6 +37,7 @@ class Clock:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self.closing = threading.Event()
 
     def add(self, schedule: Schedule, now_us: int | None = None) -> None:
         """Keep a schedule, in the place of one of the same name."""
@@ -49,6 +51,13 @@ class Clock:
             if not insert_new(connection, SCHEDULES, name=schedule.name, **fresh, **values):
                 where = SCHEDULES.c.name == schedule.name
                 connection.execute(sa.update(SCHEDULES).where(where).values(**values))
+
+    def pause(self, name: str, is_paused: bool, now_us: int | None = None) -> None:
+        """Let a schedule stand still, or go on with the next of its times."""
+        schedule = self.schedules().get(name, (None, 0))[0]
+        if schedule is None:
+            raise _unknown(name)
+        self.add(replace(schedule, is_paused=is_paused), now_us)
 
     def remove(self, name: str) -> None:
         """Forget a schedule and its firings; runs it started go on."""
@@ -77,6 +86,8 @@ class Clock:
             rows = connection.execute(sa.select(SCHEDULES).order_by(SCHEDULES.c.name)).all()
         for row in rows:
             schedule = from_json(Schedule, row.body)
+            if schedule.is_paused:
+                continue
             try:
                 if schedule.cron:
                     self._tick_cron(schedule, row, now_us)
@@ -113,10 +124,41 @@ class Clock:
         is_due = row.next_us <= now_us or row.next_us > now_us + every_us + _APART_US
         # Whoever moves the time of the next look is the one who looks.
         if schedule.watch and is_due and self._move(row, now_us + every_us):
-            digest = _call(schedule, schedule.watch, schedule.parameters)
-            if not isinstance(digest, str) or not digest:
-                raise _bad(schedule, f"{schedule.watch} returned {digest!r}", "return a digest, a text")
+            try:
+                digest = self._call(schedule, schedule.watch)
+                if not isinstance(digest, str) or not digest:
+                    raise _bad(schedule, f"{schedule.watch} returned no digest", "return a text")
+            except WeftError as error:
+                self._say_failed(schedule, now_us, error)
+                raise
             self.changed(schedule.name, digest, now_us)
+
+    def _say_failed(self, schedule: Schedule, now_us: int, error: WeftError) -> None:
+        """Keep why the last look failed, in the place of the one before."""
+        firing = Firing(schedule.name, now_us, outcome="failed", reason=str(error).split("\n")[0])
+        of_a_look = (FIRINGS.c.schedule == schedule.name) & (FIRINGS.c.outcome == "failed")
+        with changing(self._ledger.engine) as connection:
+            connection.execute(sa.delete(FIRINGS).where(of_a_look & (FIRINGS.c.digest == "")))
+            insert_new(connection, FIRINGS, **firing.__dict__)
+
+    def _call(self, schedule: Schedule, name: str, firing: Firing | None = None) -> Plan | str:
+        try:
+            return call_function(
+                name, schedule.parameters, firing, limit_s=schedule.limit_s, stop=self.closing
+            )
+        except CallFailed as error:
+            raise _bad(schedule, str(error), "mend it, or remove the schedule") from error
+
+    def _made(self, schedule: Schedule, firing: Firing) -> tuple[Firing, Plan | None]:
+        if schedule.plan is not None:
+            return firing, schedule.plan
+        try:
+            plan = self._call(schedule, schedule.maker, firing)
+            if not isinstance(plan, Plan):
+                raise _bad(schedule, f"{schedule.maker} returned a text", "return a Plan")
+            return firing, plan
+        except WeftError as error:
+            return replace(firing, run="", outcome="failed", reason=str(error).split("\n")[0]), None
 
     def _move(self, row: Any, next_us: int) -> bool:
         where = (SCHEDULES.c.name == row.name) & (SCHEDULES.c.next_us == row.next_us)
@@ -133,7 +175,9 @@ class Clock:
         **moved: Any,
     ) -> bool:
         """Start the runs of ``firings`` and move the schedule on at once; ``False`` if others did."""
-        plans = [_made(schedule, firing) for firing in firings]
+        plans = [self._made(schedule, firing) for firing in firings]
+        if self.closing.is_set():
+            return False  # what was cut short is for the next controller
         where = (
             (SCHEDULES.c.name == row.name)
             & (SCHEDULES.c.body == row.body)
@@ -187,28 +231,6 @@ def _due(schedule: Schedule, first_us: int, now_us: int) -> tuple[list[Firing], 
     return [Firing(schedule.name, t, run=f"{schedule.name}-{_said(t)}") for t in kept], missed
 
 
-def _made(schedule: Schedule, firing: Firing) -> tuple[Firing, Plan | None]:
-    if schedule.plan is not None:
-        return firing, schedule.plan
-    try:
-        plan = _call(schedule, schedule.maker, schedule.parameters, firing)
-        if not isinstance(plan, Plan):
-            raise _bad(schedule, f"{schedule.maker} returned a {type(plan).__name__}", "return a Plan")
-        return firing, plan
-    except WeftError as error:
-        return replace(firing, run="", outcome="failed", reason=str(error).split("\n")[0]), None
-
-
-def _call(schedule: Schedule, name: str, *arguments: Any) -> Any:
-    module, _, function = name.partition(":")
-    try:
-        return getattr(importlib.import_module(module), function)(*arguments)
-    except WeftError:
-        raise
-    except Exception as error:
-        raise _bad(schedule, f"{name} failed: {error!r}", "mend it, or remove the schedule") from error
-
-
 def _check(schedule: Schedule) -> None:
     if not schedule.name or not all(c.isalnum() or c in "_.-" for c in schedule.name):
         raise _bad(schedule, "its name is not one word", "use letters, digits, points and dashes")
@@ -219,8 +241,10 @@ def _check(schedule: Schedule) -> None:
     for name in filter(None, (schedule.maker, schedule.watch)):
         if ":" not in name:
             raise _bad(schedule, f"'{name}' names no function", "write it as module:function")
-    if not schedule.every_s > 0:
-        raise _bad(schedule, f"every_s is {schedule.every_s}", "give a positive number of seconds")
+    for field in ("every_s", "limit_s"):
+        if not getattr(schedule, field) > 0:
+            words = f"{field} is {getattr(schedule, field)}"
+            raise _bad(schedule, words, "give a positive number of seconds")
     try:
         ZoneInfo(schedule.zone)
     except (ZoneInfoNotFoundError, ValueError):

@@ -141,6 +141,8 @@ class Schedule:
         parameters: Plain values for ``maker`` and ``watch``.
         missed: What becomes of times that passed while no controller was there.
         options: Of its runs.
+        limit_s: How long ``maker`` or ``watch`` may take; each call has a process of its own.
+        is_paused: It neither fires nor looks.
     """
 
     name: str
@@ -154,6 +156,8 @@ class Schedule:
     parameters: dict[str, Any] = field(default_factory=dict)
     missed: Missed = Missed.LATEST
     options: RunOptions = field(default_factory=RunOptions)
+    limit_s: float = 60.0
+    is_paused: bool = False
 
 
 @dataclass(frozen=True)
