@@ -145,6 +145,13 @@ def test_a_blend_gives_its_votes_to_what_helps_and_spreads_them_among_equals(dat
     assert min(weights[0], weights[1]) > 0.2 > weights[2]
 
 
+def test_weights_of_a_small_val_hardly_depend_on_the_seed(data):
+    rows = np.arange(len(data.val))
+    members = [noisy(data, 2.0, seed) for seed in range(3)]
+    drawn = [choose_weights(data, members, rows, seed) for seed in range(6)]
+    assert np.std(drawn, axis=0).max() < 0.025
+
+
 def test_a_tree_sees_each_label_about_once_and_never_more_rows_than_it_needs():
     assert plan_search(100_000, 20.0, num_labels=20_000).tree_share == pytest.approx(0.14)
     assert plan_search(5_000, 20.0, num_labels=1_000).tree_share == pytest.approx(0.7)
