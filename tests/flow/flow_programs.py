@@ -4,7 +4,7 @@ import json
 import os
 import threading
 
-from weft.core import UnavailableError, UserError
+from weft.core import Resources, UnavailableError, UserError
 
 BARRIERS: dict[str, threading.Barrier] = {}
 EVENTS: dict[str, threading.Event] = {}
@@ -58,6 +58,15 @@ def meet(context):
 
 def share(context):
     return {"memory": context.resources.memory_bytes, "threads": context.resources.threads}
+
+
+def fill(context):
+    (context.directory / "file").write_bytes(bytes(context.parameters["size"]))
+
+
+def needs_of_inputs(reading):
+    """Ask for a thousand bytes per byte that is read, and one thread."""
+    return Resources(1000 * sum(o.size_bytes for o in reading.inputs.values()), 1, reading.most.gpus)
 
 
 def counting(context):

@@ -252,6 +252,24 @@ def test_what_nodes_ask_for_is_not_cut_to_what_the_controller_has(store, backend
     assert result.outputs["a"].value == {"memory": asked.memory_bytes, "threads": 2}
 
 
+def test_a_backend_is_asked_for_what_a_node_is_estimated_to_need(store, backend, tmp_path):
+    asked = Resources(10**9, 2)
+    needing = Node(
+        "b", "flow_programs:share", inputs={"a": "a"}, resources=asked, needs="flow_programs:needs_of_inputs"
+    )
+    plan = Plan("estimated", (Node("a", "flow_programs:fill", parameters={"size": 400_000}), needing))
+    there = run_plan(plan, store, resources=LIMITS, backend=backend)
+    assert there.outputs["b"].value == {"memory": 400_000_000, "threads": 1}
+    assert there.outputs["a"].size_bytes == 400_000
+    here = run_plan(plan, Store(tmp_path / "other"), resources=LIMITS)
+    assert here.outputs["b"].value == {"memory": asked.memory_bytes, "threads": 2}
+
+
+def test_an_estimate_that_cannot_be_made_ends_the_node(store, backend):
+    error, _ = run_one(Node("a", "flow_programs:share", needs="flow_programs:nothing"), store, backend)
+    assert isinstance(error, UserError) and error.code == "FLOW006"
+
+
 class Flickering(ProcessBackend):
     """Does not answer one of the questions."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from weft.compile.versions import code_version
@@ -19,6 +19,7 @@ OF_GRAPHS = ("compile", "data", "graph", "pql")
 LEARNING_INPUTS = {name: name for name in ("tables", "labels", "features", "encoded")}
 FIT = "weft.compile.programs:fit_candidate"
 _PROPOSE = "weft.compile.programs:propose_trials"
+_NEEDS = "weft.compile.needs:trial_needs"
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,8 @@ def _trials(
                 nodes.append(Node(proposing, _PROPOSE, version, parameters=told, inputs=reads, **rest))
             inputs |= earlier | {"search": proposing}
         name = f"{rung}:{config['variant']}" if config.get("variant") else rung
-        nodes.append(Node(f"candidate[{name}]", FIT, version, parameters=given, inputs=inputs, **rest))
+        made = Node(f"candidate[{name}]", FIT, version, parameters=given, inputs=inputs, **rest)
+        nodes.append(replace(made, needs=_NEEDS))
     return nodes
 
 

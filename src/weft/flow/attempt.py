@@ -175,7 +175,7 @@ def _at_work(job: Job, store: Store, post: Callable[[Event | Ending], None]) -> 
 
 
 def _run(job: Job, context: Context) -> tuple[dict[str, Any], Stats]:
-    program = find_program(job.node.program)
+    program: Callable[[Context], dict[str, Any] | None] = find_program(job.node.program)
     if not job.is_shared:
         reset_peak_memory()
     started, cpu_started = time.perf_counter(), time.process_time()

@@ -76,6 +76,7 @@ class Output:
         digest: SHA-256 of the value and the names and contents of the files.
         value: What the program returned; empty when it returned nothing.
         files: Relative name → digest, in order of name.
+        size_bytes: Of all files together; 0 where it is not known.
     """
 
     node: str
@@ -84,6 +85,7 @@ class Output:
     value: dict[str, Any]
     files: dict[str, str]
     store: Store = field(repr=False, compare=False)
+    size_bytes: int = field(default=0, compare=False)
 
     def path(self, name: str) -> Path:
         """Return a path on this machine with the content of one file, to be read only.

@@ -27,6 +27,8 @@ class Node:
             read from, whose content ``digests`` names). Not part of the key.
         resources: Limits for the program; not part of the key. Without them the node takes its
             share of what is free when it starts.
+        needs: ``module:function`` that estimates from a `weft.flow.needs.Reading` what the node needs; a
+            backend is asked for that instead of ``resources``.
         retries: How often a failed attempt is tried again.
         timeout_s: Limit for one attempt.
         variables: Environment variables of the program. Like what follows, not part of the key: what changes
@@ -49,6 +51,7 @@ class Node:
     digests: dict[str, str] = field(default_factory=dict)
     hints: dict[str, Any] = field(default_factory=dict)
     resources: Resources | None = None
+    needs: str | None = None
     retries: int = 0
     timeout_s: float | None = None
     variables: dict[str, str] = field(default_factory=dict)

@@ -143,8 +143,8 @@ class Watch:
             self._tell(done, total, note)
 
 
-def find_program(name: str) -> Callable[[Context], dict[str, Any] | None]:
-    """Return the program that a node names.
+def find_program(name: str) -> Any:
+    """Return the program, or another function, that a node names.
 
     Args:
         name: ``module:function``, or a name in the entry point group ``weft.programs``.
@@ -164,8 +164,7 @@ def find_program(name: str) -> Callable[[Context], dict[str, Any] | None]:
         raise _not_found(name, str(error)) from error
     if not callable(found):
         raise _not_found(name, "it is not a function")
-    program: Callable[[Context], dict[str, Any] | None] = found
-    return program
+    return found
 
 
 def _registered(name: str) -> Any:

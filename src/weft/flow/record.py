@@ -75,7 +75,8 @@ class Record:
         """Return the result as the output of the node called ``node``."""
         files = {name: self.files[name].digest for name in sorted(self.files)}
         digest = digest_value({"files": files, "value": self.value})
-        return Output(node, self.parts.key, digest, self.value, files, store)
+        size_bytes = sum(file.size for file in self.files.values())
+        return Output(node, self.parts.key, digest, self.value, files, store, size_bytes)
 
 
 @dataclass(frozen=True)

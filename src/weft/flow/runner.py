@@ -21,6 +21,7 @@ from weft.flow.frontier import Frontier
 from weft.flow.growth import SELF, grow, is_grown
 from weft.flow.journal import last_entries, write_run
 from weft.flow.launch import BackendLauncher, Launcher, ThreadLauncher
+from weft.flow.needs import Reading, estimate_needs
 from weft.flow.plan import Node, Plan
 from weft.flow.program import Cancelled
 from weft.flow.record import Found, Parts, Record, look_up
@@ -49,6 +50,7 @@ class _Miss:
     parts: Parts
     key: str
     why: str
+    needs: Resources | None
 
 
 def run_plan(
@@ -185,13 +187,23 @@ class _Coordinator:
         key = parts.key
         found = look_up(self._store, key)
         if found.record is not None and node.name in self._control.repeat and found.record.run != self.run:
-            self._misses.append(_Miss(node, parts, key, _REPEATED))
+            self._miss(node, parts, key, _REPEATED)
             return
         if found.record is None:
-            self._misses.append(_Miss(node, parts, key, self._explain(node, parts, found)))
+            self._miss(node, parts, key, self._explain(node, parts, found))
             return
         why = explain_hit(key, found.record.run)
         self._finish(node, NodeState.CACHED, why, found.record, found.digest)
+
+    def _miss(self, node: Node, parts: Parts, key: str, why: str) -> None:
+        needs = node.resources
+        if self._told.backend is not None:
+            reading = Reading(node.parameters, self._inputs(node), self._told.resources)
+            needs = estimate_needs(node, reading)
+        self._misses.append(_Miss(node, parts, key, why, needs))
+
+    def _inputs(self, node: Node) -> dict[str, Output]:
+        return {label: self._outputs[source] for label, source in node.inputs.items()}
 
     def _explain(self, node: Node, parts: Parts, found: Found) -> str:
         why = explain_miss(parts, found, self._last_run().get(node.name))
@@ -219,8 +231,8 @@ class _Coordinator:
 
     def _shares(self) -> list[Resources | None]:
         """Return what each node that could start gets, ``None`` where it has to wait."""
-        wanted, total = [m.node.resources for m in self._misses], self._told.resources
-        jobs = self._running.values()
+        total, jobs = self._told.resources, self._running.values()
+        wanted = [m.needs for m in self._misses]
         if self._told.backend is None:
             return divide(total, self._workers, held=[j.share for j in jobs], wanted=wanted)
         # A backend knows its machines, so it gets what nodes ask for as it is; the rest is divided here.
@@ -236,13 +248,12 @@ class _Coordinator:
         return shares
 
     def _job(self, miss: _Miss, share: Resources) -> Job:
-        inputs = {label: self._outputs[source] for label, source in miss.node.inputs.items()}
         return Job(
             miss.node,
             miss.parts,
             miss.key,
             miss.why,
-            inputs,
+            self._inputs(miss.node),
             share,
             self.run,
             self._told.backoff_s,

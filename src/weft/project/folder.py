@@ -168,4 +168,5 @@ def _limits(settings: ProjectSettings, memory_limit: str | None, threads: int | 
     return Resources(
         parse_size(limit) if limit else machine.memory_bytes,
         threads or settings.threads or machine.threads,
+        settings.gpus,
     )

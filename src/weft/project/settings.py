@@ -62,6 +62,7 @@ class ProjectSettings(BaseModel):
     queries: dict[str, QuerySettings] = Field(default_factory=dict)
     memory_limit: str | None = None
     threads: int | None = Field(default=None, ge=1)
+    gpus: int = Field(default=0, ge=0)
 
     @property
     def derived(self) -> dict[str, str]:
