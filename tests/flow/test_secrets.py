@@ -24,6 +24,13 @@ def test_a_reference_that_leads_nowhere_is_refused_without_showing_a_value(refer
     assert "hunter22" not in str(caught.value)
 
 
+def test_of_a_secret_of_many_lines_the_short_ones_are_shown():
+    key = '{\n  "a",\n  "private": "hunter22hunter"\n}\n'
+    redactor = Redactor([key, "pin1"])
+    shown = redactor.text(f'{{"a": 1}} has pin1\n    "private": "hunter22hunter"\n{key}}}\n')
+    assert shown == '{"a": 1} has ***\n    ***\n***\n}\n'
+
+
 @given(st.lists(st.text("ab", min_size=1, max_size=4), max_size=3), st.text("abc", max_size=30), st.data())
 def test_cut_in_pieces_a_text_shows_what_it_shows_whole(secrets, text, data):
     whole = Redactor(secrets).text(text).encode()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from weft.core import UserError
 
 _CUT = b"***"
+_SHORTEST_LINE = 8
 
 
 def resolve_secrets(references: Mapping[str, str]) -> dict[str, str]:
@@ -61,8 +62,7 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        # The lines of a secret are cut out one by one as well: a log may indent them.
-        words = {part.strip().encode() for s in secrets for part in (s, *s.splitlines()) if part.strip()}
+        words = {part.encode() for s in secrets for part in _parts(s)}
         self._words = sorted(words, key=lambda word: (-len(word), word))
         self._held = b""
 
@@ -88,6 +88,13 @@ class Redactor:
         for word in self._words:
             data = data.replace(word, _CUT)
         return data
+
+
+def _parts(secret: str) -> Iterator[str]:
+    """Yield a secret and its longer lines, which a log may indent; a short one, a brace, tells nothing."""
+    if secret.strip():
+        yield secret.strip()
+        yield from (line.strip() for line in secret.splitlines() if len(line.strip()) >= _SHORTEST_LINE)
 
 
 def _overlap(text: bytes, word: bytes) -> int:
