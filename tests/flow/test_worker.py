@@ -1,6 +1,7 @@
 """The worker's command line: what it needs, what it leaves, and how it ends."""
 
 import json
+import resource
 import subprocess
 import sys
 
@@ -71,3 +72,16 @@ def test_of_workers_of_which_one_fails_none_leaves_an_output(store, tmp_path):
     assert done.returncode == 3
     assert "rank 1" in read_result(store, spec.id).failure.message
     assert look_up(store, spec.parts.key).record is None
+
+
+def test_a_log_that_cannot_be_written_ends_the_attempt_with_the_reason(store, tmp_path):
+    (tmp_path / "spec.json").write_text(to_json(make_spec(store, "chatter")))
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    done = work(tmp_path / "spec.json", "--folder", tmp_path / "out", preexec_fn=limit)
+    assert done.returncode == 2, done
+    failure = json.loads((tmp_path / "out/result.json").read_text())["failure"]
+    assert (failure["code"], "the log of node 'a'" in failure["message"]) == ("FLOW012", True)
+    assert (tmp_path / "out/log").stat().st_size == 100_000

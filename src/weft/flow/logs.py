@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import re
 import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
 from weft.core import digest_bytes
+from weft.flow.secret import Redactor
 
 _MAX_STEM = 60
+_LONGEST_PIECE = 1 << 16
+_OVERWRITTEN_EVERY_S = 1.0
+# A carriage return at the very end may be the first half of a line's end.
+_LINE_END = re.compile(rb"\r?\n|\r(?!\Z)")
 
 
 class AttemptLog:
@@ -42,6 +49,55 @@ class AttemptLog:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = self._path.open("ab", buffering=0)
             self._file.write(data)
+
+
+class LogLines:
+    """Makes lines of what a process prints, without secrets; no piece ends within a character or a secret.
+
+    What is to be overwritten, as a bar of progress is, becomes a line as well, once a second and for the last
+    time. A line that is not at its end after 64 KiB comes in pieces.
+    """
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._rest = self._passed = b""
+        self._shown_s = 0.0
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the lines that are whole by now."""
+        return list(self._lines(self._redactor.feed(data)))
+
+    def end(self) -> list[bytes]:
+        """Return what is left when nothing more comes."""
+        lines = list(self._lines(self._redactor.end()))
+        rest, self._rest = self._rest, b""
+        if rest.endswith(b"\r"):
+            rest = rest[:-1] + b"\n"
+        return [*lines, rest] if rest else lines
+
+    def _lines(self, data: bytes) -> Iterator[bytes]:
+        text, begin = self._rest + data, 0
+        # Of what is left from before, only the last byte may be part of a line's end.
+        for found in _LINE_END.finditer(text, max(0, len(self._rest) - 1)):
+            line, begin = text[begin : found.start()], found.end()
+            if found[0] != b"\r":
+                yield (line or self._passed) + found[0]
+                self._passed = b""
+            elif line and time.monotonic() - self._shown_s >= _OVERWRITTEN_EVERY_S:
+                self._shown_s, self._passed = time.monotonic(), b""
+                yield line + b"\n"
+            else:
+                self._passed = line or self._passed
+        while len(text) - begin > _LONGEST_PIECE:
+            stop = _character_start(text, begin + _LONGEST_PIECE)
+            yield text[begin:stop]
+            begin = stop
+        self._rest = text[begin:]
+
+
+def _character_start(text: bytes, place: int) -> int:
+    """Return the last place up to ``place`` at which a character of UTF-8 may begin."""
+    return next((i for i in range(place, place - 4, -1) if text[i] & 0xC0 != 0x80), place)
 
 
 def log_name(node: str, attempt: int) -> str:

@@ -66,6 +66,12 @@ def hold(context: Context) -> None:
     threading.Event().wait()
 
 
+def chatter(context: Context) -> None:
+    """Print for ever."""
+    while True:
+        sys.stdout.write("x" * 1000 + "\n")
+
+
 def talk(context: Context) -> None:
     """Print a line, wait until a file is there, and print another."""
     sys.stdout.write("first\n")

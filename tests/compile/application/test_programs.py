@@ -15,6 +15,7 @@ import pytest
 from weft.compile.application import KINDS, keep_sources, lay_out_sources
 from weft.core import Resources, UnavailableError, UserError, WeftError
 from weft.flow import Control, Node, Plan, Store, run_plan
+from weft.flow.logs import AttemptLog
 from weft.flow.program import Cancelled
 
 LIMITS = Resources(10**9, 2)
@@ -290,6 +291,23 @@ def test_secrets_reach_the_program_and_no_log_and_no_error(bench, monkeypatch):
     monkeypatch.delenv("MY_TOKEN")
     kept = b"".join(p.read_bytes() for p in bench.folder.parent.rglob("*") if p.is_file())
     assert b"hunter22" not in kept
+
+
+@pytest.mark.parametrize("ending", ["sleep 300", "exit 0"])
+def test_when_its_log_cannot_be_written_a_task_ends_with_the_reason(bench, monkeypatch, ending):
+    def write(log, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(AttemptLog, "write", write)
+    node = bench.node("shell", {"command": f"head -c 1000000 /dev/zero; echo; {ending}"})
+    with pytest.raises(UnavailableError, match="FLOW012: there is no space left for the log of task 'task'"):
+        bench.run(node)
+
+
+def test_a_bar_of_progress_is_seen_while_it_grows_and_does_not_fill_the_log(bench):
+    bar = "i=0; while test $i -lt 100; do i=$((i+1)); printf '\\r%d%%' $i; done; echo; echo done"
+    bench.run(bench.node("shell", {"command": bar}))
+    assert bench.log() == "1%\n100%\ndone\n"
 
 
 TREE = (

@@ -20,6 +20,7 @@ from weft.core import Resources, UnavailableError, UserError, from_json, to_json
 from weft.flow.backends.base import AttemptSpec, AttemptState, Status
 from weft.flow.backends.slots import Slots, machine_slots, needed
 from weft.flow.backends.waiting import Queue
+from weft.flow.faults import coded
 from weft.flow.locks import exclusive
 from weft.flow.worker.liveness import is_held, take
 from weft.flow.worker.result import EVENTS, LOG, AttemptResult, Failure, read_folder, write_result
@@ -351,7 +352,7 @@ class ProcessBackend:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        with exclusive(self.folder / "lock"):
+        with coded(str(self.folder)), exclusive(self.folder / "lock"):
             yield
 
 

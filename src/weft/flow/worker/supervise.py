@@ -12,11 +12,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from weft.core import InvariantError, UnavailableError, WeftError, from_plain
 from weft.flow.backends.base import AttemptSpec, AttemptState
+from weft.flow.faults import coded
+from weft.flow.logs import LogLines
 from weft.flow.secret import Redactor
 from weft.flow.store import Store
 from weft.flow.worker.child import Post, run_child
@@ -39,6 +42,7 @@ class _Child:
     channel: int
     go: int | None
     redactor: Redactor
+    lines: LogLines | None
     said: bytes = b""
     end: dict[str, Any] | None = None
     code: int | None = None
@@ -92,6 +96,7 @@ class Supervisor:
         self._deadline: float | None = None
         self._kill_at: float | None = None
         self._looked = 0.0
+        self._is_deaf = False
         self._ended: AttemptResult | None = None
         self._started_us = time.time_ns() // 1000
         self._kills_before = _memory_kills()
@@ -157,7 +162,9 @@ class Supervisor:
             if file is not None:
                 os.close(file)
         redactor = Redactor(self._secrets.values())
-        child = _Child(rank, pid, os.pidfd_open(pid), log[0], channel[0], go[1], redactor)
+        # Alone, what it prints is shown at once; beside others, line by line.
+        lines = LogLines(redactor) if size > 1 else None
+        child = _Child(rank, pid, os.pidfd_open(pid), log[0], channel[0], go[1], redactor, lines)
         self._children.append(child)
         self._watch(child, child.log, lambda: self._read(child, child.log))
         self._watch(child, child.channel, lambda: self._read(child, child.channel))
@@ -220,14 +227,29 @@ class Supervisor:
             pass
 
     def _print(self, child: _Child, data: bytes) -> None:
-        shown = child.redactor.feed(data) if data else child.redactor.end()
-        if child.rank > 0 and shown:
-            mark = f"[{child.rank}] ".encode()
-            shown = b"".join(mark + line for line in shown.splitlines(keepends=True))
-        self._log.write(shown)
+        if child.lines is None:
+            shown = child.redactor.feed(data) if data else child.redactor.end()
+        else:
+            mark = f"[{child.rank}] ".encode() if child.rank else b""
+            lines = child.lines.feed(data) if data else child.lines.end()
+            shown = b"".join(mark + line.rstrip(b"\n") + b"\n" for line in lines)
+        self._write(self._log, shown)
         if self._echo:
-            sys.stdout.buffer.write(shown)
-            sys.stdout.buffer.flush()
+            with contextlib.suppress(OSError):
+                sys.stdout.buffer.write(shown)
+                sys.stdout.buffer.flush()
+
+    def _write(self, file: FileIO, data: bytes) -> None:
+        """Write what came; where that fails the attempt ends, and its children are listened to until then."""
+        if self._is_deaf:
+            return
+        try:
+            with coded(f"the log of node '{self._spec.node.name}'"):
+                while data:
+                    data = data[file.write(data) :]
+        except WeftError as error:
+            self._is_deaf = True
+            self._end(self._failed(error))
 
     def _hear(self, child: _Child, data: bytes) -> None:
         *lines, child.said = (child.said + data).split(b"\n")
@@ -238,7 +260,7 @@ class Supervisor:
             elif "started" in message:
                 self._begin()
             elif child.rank == 0:
-                self._events.write(self._redactor.text(line.decode()).encode() + b"\n")
+                self._write(self._events, self._redactor.text(line.decode()).encode() + b"\n")
         self._let_commit()
 
     def _begin(self) -> None:

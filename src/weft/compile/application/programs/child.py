@@ -15,6 +15,8 @@ from pathlib import Path
 
 from weft.core import ProgramFailed, UserError, WeftError
 from weft.flow import Context
+from weft.flow.faults import coded
+from weft.flow.logs import LogLines
 from weft.flow.secret import Redactor, resolve_secrets
 
 _GUARD = Path(__file__).with_name("guard.py")
@@ -61,7 +63,8 @@ class Child:
             start_new_session=True,
         )
         self.last_lines: collections.deque[str] = collections.deque(maxlen=_LAST_LINES)
-        self._context, self._redactor, self._label = context, redactor, label.encode()
+        self._context, self._lines, self._label = context, LogLines(redactor), label.encode()
+        self._fault: OSError | None = None
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -90,12 +93,34 @@ class Child:
         if not self._reader.is_alive():
             self._process.stdout.close()
 
+    def check(self) -> None:
+        """Say that what it prints cannot be logged.
+
+        Raises:
+            WeftError: ``FLOW012`` when the disk is full.
+        """
+        if self._fault is not None:
+            with coded(f"the log of task '{self._context.node}'"):
+                raise self._fault
+
     def _read(self) -> None:
+        # Whatever becomes of the log: a process that nobody listens to would stand still.
         assert self._process.stdout is not None
-        for line in iter(lambda: self._process.stdout.readline(1 << 16), b""):  # type: ignore[union-attr]
-            shown = self._redactor.text(line.decode(errors="replace"))
-            self._context.log(self._label + shown.encode())
-            self.last_lines.append(shown.rstrip("\r\n")[:_LONGEST_LINE])
+        for data in iter(lambda: self._process.stdout.read1(1 << 16), b""):  # type: ignore[union-attr]
+            self._show(self._lines.feed(data))
+        self._show(self._lines.end())
+
+    def _show(self, lines: list[bytes]) -> None:
+        for line in lines:
+            self.last_lines.append(line.decode(errors="replace").rstrip("\r\n")[:_LONGEST_LINE])
+        if self._label:
+            lines = [self._label + line.rstrip(b"\r\n") + b"\n" for line in lines]
+        if not lines or self._fault is not None:
+            return
+        try:
+            self._context.log(b"".join(lines))
+        except OSError as error:
+            self._fault = error
 
 
 def run_children(
@@ -111,9 +136,9 @@ def run_children(
     Raises:
         ProgramFailed: ``APP020`` when one ends with a failure.
         UserError: ``APP021`` when one cannot be started.
+        UnavailableError: ``FLOW012`` when there is no space for what they print.
     """
     secrets = resolve_secrets(context.secrets)
-    redactor = Redactor(secrets.values())
     children: list[Child] = []
     try:
         for rank, (command, environment) in enumerate(commands):
@@ -124,7 +149,7 @@ def run_children(
                     command,
                     folder=folder,
                     environment={**environment, **secrets},
-                    redactor=redactor,
+                    redactor=Redactor(secrets.values()),
                     label=label,
                 )
             )
@@ -142,13 +167,15 @@ def _watch(
     while running:
         context.check()
         for rank, child in list(running.items()):
+            child.check()
             code = child.poll()
             if code is None:
                 continue
             del running[rank]
+            child.close()
             if code:
-                child.close()
                 raise _failure(context, child, code, commands[rank][0], time.monotonic() - started)
+            child.check()
 
 
 def _failure(context: Context, child: Child, code: int, command: Sequence[str], seconds: float) -> WeftError:
