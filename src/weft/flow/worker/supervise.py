@@ -129,18 +129,8 @@ class Supervisor:
         return self._result()
 
     def _start(self, rank: int, master: str) -> None:
-        host, _, port = master.rpartition(":")
         size = self._group.size
-        torchrun = {
-            "MASTER_ADDR": host,
-            "MASTER_PORT": port,
-            "RANK": str(rank),
-            "WORLD_SIZE": str(size),
-            "LOCAL_RANK": "0",
-            "LOCAL_WORLD_SIZE": "1",
-            "GROUP_RANK": str(rank),
-        }
-        variables = {**(torchrun if size > 1 else {}), **self._spec.variables, **self._secrets}
+        variables = {**_torchrun(rank, size, master), **self._spec.variables, **self._secrets}
         log, channel = os.pipe(), os.pipe()
         waits = rank == 0 and len(self._group.ranks) > 1
         go = os.pipe() if waits else (None, None)
@@ -325,6 +315,21 @@ class Supervisor:
         )
         ended = self._ended or done
         return replace(ended, started_us=self._started_us, ended_us=time.time_ns() // 1000)
+
+
+def _torchrun(rank: int, size: int, master: str) -> dict[str, str]:
+    """Return the environment variables by which workers find each other; one alone needs none."""
+    host, _, port = master.rpartition(":")
+    found = {
+        "MASTER_ADDR": host,
+        "MASTER_PORT": port,
+        "RANK": str(rank),
+        "WORLD_SIZE": str(size),
+        "LOCAL_RANK": "0",
+        "LOCAL_WORLD_SIZE": "1",
+        "GROUP_RANK": str(rank),
+    }
+    return found if size > 1 else {}
 
 
 def _out_of_time(spec: AttemptSpec) -> WeftError:

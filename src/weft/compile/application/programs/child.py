@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -106,7 +107,8 @@ class Child:
     def _read(self) -> None:
         # Whatever becomes of the log: a process that nobody listens to would stand still.
         assert self._process.stdout is not None
-        for data in iter(lambda: self._process.stdout.read1(1 << 16), b""):  # type: ignore[union-attr]
+        pipe = self._process.stdout.fileno()
+        for data in iter(lambda: os.read(pipe, 1 << 16), b""):
             self._show(self._lines.feed(data))
         self._show(self._lines.end())
 
