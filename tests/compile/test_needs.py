@@ -38,6 +38,12 @@ def test_a_batch_holds_a_row_once_so_a_small_graph_bounds_it():
     assert trial_needs(reading("sage", huge, graph=10**10)).memory_bytes > 10**10
 
 
+def test_where_rows_attend_to_each_other_seeds_share_none():
+    graph = {"graph": 10**5}
+    shared, own = (trial_needs(reading(name, {}, **graph)) for name in ("sage", "graph_transformer"))
+    assert own.memory_bytes > shared.memory_bytes + 512 * 32 * 16 * 64 * 4
+
+
 def test_a_trial_of_a_search_needs_what_was_proposed_for_its_place():
     asked = reading("network", {"place": 1}, graph=10**9, search=0)
     asked.inputs["search"].value = {"configs": [{"channels": 8}, {"channels": 256}]}

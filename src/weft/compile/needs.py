@@ -20,9 +20,10 @@ _TREES = 400_000_000
 _NETWORKS = 800_000_000
 # Inputs as they are read, and what is made of them beside.
 _COPIES = 3
-# Numbers per row and channel of a step: the states of all layers, their gradients, and one more of each.
-_STATES = 8
-_NUMBER = 4
+# Numbers per row and channel of a step: the states of all layers, their gradients, and one more of each; with
+# attention, also of what each row makes for the others.
+_STATES = {"graph_transformer": 64}
+_USUAL_STATES, _NUMBER = 8, 4
 # Of the graph on disk per row, at least: a row is in a batch once, however often it is drawn.
 _ROW = 32
 _USUAL = {"batch_size": 512, "channels": 64, "fanouts": (32, 16)}
@@ -34,16 +35,24 @@ def trial_needs(reading: Reading) -> Resources:
     Half of the threads of the run, so that two trials go side by side on one machine; a GPU for one that
     reads the graph, where the run has any; memory at most that of the run.
     """
-    read = sum(output.size_bytes for output in reading.inputs.values())
-    threads = max(1, reading.most.threads // 2)
-    if GRAPH not in reading.inputs or is_combining(reading.parameters["rung"]):
-        return Resources(min(_TREES + _COPIES * read, reading.most.memory_bytes), threads)
+    read = _COPIES * sum(output.size_bytes for output in reading.inputs.values())
+    most, rung = reading.most, reading.parameters["rung"]
+    threads = max(1, most.threads // 2)
+    if GRAPH not in reading.inputs:
+        return Resources(min(_TREES + read, most.memory_bytes), threads)
+    if is_combining(rung):
+        return Resources(min(_NETWORKS + read, most.memory_bytes), threads)
     config = {**_USUAL, **_configuration(reading)}
-    drawn = config["batch_size"] * math.prod(config["fanouts"])
-    rows = min(drawn, max(config["batch_size"], reading.inputs[GRAPH].size_bytes // _ROW))
-    step = rows * config["channels"] * _STATES * _NUMBER
-    memory = min(_NETWORKS + _COPIES * read + step, reading.most.memory_bytes)
-    return Resources(memory, threads, min(1, reading.most.gpus))
+    step = _step_bytes(config.get("network") or rung, config, reading.inputs[GRAPH].size_bytes)
+    return Resources(min(_NETWORKS + read + step, most.memory_bytes), threads, min(1, most.gpus))
+
+
+def _step_bytes(network: str, config: Mapping[str, Any], graph_bytes: int) -> int:
+    """Bytes of a step of training; where rows attend to each other, seeds share none of them."""
+    rows = config["batch_size"] * math.prod(config["fanouts"])
+    if network not in _STATES:
+        rows = min(rows, max(config["batch_size"], graph_bytes // _ROW))
+    return int(rows * config["channels"] * _STATES.get(network, _USUAL_STATES) * _NUMBER)
 
 
 def _configuration(reading: Reading) -> Mapping[str, Any]:
