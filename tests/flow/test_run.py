@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_plan import dags
 
-from weft.core import InvariantError, Resources, UnavailableError, UserError
+from weft.core import InvariantError, Resources, UnavailableError, UserError, machine_memory_bytes
 from weft.flow import Event, Node, NodeState, Plan, Store, run_plan
 from weft.flow.share import divide
 
@@ -146,7 +146,7 @@ def test_a_node_alone_gets_everything_and_its_use_is_measured(store, resources):
 def test_a_node_gets_what_it_states_at_most_the_total(store, resources):
     nodes = (
         node("small", "share", resources=Resources(100, 1)),
-        node("large", "share", resources=Resources(10**12, 64), inputs={"x": "small"}),
+        node("large", "share", resources=Resources(5_000_000, 4), inputs={"x": "small"}),
     )
     values = {n: o.value for n, o in run_plan(Plan("p", nodes), store, resources=resources).outputs.items()}
     assert values == {
@@ -337,3 +337,18 @@ def test_how_far_a_node_was_outlives_its_failures_and_goes_once_it_is_done(store
     done = run_one(store, resources, "counting")
     assert done.outputs["a"].value == {"count": 3}
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("need", [Resources(10**15, 1), Resources(1, 10**5), Resources(1, 1, 1000)])
+def test_what_this_machine_has_not_is_refused_before_it_runs(store, resources, need):
+    node = Node("a", "flow_programs:constant", resources=need)
+    with pytest.raises(UserError, match="FLOW065: node 'a' can never run on this machine"):
+        run_plan(Plan("p", (node,)), store, resources=resources)
+
+
+def test_what_all_workers_of_a_node_ask_for_counts_together(store, resources):
+    half = Resources(machine_memory_bytes() * 6 // 10, 1)
+    with pytest.raises(UserError, match="FLOW065"):
+        run_plan(
+            Plan("p", (Node("a", "flow_programs:constant", resources=half, nodes=2),)), store, resources=half
+        )

@@ -26,7 +26,7 @@ from weft.core import (
 from weft.flow.events import Event, NodeState, Output
 from weft.flow.faults import disk_full, is_disk_full
 from weft.flow.locks import FileLock
-from weft.flow.logs import AttemptLog, log_name
+from weft.flow.logs import AttemptLog, image_not_used, log_name
 from weft.flow.plan import Node
 from weft.flow.program import Cancelled, Context, Watch, find_program
 from weft.flow.record import Parts, Record, Stats, commit, look_up
@@ -170,6 +170,8 @@ def _at_work(job: Job, store: Store, post: Callable[[Event | Ending], None]) -> 
         _removed(f"{directory}-scratch") as scratch,
         AttemptLog(store.logs(job.run) / log_name(name, job.attempt)) as log,
     ):
+        if job.node.image is not None and job.log is None:
+            log.write(image_not_used(job.node.image))
         unfinished = store.unfinished(job.key)
         yield _context(job, store, directory, scratch, unfinished, watch, job.log or log.write)
 
@@ -218,6 +220,7 @@ def _context(
         inputs=job.inputs,
         directory=directory,
         resources=job.share,
+        limits=job.node.resources,
         progress=watch,
         attempt=job.attempt,
         variables=dict(job.node.variables),

@@ -27,6 +27,16 @@ def disk_full(where: str) -> UnavailableError:
     )
 
 
+def out_of_memory(node: str, used_bytes: int, limit_bytes: int) -> UnavailableError:
+    """Make the error for processes that use more memory than was asked for."""
+    used, limit = used_bytes / 1e6, limit_bytes / 1e6
+    return UnavailableError(
+        "FLOW019",
+        f"node '{node}' used {used:,.0f} MB of memory, more than its {limit:,.0f} MB.",
+        "raise its memory in its resources, or give it less to do.",
+    )
+
+
 def missing_blob(digest: str) -> UserError:
     """Make the error for content that is not in the store."""
     return UserError(

@@ -100,6 +100,11 @@ def _character_start(text: bytes, place: int) -> int:
     return next((i for i in range(place, place - 4, -1) if text[i] & 0xC0 != 0x80), place)
 
 
+def image_not_used(image: str) -> bytes:
+    """Say in a line of a log that a container image is let be where there are no containers."""
+    return f"weft: the image {image} is not used, processes of this machine have none\n".encode()
+
+
 def log_name(node: str, attempt: int) -> str:
     """Return the name of a log's file: readable, and different for different nodes.
 

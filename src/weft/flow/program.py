@@ -38,6 +38,8 @@ class Context:
         inputs: Input name → output of the node that makes it.
         directory: An empty folder; every file that is left in it is an output.
         resources: What the program may use while it runs.
+        limits: What the node asked for, on each of its workers; its processes are ended when they use more
+            memory. ``None`` where it asked for nothing.
         progress: Tell it how far the work is, often: it is also how a program learns that it
             is to stop.
         attempt: 1 for the first try.
@@ -57,6 +59,7 @@ class Context:
     inputs: dict[str, Output]
     directory: Path
     resources: Resources
+    limits: Resources | None
     progress: Progress
     attempt: int
     variables: dict[str, str]

@@ -15,6 +15,7 @@ from typing import Any
 from weft.core import Resources, UserError, WeftError
 from weft.flow.attempt import Ending, Job
 from weft.flow.backends.base import Backend
+from weft.flow.backends.slots import checked_needs
 from weft.flow.events import Event, NodeState, Output, RunResult
 from weft.flow.explain import LOST, explain_hit, explain_miss
 from weft.flow.frontier import Frontier
@@ -196,8 +197,9 @@ class _Coordinator:
         self._finish(node, NodeState.CACHED, why, found.record, found.digest)
 
     def _miss(self, node: Node, parts: Parts, key: str, why: str) -> None:
-        needs = node.resources
-        if self._told.backend is not None:
+        if self._told.backend is None:
+            needs = checked_needs(node, self._told.resources)
+        else:
             reading = Reading(node.parameters, self._inputs(node), self._told.resources)
             needs = estimate_needs(node, reading)
         self._misses.append(_Miss(node, parts, key, why, needs))

@@ -364,6 +364,24 @@ def test_a_time_limit_ends_the_whole_tree(bench, pids):
     assert_tree_is_gone(pids)
 
 
+def test_a_task_that_uses_more_memory_than_it_asked_for_is_ended(bench, pids):
+    hungry = f"{sys.executable} -c \"x = b'x' * int(4e8); import time; time.sleep(300)\""
+    node = bench.node(
+        "shell", {"command": TREE + hungry}, resources=Resources(10**8, 1), variables={"PIDS": str(pids)}
+    )
+    with pytest.raises(UnavailableError, match=r"FLOW019: node 'task' used [0-9]+ MB of memory"):
+        bench.run(node)
+    assert_tree_is_gone(pids)
+
+
+def test_an_image_that_is_not_used_is_told_in_the_log(bench):
+    bench.run(bench.node("shell", {"command": "echo done"}, image="registry/images:7"))
+    assert bench.log().splitlines() == [
+        "weft: the image registry/images:7 is not used, processes of this machine have none",
+        "done",
+    ]
+
+
 def test_stopping_the_run_ends_the_whole_tree(bench, pids):
     stop = threading.Event()
     node = bench.node("shell", {"command": TREE + "sleep 300"}, variables={"PIDS": str(pids)})

@@ -22,6 +22,7 @@ from weft.flow.backends.slots import Slots, machine_slots, needed
 from weft.flow.backends.waiting import Queue
 from weft.flow.faults import coded
 from weft.flow.locks import exclusive
+from weft.flow.logs import image_not_used
 from weft.flow.worker.liveness import is_held, take
 from weft.flow.worker.result import EVENTS, LOG, AttemptResult, Failure, read_folder, write_result
 from weft.flow.worker.tree import MARK, end_marked, mark, marked_heads
@@ -78,7 +79,7 @@ class ProcessBackend:
         Raises:
             UserError: ``FLOW065`` when it asks for more than all attempts may use together.
         """
-        self._total.check(spec)
+        self._total.check(spec.node.name, needed(spec.resources, spec.nodes))
         with self._alone():
             self._sweep()
             state = self._known(spec.id).state
@@ -94,8 +95,7 @@ class ProcessBackend:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _SPEC).write_text(to_json(spec), encoding="utf-8")
         if spec.image is not None:
-            told = f"weft: the image {spec.image} is not used, processes of this machine have none\n"
-            (folder / LOG).write_text(told, encoding="utf-8")
+            (folder / LOG).write_bytes(image_not_used(spec.image))
 
     def status(self, ids: Iterable[str]) -> dict[str, Status]:
         """Return how attempts are; starts those of this process that waited for room that there is now."""
@@ -196,12 +196,12 @@ class ProcessBackend:
                 self._reasons[id] = "waits to be asked for again: the process that asked for it has ended"
                 continue
             spec = from_json(AttemptSpec, (self._attempt(id) / _SPEC).read_bytes())
-            if lacking := free.lacks(needed(spec)):
+            if lacking := free.lacks(needed(spec.resources, spec.nodes)):
                 self._reasons[id] = f"waits for {lacking}"
                 if time.time() - waiting.since_s > _OLD_S:
                     return  # smaller ones have passed it for long enough
                 continue
-            taken, free = free.take(needed(spec))
+            taken, free = free.take(needed(spec.resources, spec.nodes))
             if self._queue.is_own(waiting):
                 self._launch(spec, taken)
                 self._forget_waiting(id)

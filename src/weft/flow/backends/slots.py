@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from weft.core import Resources, UserError, machine_memory_bytes
-from weft.flow.backends.base import AttemptSpec
+from weft.flow.plan import Node
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,16 @@ class Slots:
             tuple(g for g in self.gpus if g not in used),
         )
 
-    def check(self, spec: AttemptSpec) -> None:
-        """Refuse an attempt that these slots could never hold.
+    def check(self, node: str, need: Resources) -> None:
+        """Refuse a node that these slots could never hold.
 
         Raises:
             UserError: ``FLOW065``.
         """
-        if lacking := self.lacks(needed(spec)):
+        if lacking := self.lacks(need):
             raise UserError(
                 "FLOW065",
-                f"node '{spec.node.name}' can never run on this machine: it asks for {lacking}.",
+                f"node '{node}' can never run on this machine: it asks for {lacking}.",
                 "ask for less in its resources, or choose a backend with larger machines.",
             )
 
@@ -74,10 +74,23 @@ def machine_slots(resources: Resources | None) -> Slots:
     return Slots(resources.memory_bytes, resources.threads, (*gpus, *more)[: resources.gpus])
 
 
-def needed(spec: AttemptSpec) -> Resources:
-    """Return what all workers of an attempt take together."""
-    one = spec.resources
-    return Resources(one.memory_bytes * spec.nodes, one.threads * spec.nodes, one.gpus * spec.nodes)
+def checked_needs(node: Node, total: Resources) -> Resources | None:
+    """Return what a node asks for, if this machine or the total of a run could hold it.
+
+    Raises:
+        UserError: ``FLOW065`` if neither could.
+    """
+    if node.resources is not None:
+        here = machine_slots(None)
+        memory, threads = max(here.memory_bytes, total.memory_bytes), max(here.threads, total.threads)
+        largest = machine_slots(Resources(memory, threads, max(len(here.gpus), total.gpus)))
+        largest.check(node.name, needed(node.resources, node.nodes))
+    return node.resources
+
+
+def needed(one: Resources, nodes: int) -> Resources:
+    """Return what all workers of a node take together."""
+    return Resources(one.memory_bytes * nodes, one.threads * nodes, one.gpus * nodes)
 
 
 def _gpus() -> tuple[str, ...]:

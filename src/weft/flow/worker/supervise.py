@@ -18,18 +18,16 @@ from typing import Any
 
 from weft.core import InvariantError, UnavailableError, WeftError, from_plain
 from weft.flow.backends.base import AttemptSpec, AttemptState
-from weft.flow.faults import coded
+from weft.flow.faults import coded, out_of_memory
 from weft.flow.logs import LogLines
 from weft.flow.secret import Redactor
 from weft.flow.store import Store
 from weft.flow.worker.child import Post, run_child
 from weft.flow.worker.result import EVENTS, LOG, AttemptResult, Failure
-from weft.flow.worker.tree import adopt_orphans, end_descendants, private_bytes
+from weft.flow.worker.tree import adopt_orphans, end_descendants, excess_bytes
 
 _GRACE_S = 2.0
 _LOOK_EVERY_S = 0.25
-# Programs keep to a limit for what they hold; the interpreter and its libraries come on top.
-_SLACK = 1.25
 _CHUNK = 1 << 16
 
 
@@ -184,8 +182,9 @@ class Supervisor:
         limit = self._spec.node.resources
         if limit is not None and now - self._looked >= _LOOK_EVERY_S:
             self._looked = now
-            if (used := private_bytes(os.getpid())) > _SLACK * limit.memory_bytes:
-                self._end(self._failed(_out_of_memory(self._spec, used)), grace_s=0.0)
+            most = limit.memory_bytes * len(self._group.ranks)
+            if used := excess_bytes([os.getpid()], most):
+                self._end(self._failed(out_of_memory(self._spec.node.name, used, most)), grace_s=0.0)
 
     def _end(self, result: AttemptResult, *, grace_s: float = _GRACE_S) -> None:
         if self._ended is not None:
@@ -337,15 +336,6 @@ def _out_of_time(spec: AttemptSpec) -> WeftError:
         "FLOW008",
         f"node '{spec.node.name}' took more than its limit of {spec.node.timeout_s:g} s.",
         "raise timeout_s, or give the node less to do.",
-    )
-
-
-def _out_of_memory(spec: AttemptSpec, used: int) -> WeftError:
-    limit = spec.node.resources.memory_bytes if spec.node.resources else 0
-    return UnavailableError(
-        "FLOW019",
-        f"node '{spec.node.name}' used {used / 1e6:,.0f} MB of memory, more than its {limit / 1e6:,.0f} MB.",
-        "raise its memory in its resources, or give it less to do.",
     )
 
 

@@ -6,12 +6,14 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 MARK = "WEFT_MARK"
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _ROUNDS, _PAUSE_S = 400, 0.005
+# Programs keep to a limit for what they hold; the interpreter and its libraries come on top.
+_SLACK = 1.25
 
 
 def mark(id: str) -> str:
@@ -79,9 +81,13 @@ def marked_heads(id: str) -> list[int]:
     return [pid for pid in found if _parent(pid) not in found]
 
 
-def private_bytes(root: int) -> int:
-    """Return the memory that the processes below ``root`` have for themselves; mapped files do not count."""
-    return sum(_private_bytes(pid) for pid in descendants(root))
+def excess_bytes(roots: Iterable[int], limit_bytes: int) -> int:
+    """Return the memory of the processes below ``roots`` if it is more than they may use, else 0.
+
+    What they have for themselves counts, mapped files do not.
+    """
+    used = sum(_private_bytes(pid) for root in roots for pid in descendants(root))
+    return used if used > _SLACK * limit_bytes else 0
 
 
 def _private_bytes(pid: int) -> int:

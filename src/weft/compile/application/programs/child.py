@@ -16,13 +16,14 @@ from pathlib import Path
 
 from weft.core import ProgramFailed, UserError, WeftError
 from weft.flow import Context
-from weft.flow.faults import coded
+from weft.flow.faults import coded, out_of_memory
 from weft.flow.logs import LogLines
 from weft.flow.secret import Redactor, resolve_secrets
+from weft.flow.worker.tree import excess_bytes
 
 _GUARD = Path(__file__).with_name("guard.py")
 _GRACE_S = 5.0
-_LOOK_EVERY_S = 0.05
+_LOOK_EVERY_S, _LOOK_AT_MEMORY_EVERY_S = 0.05, 0.25
 _LAST_LINES = 12
 _LONGEST_LINE = 400
 _NOT_STARTED = 127
@@ -68,6 +69,11 @@ class Child:
         self._fault: OSError | None = None
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """Of the process above its tree."""
+        return self._process.pid
 
     def poll(self) -> int | None:
         """Return the exit code; ``None`` while it runs."""
@@ -138,7 +144,8 @@ def run_children(
     Raises:
         ProgramFailed: ``APP020`` when one ends with a failure.
         UserError: ``APP021`` when one cannot be started.
-        UnavailableError: ``FLOW012`` when there is no space for what they print.
+        UnavailableError: ``FLOW012`` when there is no space for what they print, ``FLOW019`` when they use
+            more memory than the task asked for.
     """
     secrets = resolve_secrets(context.secrets)
     children: list[Child] = []
@@ -165,9 +172,12 @@ def _watch(
     context: Context, children: list[Child], commands: Sequence[tuple[Sequence[str], Mapping[str, str]]]
 ) -> None:
     running = dict(enumerate(children))
-    started = time.monotonic()
+    started = look_at = time.monotonic()
     while running:
         context.check()
+        if context.limits is not None and time.monotonic() >= look_at:
+            look_at = time.monotonic() + _LOOK_AT_MEMORY_EVERY_S
+            _check_memory(context, children, context.limits.memory_bytes * len(commands))
         for rank, child in list(running.items()):
             child.check()
             code = child.poll()
@@ -178,6 +188,11 @@ def _watch(
             if code:
                 raise _failure(context, child, code, commands[rank][0], time.monotonic() - started)
             child.check()
+
+
+def _check_memory(context: Context, children: list[Child], limit_bytes: int) -> None:
+    if used := excess_bytes([child.pid for child in children], limit_bytes):
+        raise out_of_memory(context.node, used, limit_bytes)
 
 
 def _failure(context: Context, child: Child, code: int, command: Sequence[str], seconds: float) -> WeftError:
