@@ -190,6 +190,29 @@ AllItems = Annotated[
     ),
 ]
 
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--parameter",
+        "-p",
+        help="name=value or task.name=value, repeatable; goes before what all files say.",
+        metavar="K=V",
+    ),
+]
+FlowName = Annotated[
+    str | None, typer.Option("--flow", help="Name of a flow; default: the one that the files choose.")
+]
+Specification = Annotated[
+    str | None, typer.Option("--spec", help="Run specification; default: run.json where there is one.")
+]
+Deployment = Annotated[
+    str | None, typer.Option("--deployment", help="Default: deployment.json where there is one.")
+]
+Uses = Annotated[
+    list[str] | None,
+    typer.Option("--use", help="Limited resource that a job holds: licence=1; repeatable.", metavar="R=N"),
+]
+
 
 def levels(given: str | None) -> list[float] | None:
     """Read the numbers of ``--quantiles``.

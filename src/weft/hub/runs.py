@@ -33,6 +33,7 @@ class Runs:
         project: str = "",
         plan_digest: str = "",
         parameters: Mapping[str, Any] | None = None,
+        name: str | None = None,
     ) -> RunRecord:
         """Begin a run that belongs to this process, and give it a name.
 
@@ -43,6 +44,7 @@ class Runs:
             project: Name of the project.
             plan_digest: Of the Plan that will run.
             parameters: Plain JSON that tells this run from others.
+            name: One that nothing else has; made up when left out.
         """
         about = dict(task or {})
         values = {
@@ -60,7 +62,7 @@ class Runs:
             **asdict(Owner.of_this_process()),
         }
         with self._database.writing() as connection:
-            return _insert(connection, values)
+            return _insert(connection, values, name)
 
     def finish_run(
         self, run: str, *, results: Mapping[str, Any] | None = None, report: str | None = None
@@ -219,11 +221,12 @@ def _find(connection: Connection, run: str) -> RunRecord:
     return _run(rows[0])
 
 
-def _insert(connection: Connection, values: Mapping[str, Any]) -> RunRecord:
+def _insert(connection: Connection, values: Mapping[str, Any], name: str | None) -> RunRecord:
     names, marks = ", ".join(values), ", ".join("?" for _ in values)
     insert = f"INSERT INTO runs ({names}) VALUES ({marks}) RETURNING number"
     number = only(connection.execute(insert, tuple(values.values())))["number"]
-    connection.execute("UPDATE runs SET name = ? WHERE number = ?", (make_name(number), number))
+    given = make_name(number) if name is None else name
+    connection.execute("UPDATE runs SET name = ? WHERE number = ?", (given, number))
     return _run(_by_number(connection, number))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,6 +19,7 @@ from weft.project.application import (
     job_logs,
     json_schema,
     parse_assignments,
+    parse_uses,
     pause_job,
     resume_job,
     serve_jobs,
@@ -31,26 +32,8 @@ job_app = typer.Typer(help="Run the flows of an application.", no_args_is_help=T
 app.add_typer(project_app, name="project")
 app.add_typer(job_app, name="job")
 
-Parameters = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--parameter",
-        "-p",
-        help="name=value or task.name=value, repeatable; goes before what all files say.",
-        metavar="K=V",
-    ),
-]
 JobName = Annotated[str, typer.Argument(help="Name of a job, its start, or 'latest'.", metavar="JOB")]
 Task = Annotated[str | None, typer.Option("--task", "-t", help="Only this task.")]
-FlowName = Annotated[
-    str | None, typer.Option("--flow", help="Name of a flow; default: the one that the files choose.")
-]
-Specification = Annotated[
-    str | None, typer.Option("--spec", help="Run specification; default: run.json where there is one.")
-]
-Deployment = Annotated[
-    str | None, typer.Option("--deployment", help="Default: deployment.json where there is one.")
-]
 
 
 @project_app.command("create")
@@ -82,8 +65,8 @@ def create(
 @project_app.command("build")
 def build(
     lock: Annotated[bool, typer.Option("--lock", help="Choose the versions of dependencies anew.")] = False,
-    spec: Specification = None,
-    deployment: Deployment = None,
+    spec: opt.Specification = None,
+    deployment: opt.Deployment = None,
     as_json: opt.Json = False,
     project: opt.Here = None,
 ) -> None:
@@ -116,9 +99,9 @@ def run(
     flow: Annotated[
         str | None, typer.Option("--flow", help="Flow; default: the one the files choose.")
     ] = None,
-    parameter: Parameters = None,
-    spec: Specification = None,
-    deployment: Deployment = None,
+    parameter: opt.Parameters = None,
+    spec: opt.Specification = None,
+    deployment: opt.Deployment = None,
     backend: opt.BackendName = "inline",
     as_json: opt.Json = False,
     project: opt.Here = None,
@@ -140,10 +123,15 @@ def run(
 @job_app.command("submit")
 def submit(
     backend: opt.BackendName = "process",
-    flow: FlowName = None,
-    parameter: Parameters = None,
-    spec: Specification = None,
-    deployment: Deployment = None,
+    flow: opt.FlowName = None,
+    parameter: opt.Parameters = None,
+    spec: opt.Specification = None,
+    deployment: opt.Deployment = None,
+    use: opt.Uses = None,
+    priority: Annotated[
+        int,
+        typer.Option("--priority", min=-1000, max=1000, help="The larger goes first among jobs that wait."),
+    ] = 0,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the job has ended.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be submitted.")] = False,
     as_json: opt.Json = False,
@@ -159,7 +147,8 @@ def submit(
     given = parse_assignments(parameter or ())
     application = _application(project, spec, deployment, None, None)
     if not dry_run:
-        job = application.submit(flow=flow, parameters=given, backend=backend)
+        more: dict[str, Any] = {"uses": parse_uses(use or ()), "priority": priority}
+        job = application.submit(flow=flow, parameters=given, backend=backend, **more)
         _show(wait_for_job(application.project, job.run) if wait else job, as_json)
         return
     rendered = application.render(backend, flow=flow, parameters=given)
@@ -285,7 +274,7 @@ def retry(
 @job_app.command("rerun")
 def rerun(
     job: JobName = "latest",
-    parameter: Parameters = None,
+    parameter: opt.Parameters = None,
     as_json: opt.Json = False,
     project: opt.Here = None,
 ) -> None:
@@ -303,7 +292,7 @@ def rerun(
 def fork(
     job: JobName,
     task: Annotated[str, typer.Argument(help="Task that runs anew, and all that follow it.", metavar="TASK")],
-    parameter: Parameters = None,
+    parameter: opt.Parameters = None,
     as_json: opt.Json = False,
     project: opt.Here = None,
 ) -> None:

@@ -54,8 +54,8 @@ def call_function(
         CallFailed: It failed otherwise, took too long, or returned something else.
     """
     with tempfile.TemporaryDirectory(prefix="weft-call-") as folder:
-        answer = Path(folder) / "answer"
-        asked = {"path": sys.path, "function": name, "parameters": parameters, "firing": to_plain(firing)}
+        answer, about = Path(folder) / "answer", {"parameters": parameters, "firing": to_plain(firing)}
+        asked = {"path": sys.path, "function": name, **about}
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "weft.flow.engine.caller", str(answer)],
             stdin=subprocess.PIPE,
@@ -70,9 +70,7 @@ def call_function(
             process.wait()
         if code is None:
             raise CallFailed(f"{name} took more than {limit_s:g} s")
-        if not answer.exists():
-            raise CallFailed(f"{name} ended its process with exit code {code}")
-        return _read(name, json.loads(answer.read_text(encoding="utf-8")))
+        return _read(name, answer, code)
 
 
 def _has_stderr() -> bool:
@@ -96,7 +94,10 @@ def _wait(
     return None
 
 
-def _read(name: str, answer: dict[str, Any]) -> Plan | str:
+def _read(name: str, path: Path, code: int) -> Plan | str:
+    if not path.exists():
+        raise CallFailed(f"{name} ended its process with exit code {code}")
+    answer = json.loads(path.read_text(encoding="utf-8"))
     if "plan" in answer:
         return Plan.from_json(answer["plan"])
     if "text" in answer:

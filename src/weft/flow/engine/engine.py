@@ -176,6 +176,14 @@ class Engine:
         """Return all limits: resource, or ``project`` and its name → the most of it."""
         return self._ledger.limits()
 
+    def held(self) -> dict[str, int]:
+        """Return how much is in use, by the same names as `limits`."""
+        held: dict[str, int] = {}
+        for run in self.list(states=(RunState.QUEUED, RunState.RUNNING)):
+            for what, n in run.options.needs.items():
+                held[what] = held.get(what, 0) + n
+        return held
+
     def schedule(self, schedule: Schedule) -> None:
         """Keep a schedule, in the place of one of the same name.
 

@@ -307,7 +307,7 @@ class Ledger:
         held_query = sa.select(SLOTS.c.resource, sa.func.sum(SLOTS.c.held)).group_by(SLOTS.c.resource)
         held: dict[str, int] = {resource: n for resource, n in connection.execute(held_query)}
         for row in waiting:
-            needs = _needs(from_json(RunOptions, row.options))
+            needs = from_json(RunOptions, row.options).needs
             lacking = [r for r, n in needs.items() if r in most and held.get(r, 0) + n > most[r]]
             if lacking:
                 words = ", ".join(f"{r} ({held.get(r, 0)} of {most[r]} in use)" for r in sorted(lacking))
@@ -352,11 +352,6 @@ def not_possible(verb: str, row: Any) -> UserError:
         f"run '{row.run}' is {row.state}: it is not possible to {verb} it.",
         "resume what is paused, retry what failed, and fork or rerun what succeeded.",
     )
-
-
-def _needs(options: RunOptions) -> dict[str, int]:
-    project = {f"project {options.project}": 1} if options.project else {}
-    return {**project, **options.uses}
 
 
 def _plan_of(connection: sa.Connection, digest: str) -> Plan:

@@ -55,6 +55,12 @@ class RunOptions:
     backoff_s: float = 0.5
     repeat: tuple[str, ...] = ()
 
+    @property
+    def needs(self) -> dict[str, int]:
+        """Limited thing → how much of it the run holds: what it uses, and its place in its project."""
+        project = {f"project {self.project}": 1} if self.project else {}
+        return {**project, **self.uses}
+
 
 @dataclass(frozen=True)
 class NodeStatus:

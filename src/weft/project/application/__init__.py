@@ -6,6 +6,15 @@ from weft.project.application.controller import serve_jobs
 from weft.project.application.creation import TEMPLATES, create_project
 from weft.project.application.job import Job
 from weft.project.application.jobs import find_job, follow_logs, job_logs
+from weft.project.application.limits import limits_view, parse_uses, set_limit
+from weft.project.application.scheduling import (
+    What,
+    When,
+    add_schedule,
+    change_schedule,
+    schedule_view,
+    schedules_view,
+)
 from weft.project.application.stopping import stop_job
 from weft.project.application.submission import pause_job, resume_job, wait_for_job
 
@@ -14,15 +23,24 @@ __all__ = [
     "Application",
     "Build",
     "Job",
+    "What",
+    "When",
+    "add_schedule",
+    "change_schedule",
     "create_project",
     "find_job",
     "follow_logs",
     "job_logs",
     "json_schema",
+    "limits_view",
     "parse_assignments",
+    "parse_uses",
     "pause_job",
     "resume_job",
+    "schedule_view",
+    "schedules_view",
     "serve_jobs",
+    "set_limit",
     "stop_job",
     "wait_for_job",
 ]

@@ -186,10 +186,9 @@ class Application:
                 machine, which go on when this process is killed) or ``kubernetes``; its settings stand
                 under ``backends`` in the deployment.
         """
-        order = self._order(parameters)
-        compiled = self._compile_order(order, flow, backend)
-        settings = self.specifications.deployment.backends.get(backend, {})
-        options: dict[str, Any] = {"on_start": on_start, "backend": backend, "settings": settings}
+        compiled, order = self.prepare(flow=flow, parameters=parameters, backend=backend)
+        options: dict[str, Any] = {"on_start": on_start, "backend": backend}
+        options["settings"] = self.backend_settings(backend)
         return carry_out(self.project, compiled, order, repeat=frozenset(repeat), **options)
 
     def submit(
@@ -199,6 +198,8 @@ class Application:
         parameters: Mapping[str, Any] | None = None,
         repeat: Iterable[str] = (),
         backend: str = "process",
+        uses: Mapping[str, int] | None = None,
+        priority: int = 0,
     ) -> Job:
         """Ask for a flow as a job, and return; a controller carries it out that outlives this process.
 
@@ -207,23 +208,35 @@ class Application:
             parameters: As ``-p``: parameter, or ``task.parameter``, → value.
             repeat: Tasks that run even if the store holds their results.
             backend: Where tasks run; ``inline`` are children of the controller, which end with it.
+            uses: Named resource → how much of it the job holds while it runs, see `set_limit`.
+            priority: The larger goes first among jobs that wait.
 
         Raises:
             UserError: As `run`; ``EXT001`` when the extra ``server`` is not installed.
             UnavailableError: ``APP028`` when no controller can be started; the job is kept.
         """
+        compiled, order = self.prepare(flow=flow, parameters=parameters, backend=backend)
+        options: dict[str, Any] = {"backend": backend, "settings": self.backend_settings(backend)}
+        more = {"uses": dict(uses or {}), "priority": priority}
+        return submit_order(self.project, compiled, order, repeat=frozenset(repeat), **options, more=more)
+
+    def prepare(
+        self, *, flow: str | None, parameters: Mapping[str, Any] | None, backend: str
+    ) -> tuple[CompiledFlow, Order]:
+        """Keep the sources, and return what is to run and what was asked for."""
         order = self._order(parameters)
-        compiled = self._compile_order(order, flow, backend)
-        settings = self.specifications.deployment.backends.get(backend, {})
-        options: dict[str, Any] = {"backend": backend, "settings": settings}
-        return submit_order(self.project, compiled, order, repeat=frozenset(repeat), **options)
+        return self._compile_order(order, flow, backend), order
+
+    def backend_settings(self, backend: str) -> Mapping[str, Any]:
+        """Return what the deployment says of a backend."""
+        return self.specifications.deployment.backends.get(backend, {})
 
     def render(
         self, backend: str, *, flow: str | None = None, parameters: Mapping[str, Any] | None = None
     ) -> dict[str, str]:
         """Return for each task what a backend would be given; nothing runs."""
         compiled = self.compile(flow=flow, parameters=parameters, backend=backend)
-        settings = self.specifications.deployment.backends.get(backend, {})
+        settings = self.backend_settings(backend)
         return dict(render_plan(self.project, compiled.plan, backend, settings))
 
     def rerun(

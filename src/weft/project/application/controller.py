@@ -28,7 +28,7 @@ def serve_jobs(
         folder: The project.
         until_idle: End when no job is open any more.
         linger_s: How long none has to be open for that.
-        is_only: Do nothing where a controller works already.
+        is_only: Do nothing where a controller works already, and stay while there are schedules.
 
     Returns:
         Names of the jobs that it took up.
@@ -42,7 +42,8 @@ def serve_jobs(
     hooks = JobHooks(folder)
     try:
         with open_engine(folder, hooks) as engine, _ended_by_sigterm():
-            engine.serve(until=_Idle(engine, lock, linger_s) if until_idle else None)
+            idle = _Idle(engine, lock, linger_s, heeds_schedules=is_only)
+            engine.serve(until=idle if until_idle else None)
     finally:
         lock.release()
     return tuple(hooks.jobs)
@@ -55,8 +56,11 @@ class _Idle:
     lock: one of the two sees the other.
     """
 
-    def __init__(self, engine: Engine, lock: FileLock, linger_s: float) -> None:
+    def __init__(
+        self, engine: Engine, lock: FileLock, linger_s: float, *, heeds_schedules: bool = False
+    ) -> None:
         self._engine, self._lock, self._linger_s = engine, lock, linger_s
+        self._heeds_schedules = heeds_schedules
         self._since_s: float | None = None
 
     def __call__(self) -> bool:
@@ -66,17 +70,23 @@ class _Idle:
 
     def _is_over(self) -> bool:
         now_s = time.monotonic()
-        if self._engine.list(states=_OPEN):
+        if self._is_wanted():
             self._since_s = None
             return False
         self._since_s = now_s if self._since_s is None else self._since_s
         if now_s - self._since_s < self._linger_s:
             return False
         self._lock.release()
-        if not self._engine.list(states=_OPEN):
+        if not self._is_wanted():
             return True
         self._since_s = None
         return not self._lock.try_acquire()
+
+    def _is_wanted(self) -> bool:
+        if self._engine.list(states=_OPEN):
+            return True
+        kept = self._engine.schedules().values() if self._heeds_schedules else ()
+        return any(not schedule.is_paused for schedule, _ in kept)
 
 
 @contextlib.contextmanager

@@ -37,7 +37,7 @@ class JobHooks(Hooks):
 
     def began(self, run: str) -> None:
         """Take the job over in the hub from whoever had it."""
-        record = self._record(run)
+        record = self._record(run) or self._scheduled(run)
         if record is None:
             return
         if record.state is not RunState.SUCCEEDED:
@@ -93,6 +93,16 @@ class JobHooks(Hooks):
             return None
         is_job = record.name == run and JOB in record.parameters and is_durable(record)
         return record if is_job else None
+
+    def _scheduled(self, run: str) -> RunRecord | None:
+        """Let the hub know a job that a schedule began."""
+        about = Order.read_about(self._store, run)
+        if about is None:
+            return None
+        order, plan = Order.read(self._store, run), Order.read_plan(self._store, run)
+        return self._hub.start_run(
+            name=run, project=order.name, plan_digest=plan.digest, parameters={JOB: about}
+        )
 
     def _forget(self, run: str) -> tuple[contextlib.ExitStack, Callable[[RunResult], None]]:
         with self._lock:

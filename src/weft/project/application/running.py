@@ -45,9 +45,24 @@ class Order:
         """Return it with further parameters from the command line."""
         return replace(self, parameters={**self.parameters, **parameters})
 
-    def keep(self, store: Store, run: str, plan: str, more: Iterable[str] = ()) -> None:
-        """Keep it in the store as long as the job's results, with ``more`` that the job needs."""
-        body = {"kind": JOB, "order": json.loads(to_json(self)), "plan": plan}
+    def keep(
+        self,
+        store: Store,
+        run: str,
+        plan: str,
+        more: Iterable[str] = (),
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Keep it in the store as long as the job's results.
+
+        Args:
+            store: Of the project.
+            run: Name of the job.
+            plan: Digest of what it runs.
+            more: What the job needs besides.
+            about: What the hub is to keep of it, where it does not know the job yet.
+        """
+        body = {"kind": JOB, "order": json.loads(to_json(self)), "plan": plan, "about": about}
         store.set_ref(f"results/{run}/job", store.put_linked(body, [self.artifact, plan, *more]))
 
     @staticmethod
@@ -59,6 +74,12 @@ class Order:
         """
         said = _read(store, run)["order"]
         return Order(**{name: value for name, value in said.items() if name != "$type"})
+
+    @staticmethod
+    def read_about(store: Store, run: str) -> dict[str, Any] | None:
+        """Return what the hub is to keep of a job that a schedule began; ``None`` for any other run."""
+        digest = store.get_ref(f"results/{run}/job")
+        return store.get_linked(digest).get("about") if digest else None
 
     @staticmethod
     def read_plan(store: Store, run: str) -> Plan:

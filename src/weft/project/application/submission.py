@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from weft.compile.application import CompiledFlow
@@ -27,13 +28,12 @@ def submit_order(
     repeat: frozenset[str],
     backend: str,
     settings: Mapping[str, Any],
+    more: Mapping[str, Any],
 ) -> Job:
     """Ask for a compiled flow as a new job, see that a controller is there, and return."""
     folder.open_backend(backend, settings)  # what it refuses is said here
     _, kept = name_backend(folder, backend, settings)
-    about = describe_job(compiled, order, "", backend, settings)
-    models = {task: list(made) for task, made in compiled.models.items()}
-    about |= {"durable": True, "models": models, "repeat": sorted(repeat)}
+    about = describe_submitted(compiled, order, backend, settings, repeat) | dict(more)
     with open_engine(folder) as engine:
         plan = folder.store.put_bytes(compiled.plan.to_json().encode())
         record = folder.hub.start_run(
@@ -44,6 +44,15 @@ def submit_order(
             engine.submit(compiled.plan, run=record.name, options=_options(folder, record))
     ensure_controller(folder)
     return read_job(folder, record)
+
+
+def describe_submitted(
+    compiled: CompiledFlow, order: Order, backend: str, settings: Mapping[str, Any], repeat: Iterable[str]
+) -> dict[str, Any]:
+    """Return what the hub keeps of a job that the engine carries out."""
+    models = {task: list(made) for task, made in compiled.models.items()}
+    about = describe_job(compiled, order, "", backend, settings)
+    return about | {"durable": True, "models": models, "repeat": sorted(repeat)}
 
 
 def retry_submitted(folder: ProjectFolder, record: RunRecord, task: str | None) -> Job:
@@ -111,7 +120,8 @@ def wait_for_job(folder: ProjectFolder, run: str = "latest", *, timeout_s: float
 def _options(folder: ProjectFolder, record: RunRecord) -> RunOptions:
     about = record.parameters[JOB]
     name, _ = name_backend(folder, about["backend"], about["settings"])
-    return RunOptions(backend=name, project=record.project, repeat=tuple(about["repeat"]))
+    options = RunOptions(backend=name, project=record.project, repeat=tuple(about["repeat"]))
+    return replace(options, uses=about.get("uses", {}), priority=about.get("priority", 0))
 
 
 def _find_submitted(folder: ProjectFolder, run: str) -> RunRecord:
