@@ -67,10 +67,23 @@ def test_a_parameter_on_the_command_line_reaches_the_tasks_that_know_it():
     assert plan.node("prepare").parameters == {"command": "true"}
 
 
-def test_a_parameter_that_no_task_knows_reaches_all_and_one_of_a_task_that_task():
-    plan = compiled({"fresh": 1, "prepare.own": 2})
-    assert plan.node("train").parameters == {"command": "true", "lr": 1, "fresh": 1}
-    assert plan.node("prepare").parameters == {"command": "true", "fresh": 1, "own": 2}
+def test_a_parameter_of_the_program_is_known_and_one_of_a_task_reaches_that_task():
+    plan = compiled({"train.args": ["x"], "train.lr": 3})
+    assert plan.node("train").parameters == {"command": "true", "lr": 3, "args": ["x"]}
+    assert plan.node("prepare").parameters == {"command": "true"}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("fresh", "no task knows a parameter 'fresh'"),
+        ("train.fresh", "task 'train' does not know a parameter 'fresh'"),
+        ("other.lr", "no task knows a parameter 'other.lr'"),
+    ],
+)
+def test_a_parameter_that_nobody_knows_is_refused_with_those_that_are_known(name, words):
+    with pytest.raises(UserError, match=rf"(?s)APP017: {words}.*choose one of: .*lr"):
+        compiled({name: 1})
 
 
 @pytest.mark.parametrize("name", ["epoch", "train.epoch"])

@@ -42,7 +42,9 @@ def alone(monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path):
-    made = write(tmp_path / "p", one("echo it is $WEFT_PARAMETER_DAY"))
+    made = one("echo it is $WEFT_PARAMETER_DAY")
+    made["tasks"]["only"]["parameters"]["day"] = "never"
+    made = write(tmp_path / "p", made)
     yield made
     if (process := controller(made)) is not None:
         os.kill(process, signal.SIGKILL)

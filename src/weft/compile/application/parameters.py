@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from weft.compile.application.kinds import KINDS, find_kind
 from weft.compile.application.marks import did_you_mean
 from weft.compile.application.reading import Specifications
 from weft.core import UserError
-
-_NEAR = 0.75
 
 
 @dataclass(frozen=True)
@@ -82,28 +80,48 @@ def split_assignments(
 ) -> dict[str, dict[str, Any]]:
     """Say which task gets which of the parameters from the command line.
 
-    ``task.name`` is meant for that task. ``name`` reaches the tasks that know it; where none does it reaches
-    all of them, unless it is nearly a name that one knows.
+    ``task.name`` is meant for that task, ``name`` for all tasks that know it. A task knows what the files
+    name, and what is its program's own; a program that a package registers knows what it knows.
 
     Raises:
-        UserError: ``APP017`` for a name that is most likely misspelt.
+        UserError: ``APP017`` for a name that no task knows.
     """
     known = {task: set(task_parameters(made, task)) for task in tasks}
     split: dict[str, dict[str, Any]] = {task: {} for task in known}
     for name, value in given.items():
         task, separator, inner = name.partition(".")
         if separator and inner and task in known:
-            _check_name(inner, known[task])
+            _check_name(made, task, inner, known[task])
             split[task][inner] = value
             continue
-        takers = [t for t in known if name in known[t]]
+        takers = [t for t in known if name in known[t] or name in _own(made, t)]
         if not takers:
-            _check_name(name, {n for names in known.values() for n in names})
-        for taker in takers or known:
+            raise _unknown(name, "no task knows", {n for names in known.values() for n in names})
+        for taker in takers:
             split[taker][name] = value
     return split
 
 
-def _check_name(name: str, known: set[str]) -> None:
-    if name not in known and difflib.get_close_matches(name, known, n=1, cutoff=_NEAR):
-        raise UserError("APP017", f"no task knows a parameter '{name}'.", did_you_mean(name, known))
+def _check_name(made: Specifications, task: str, name: str, known: set[str]) -> None:
+    spec = made.application.tasks.get(task)
+    kind = find_kind(spec.program) if spec else None
+    is_registered = kind is not None and kind.name not in KINDS
+    if not is_registered and name not in known | _own(made, task):
+        raise _unknown(name, f"task '{task}' does not know", known)
+
+
+def _own(made: Specifications, task: str) -> frozenset[str]:
+    spec = made.application.tasks.get(task)
+    kind = find_kind(spec.program) if spec else None
+    return kind.own if kind else frozenset()
+
+
+def _unknown(name: str, words: str, known: set[str]) -> UserError:
+    hint = did_you_mean(name, known).rstrip(".")
+    return UserError(
+        "APP017",
+        f"{words} a parameter '{name}'.",
+        f"{hint} A new one is first given a default in mlapplication.json."
+        if hint.endswith("?")
+        else f"{hint}; a new one is first given a default in mlapplication.json.",
+    )
