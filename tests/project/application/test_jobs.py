@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -222,6 +223,28 @@ def test_a_model_is_registered_once_for_the_same_files(tmp_path):
     assert (model.version, model.metrics) == (2, {"loss": 0.5})
     assert list(made.project.store.get_tree(model.digest)) == ["w"]
     assert made.project.hub.lineage(model.digest) is not None
+
+
+@pytest.mark.parametrize(
+    ("metrics", "words"),
+    [
+        ('{"loss": 0.5, "auroc": "high"}', 'left metrics.auroc = "high"'),
+        ('{"loss": NaN}', "left metrics.loss = NaN"),
+        ('{"loss": 1e999}', "left metrics.loss = Infinity"),
+        ('{"loss": true}', "left metrics.loss = true"),
+        ('{"loss": null}', "left metrics.loss = null"),
+        ("[0.5]", r"left metrics = \[0.5\]"),
+    ],
+)
+def test_metrics_that_are_no_numbers_are_an_error_with_field_and_value(tmp_path, metrics, words):
+    left = '{"metrics": ' + metrics + "}"
+    line = (
+        f"mkdir $WEFT_OUTPUT/model; echo 1 > $WEFT_OUTPUT/model/w; echo '{left}' > $WEFT_OUTPUT/result.json"
+    )
+    job = Application(write(tmp_path / "p", one(line, model={"name": "tiny"}))).run()
+    assert (job.state, job.error.code, job.error.exit_code) == ("failed", "APP069", 1)
+    assert re.search(words, job.error.message) and "task 'only'" in job.error.message
+    assert ProjectFolder(tmp_path / "p").hub.list_models() == ()
 
 
 def test_a_model_that_was_not_made_is_an_error(tmp_path):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from weft.compile.application import CompiledFlow
@@ -233,14 +235,34 @@ def register_models(
                 else f"task '{task}' left no files to register as model '{name}'.",
                 "write the model below WEFT_OUTPUT, or correct the task's model.path.",
             )
-        scores = output.value.get("metrics") or {}
-        metrics = {n: float(v) for n, v in scores.items() if isinstance(v, int | float)}
+        metrics = _metrics(task, output.value.get("metrics"))
         digest = folder.store.put_tree(files)
         known = [m for m in folder.hub.list_models(name) if m.digest == digest]
         # A model that the store gave back is the one that is registered already.
         kept = known[0] if known else _model(folder, name, record, digest, metrics)
         made.append(f"{kept.name}:{kept.version}")
     return made
+
+
+def _metrics(task: str, said: Any) -> dict[str, float]:
+    """Return the scores of a model, as its task left them."""
+    wrong = (
+        None
+        if said is None or isinstance(said, dict)
+        else ("metrics", said, "an object of names and numbers")
+    )
+    for name, value in said.items() if isinstance(said, dict) else ():
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not math.isfinite(value):
+            wrong = wrong or (f"metrics.{name}", value, "a finite number")
+    if wrong is not None:
+        field, value, wanted = wrong
+        raise UserError(
+            "APP069",
+            f"task '{task}' left {field} = {shorten(json.dumps(value), 60)} in its result, which is not {wanted}.",
+            "write numbers under metrics of result.json, and everything else beside it.",
+        )
+    return {name: float(value) for name, value in (said or {}).items()}
 
 
 def _model(
