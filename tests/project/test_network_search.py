@@ -4,9 +4,9 @@ import pytest
 import yaml
 
 import weft
-from weft.compile import lay_out
 from weft.core import UserError
 from weft.data import generate_shop
+from weft.flow.folder import lay_out
 from weft.learn import load_model
 from weft.project.ladder import unheard_settings
 from weft.project.trials import search_facts

@@ -3,7 +3,6 @@
 from weft.compile.held import hold_source
 from weft.compile.ladder import FitSpec, SentenceSpec, reads_graph
 from weft.compile.opening import (
-    lay_out,
     open_tables,
     read_features,
     read_labels,
@@ -31,7 +30,6 @@ __all__ = [
     "compile_labels",
     "compile_tables",
     "hold_source",
-    "lay_out",
     "open_tables",
     "read_features",
     "read_labels",

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from weft.core import Feature, Finding, Resources, Schema, from_json, from_plain, to_json
 from weft.data import Labels, Layout, Tables, engine_errors
 from weft.flow import Output
+from weft.flow.folder import lay_out
 
 T = TypeVar("T")
 
@@ -71,15 +72,6 @@ def read_table(output: Output, name: str) -> pa.Table:
 def write_table(table: pa.Table, path: Path) -> None:
     """Write a table as zstd Parquet; equal tables give equal bytes."""
     pq.write_table(table, path, compression="zstd")
-
-
-def lay_out(output: Output, directory: Path) -> Path:
-    """Lay an output out as a folder again, for engines that read folders."""
-    for name in output.files:
-        target = directory / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.symlink_to(output.path(name))
-    return directory
 
 
 def lay_out_all(inputs: Mapping[str, Output], prefix: str, scratch: Path) -> list[Path]:

@@ -25,6 +25,7 @@ from weft.core import (
 )
 from weft.flow.events import Event, NodeState, Output
 from weft.flow.faults import disk_full, is_disk_full
+from weft.flow.folder import find_left
 from weft.flow.locks import FileLock
 from weft.flow.logs import AttemptLog, image_not_used, log_name
 from weft.flow.plan import Node
@@ -145,7 +146,8 @@ def _attempt(job: Job, store: Store, post: Callable[[Event | Ending], None]) -> 
         value, stats = _run(job, context)
         if job.before_commit is not None:
             job.before_commit()
-        record, digest = commit(store, job.parts, context.directory, value=value, run=job.run, stats=stats)
+        left = find_left(job.node.name, context.directory)
+        record, digest = commit(store, job.parts, left, value=value, run=job.run, stats=stats)
         shutil.rmtree(store.unfinished(job.key), ignore_errors=True)
     return Ending(job, NodeState.RAN, job.why, record, digest, stats=stats)
 

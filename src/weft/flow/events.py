@@ -73,10 +73,12 @@ class Output:
     Attributes:
         node: Name of the node.
         key: Key of the node.
-        digest: SHA-256 of the value and the names and contents of the files.
+        digest: SHA-256 of the value and the names and contents of the files, and of what follows of them.
         value: What the program returned; empty when it returned nothing.
         files: Relative name → digest, in order of name.
         size_bytes: Of all files together; 0 where it is not known.
+        executables: Names of the files that may be run, in order.
+        folders: Names of the folders with nothing in them, in order.
     """
 
     node: str
@@ -86,6 +88,8 @@ class Output:
     files: dict[str, str]
     store: Store = field(repr=False, compare=False)
     size_bytes: int = field(default=0, compare=False)
+    executables: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
 
     def path(self, name: str) -> Path:
         """Return a path on this machine with the content of one file, to be read only.

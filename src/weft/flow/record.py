@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from weft.core import UserError, digest_value, from_plain, to_plain
 from weft.flow.events import Output
 from weft.flow.files import relaxed
+from weft.flow.folder import Left
 from weft.flow.plan import Node
 from weft.flow.store import Store
 
@@ -48,6 +49,7 @@ class File:
 
     digest: str
     size: int
+    is_executable: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,10 @@ class Stats:
 
 @dataclass(frozen=True)
 class Record:
-    """The result of one node, as the store keeps it under ``nodes/<key>``."""
+    """The result of one node, as the store keeps it under ``nodes/<key>``.
+
+    ``folders`` are those with nothing in them.
+    """
 
     parts: Parts
     files: dict[str, File]
@@ -70,13 +75,18 @@ class Record:
     run: str
     made_us: int
     stats: Stats = field(default_factory=Stats)
+    folders: tuple[str, ...] = ()
 
     def output(self, node: str, store: Store) -> Output:
         """Return the result as the output of the node called ``node``."""
         files = {name: self.files[name].digest for name in sorted(self.files)}
-        digest = digest_value({"files": files, "value": self.value})
+        executables = tuple(name for name in files if self.files[name].is_executable)
+        # What most results have none of is no part of their digests, which stay what they were.
+        more = {n: v for n, v in (("executables", executables), ("folders", self.folders)) if v}
+        digest = digest_value({"files": files, "value": self.value, **more})
         size_bytes = sum(file.size for file in self.files.values())
-        return Output(node, self.parts.key, digest, self.value, files, store, size_bytes)
+        key, folders = self.parts.key, self.folders
+        return Output(node, key, digest, self.value, files, store, size_bytes, executables, folders)
 
 
 @dataclass(frozen=True)
@@ -111,7 +121,7 @@ def look_up(store: Store, key: str) -> Found:
 
 
 def commit(
-    store: Store, parts: Parts, directory: Path, *, value: dict[str, Any], run: str, stats: Stats
+    store: Store, parts: Parts, left: Sequence[Left], *, value: dict[str, Any], run: str, stats: Stats
 ) -> tuple[Record, str]:
     """Keep what a node made; once its ref is written the node is finished.
 
@@ -119,10 +129,15 @@ def commit(
         The record, and the digest of its blob.
     """
     files = {}
-    for path in sorted(p for p in directory.rglob("*") if p.is_file()):
-        name, size = path.relative_to(directory).as_posix(), path.stat().st_size
-        files[name] = File(store.put_file(path, move=not path.is_symlink()), size)
-    record = Record(parts, files, value, run, time.time_ns() // 1000, stats)
+    # What a link leads to is copied before it may be moved from where it is.
+    for one in sorted(left, key=lambda one: (not one.is_linked, one.name)):
+        if not one.is_folder:
+            size = one.path.stat().st_size
+            digest = store.put_file(one.path, move=not one.is_linked)
+            files[one.name] = File(digest, size, one.is_executable)
+    files = dict(sorted(files.items()))
+    folders = tuple(one.name for one in left if one.is_folder)
+    record = Record(parts, files, value, run, time.time_ns() // 1000, stats, folders)
     body = {"kind": "node", "record": to_plain(record)}
     # What a power cut leaves of these two is found damaged, and the node runs again.
     with relaxed():

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from weft.compile import lay_out
 from weft.core import TaskType, UserError
 from weft.flow import RunResult, Store
+from weft.flow.folder import lay_out
 from weft.learn import get_rung, is_search
 from weft.project.embedding import choose_network
 from weft.project.folder import ProjectFolder

@@ -438,6 +438,59 @@ def test_a_retry_waits_until_the_tree_of_a_killed_coordinator_is_gone(bench, pid
     assert is_gone(pids / "first")
 
 
+LEAVES = """
+cd $WEFT_OUTPUT
+mkdir -p empty/deep filled outside/of
+echo one > filled/one; echo '#!/bin/sh' > run; echo 'echo ran' >> run; chmod +x run
+ln -s filled link; ln -s filled/one one; ln -s $WEFT_SCRATCH far; echo far > $WEFT_SCRATCH/file
+"""
+
+
+def test_links_empty_folders_and_the_right_to_be_run_pass_from_task_to_task(bench):
+    leaves = bench.node("shell", {"command": LEAVES}, name="leaves")
+    reads = "cd $WEFT_INPUT_LEAVES; find -L . > $WEFT_OUTPUT/names; ./run > $WEFT_OUTPUT/said; cat link/* one"
+    read = bench.node("shell", {"command": reads}, name="read", inputs={"leaves": "leaves"})
+    sink = Node("sink", "weft.compile.application.programs.task:gather_inputs", inputs={"leaves": "leaves"})
+    again = Node("again", "weft.compile.application.programs.task:gather_inputs", inputs={"sink": "sink"})
+    made = bench.run(leaves, read, sink, again)
+    names = ["far", "far/file", "filled", "filled/one", "link", "link/one", "one", "run"]
+    folders = ["empty", "empty/deep", "outside", "outside/of"]
+    shown = made["read"].path("names").read_text().split()
+    assert sorted(shown) == [".", *sorted(f"./{n}" for n in (*names, *folders))]
+    assert made["read"].path("said").read_text() == "ran\n"
+    assert bench.log("read") == "one\none\n"
+    assert made["leaves"].path("far/file").read_text() == "far\n"
+    assert made["leaves"].folders == ("empty/deep", "outside/of")
+    assert made["sink"].executables == ("leaves/run",)
+    assert made["again"].folders == ("sink/leaves/empty/deep", "sink/leaves/outside/of")
+
+
+def test_a_result_is_another_one_when_a_file_may_be_run_or_a_folder_is_there(bench):
+    lines = ["true", "chmod +x $WEFT_OUTPUT/f", "mkdir $WEFT_OUTPUT/d"]
+    made = [
+        bench.run(bench.node("shell", {"command": f"touch $WEFT_OUTPUT/f; {line}"}))["task"] for line in lines
+    ]
+    assert len({output.digest for output in made}) == 3
+    assert len({output.files["f"] for output in made}) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("mkfifo d/pipe", "'d/pipe'.*a named pipe"),
+        ("ln -s nowhere d/link", "'d/link'.*leads nowhere"),
+        ("ln -s link d/link", "'d/link'.*leads nowhere"),
+        ("ln -s .. d/up", "'d/up'.*back to a folder above"),
+        ("ln -s /dev/null d/null", "'d/null'.*a device"),
+        ("touch d/$(printf 'caf\\351')", r"'d/caf\\xe9'.*not UTF-8"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_by_its_name(bench, line, reason):
+    node = bench.node("shell", {"command": f"cd $WEFT_OUTPUT; mkdir d; {line}"}, retries=1)
+    with pytest.raises(UserError, match=f"FLOW026: node 'task' left {reason}"):
+        bench.run(node)
+
+
 def test_workers_of_one_task_find_each_other(bench):
     bench.write(
         "meet.py",

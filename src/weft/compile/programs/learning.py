@@ -14,7 +14,6 @@ import weft.learn as learn
 from weft.compile.opening import (
     FEATURES,
     LABELS,
-    lay_out,
     lay_out_all,
     open_tables,
     read_features,
@@ -24,6 +23,7 @@ from weft.compile.opening import (
 from weft.compile.programs.sentences import hold_sentences
 from weft.core import History, Schema, TaskType, from_plain, to_plain
 from weft.flow import Context, Output
+from weft.flow.folder import lay_out
 from weft.pql import compile_query
 
 CANDIDATE = "candidate["

@@ -10,9 +10,9 @@ import pyarrow as pa
 
 import weft.graph as graph
 import weft.learn as learn
-from weft.compile.opening import lay_out
 from weft.core import from_plain
 from weft.flow import Context, Output
+from weft.flow.folder import lay_out
 
 GRAPH = "graph"
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from weft.flow.folder import lay_out
 from weft.project.application import Application, Job, find_job, job_logs, stop_job
 from weft.project.folder import ProjectFolder
 from weft.project.sdk.tasks import Flow
@@ -120,8 +121,5 @@ class Submitted:
         output = self.wait().output(task)
         folder = Path(tempfile.mkdtemp(prefix="weft-result-"))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        for name in output.files:
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to(output.path(name))
+        lay_out(output, folder)
         return read_value(output.value[VALUE], folder)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from string import Template
@@ -16,6 +15,7 @@ from weft.compile.application.programs.child import free_port, run_children
 from weft.compile.application.sources import lay_out_sources
 from weft.core import UserError
 from weft.flow import Context, Output
+from weft.flow.folder import copy_out, lay_out
 from weft.flow.worker.tree import MARK
 
 ARTIFACT = "artifact"
@@ -177,13 +177,7 @@ class Task:
         return made
 
     def _lay_out(self, name: str, output: Output) -> Path:
-        folder = self.scratch / "inputs" / name
-        folder.mkdir(parents=True)
-        for file in output.files:
-            target = folder / file
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to(output.path(file))
-        return folder
+        return lay_out(output, self.scratch / "inputs" / name)
 
 
 class _Template(Template):
@@ -219,10 +213,8 @@ def read_result(context: Context) -> dict[str, Any]:
 def gather_inputs(context: Context) -> dict[str, Any]:
     """Keep what the tasks before made, each in a folder of its name; for a sink that no task describes."""
     for name, output in context.inputs.items():
-        for file in output.files:
-            target = context.directory / name / file
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(output.path(file), target)
+        if output.files or output.folders:
+            copy_out(output, context.directory / name)
     return {name: output.value for name, output in context.inputs.items() if output.value}
 
 
