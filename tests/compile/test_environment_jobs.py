@@ -1,7 +1,13 @@
 """Jobs whose tasks import what the project's lock says, wherever the artifact goes."""
 
+import contextlib
 import json
 import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 from wheels import make_wheel
@@ -84,3 +90,57 @@ def test_no_secret_reaches_artifact_store_log_or_error(project, tmp_path, monkey
     upload_artifact(made.project, to=str(tmp_path / "shared"))
     kept = [p for top in (project, tmp_path / "shared") for p in top.rglob("*") if p.is_file()]
     assert len(kept) > 10 and all(b"hunter2-value" not in p.read_bytes() for p in kept)
+
+
+@pytest.fixture
+def mute_index(monkeypatch):
+    """The address of an index that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/simple"
+        monkeypatch.delenv("PIP_NO_INDEX")
+        monkeypatch.setenv("PIP_INDEX_URL", address)
+        monkeypatch.setenv("PIP_DEFAULT_TIMEOUT", "300")
+        server.settimeout(60)
+        yield address, server
+
+
+def installers(address):
+    """Processes of pip that were told of an index."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words, state = (place / "cmdline").read_bytes(), (place / "stat").read_text()
+            is_told = address.encode() in (place / "environ").read_bytes()
+            if is_told and b"pip" in words.split(b"\0") and state.rpartition(")")[2].split()[0] != "Z":
+                found.append(place.name)
+    return found
+
+
+def wait_until_gone(address):
+    deadline = time.monotonic() + 30
+    while installers(address):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_time_limit_ends_the_building_of_an_environment(project, mute_index):
+    (project / "requirements.lock").write_text("tinyone==1.0\n")
+    (project / "artifact.json").write_text(json.dumps({"include": ["src/**"], "lock": "requirements.lock"}))
+    (project / "deployment.json").write_text(json.dumps({"defaults": {"timeout": "8s"}}))
+    job = Application(project).run()
+    assert (job.state, job.error.code) == ("failed", "FLOW008")
+    assert not installers(mute_index[0])
+
+
+def test_an_installer_ends_with_whoever_builds(project, mute_index):
+    (project / "requirements.lock").write_text("tinyone==1.0\n")
+    code = (
+        "import sys; from weft.compile.environment import environment_python; environment_python(sys.argv[1])"
+    )
+    with (
+        subprocess.Popen([sys.executable, "-c", code, str(project)]) as builder,
+        mute_index[1].accept()[0],
+    ):
+        assert installers(mute_index[0])
+        builder.kill()
+    wait_until_gone(mute_index[0])

@@ -9,11 +9,11 @@ import secrets
 import shutil
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from weft.compile.environment.installer import Tell, pip_command, run_process
+from weft.compile.environment.installer import Ended, Tell, pip_command, run_process
 from weft.compile.environment.lock import LOCKS, Lock, find_lock
 from weft.compile.environment.machine import describe_machine
 from weft.core import UserError, digest_value
@@ -104,7 +104,16 @@ def build_environment(
             is_new = not python.exists()
             if is_new:
                 _remove_leftovers(root, key)
-                _build_aside(link, lock, on_line, cancelled)
+                # What a killed builder started holds the lock until it is gone.
+                files = () if held.file is None else (held.file,)
+
+                def run(command: list[str]) -> Ended:
+                    words = [os.environ.get(n, "") for line in lock.lines for n in _VARIABLE.findall(line)]
+                    return run_process(
+                        command, secrets=words, on_line=on_line, cancelled=cancelled, held=files
+                    )
+
+                _build_aside(link, lock, run)
         finally:
             held.release()
     return Environment(key, python, is_new)
@@ -116,32 +125,31 @@ def default_cache() -> Path:
     return base.absolute() / "weft" / "environments"
 
 
-def _build_aside(link: Path, lock: Lock, on_line: Tell | None, cancelled: threading.Event | None) -> None:
+def _build_aside(link: Path, lock: Lock, run: Callable[[list[str]], Ended]) -> None:
     aside = link.with_name(f"{link.name}.{secrets.token_hex(6)}")
     try:
-        _build(aside, lock, on_line, cancelled)
+        _build(aside, lock, run)
         _publish(aside, link)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
 
 
-def _build(aside: Path, lock: Lock, on_line: Tell | None, cancelled: threading.Event | None) -> None:
-    def run(command: list[str], code: str) -> None:
-        words = [os.environ.get(n, "") for line in lock.lines for n in _VARIABLE.findall(line)]
-        ended = run_process(command, secrets=words, on_line=on_line, cancelled=cancelled)
+def _build(aside: Path, lock: Lock, run: Callable[[list[str]], Ended]) -> None:
+    def checked(command: list[str], code: str) -> None:
+        ended = run(command)
         if ended.code:
             raise _failed(code, lock, ended.last)
 
     python = aside / "bin" / "python"
     pip = pip_command(python)
     flags = ["--without-pip"] if pip[0] == sys.executable else []
-    run([sys.executable, "-I", "-m", "venv", *flags, str(aside)], "APP055")
+    checked([sys.executable, "-I", "-m", "venv", *flags, str(aside)], "APP055")
     if lock.lines:
         file = aside / "requirements.txt"
         file.write_text("\n".join(lock.lines) + "\n", encoding="utf-8")
-        run([*pip, "install", "--no-deps", "--progress-bar", "off", "-r", str(file)], "APP055")
-        run([*pip, "check"], "APP054")
+        checked([*pip, "install", "--no-deps", "--progress-bar", "off", "-r", str(file)], "APP055")
+        checked([*pip, "check"], "APP054")
 
 
 def _publish(aside: Path, link: Path) -> None:

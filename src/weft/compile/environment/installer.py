@@ -7,7 +7,6 @@ import importlib.util
 import os
 import re
 import selectors
-import signal
 import subprocess
 import sys
 import threading
@@ -15,9 +14,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from weft.compile.guarding import guarded
 from weft.flow import Cancelled
 
 _NUM_LINES = 12
+_GRACE_S = 1.0
 _USER = re.compile(r"(://)[^/@\s]+@")
 # What would lead an installer, or a Python, to another place than the environment.
 _DROPPED = (
@@ -56,11 +57,13 @@ def run_process(
     secrets: Sequence[str] = (),
     on_line: Tell | None = None,
     cancelled: threading.Event | None = None,
+    held: Sequence[int] = (),
 ) -> Ended:
-    """Run a command in a process group of its own, which is killed when this is interrupted.
+    """Run a command with all that it starts, which is ended when this is interrupted or its process dies.
 
     Args:
         command: Program and arguments; no shell.
+        held: Open files that stay open until nothing of it is left.
         secrets: Texts that are cut out of every line.
         on_line: Told each line.
         cancelled: Ends the process when set.
@@ -70,24 +73,23 @@ def run_process(
     """
     said = _Said(secrets, on_line)
     process = subprocess.Popen(
-        command,
+        guarded(command, grace_s=_GRACE_S, held=held),
         env={k: v for k, v in os.environ.items() if k not in _DROPPED} | _SET,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        pass_fds=held,
         start_new_session=True,
     )
+    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
     try:
         _pump(process, said.take, cancelled or threading.Event())
         code = process.wait()
-    except BaseException:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        raise
     finally:
-        for pipe in (process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
+        process.stdin.close()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
     return Ended(code, "".join(said.output), "\n".join(said.last))
 
 

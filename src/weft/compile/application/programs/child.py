@@ -8,12 +8,12 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from weft.compile.guarding import guarded
 from weft.core import ProgramFailed, UserError, WeftError
 from weft.flow import Context
 from weft.flow.faults import coded, out_of_memory
@@ -21,7 +21,6 @@ from weft.flow.logs import LogLines
 from weft.flow.secret import Redactor, resolve_secrets
 from weft.flow.worker.tree import excess_bytes
 
-_GUARD = Path(__file__).with_name("guard.py")
 _GRACE_S = 5.0
 _LOOK_EVERY_S, _LOOK_AT_MEMORY_EVERY_S = 0.05, 0.25
 _LAST_LINES = 12
@@ -52,10 +51,8 @@ class Child:
     ) -> None:
         # While the tree lives, nobody else begins at the same key, also when this process is killed.
         held = () if context.claim is None else (context.claim,)
-        own = [str(_GUARD), str(_GRACE_S), ",".join(map(str, held))]
-        guarded = [sys.executable, "-I", "-S", *own, *command]
         self._process = subprocess.Popen(
-            guarded,
+            guarded(command, grace_s=_GRACE_S, held=held),
             cwd=folder,
             env=dict(environment),
             stdin=subprocess.PIPE,

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from weft.compile.application.programs.task import Task
 from weft.compile.environment import environment_python
 from weft.core import UserError, missing_extra
-from weft.flow import Context
+from weft.flow import Cancelled, Context
 
 _HERE = Path(__file__).parent
+_LOOK_EVERY_S = 0.1
 
 
 def run_python(context: Context) -> dict[str, Any]:
@@ -88,7 +92,33 @@ def _python(task: Task) -> str:
     def log(line: str) -> None:
         task.context.log(f"{line}\n".encode())
 
-    return str(environment_python(task.sources, on_line=log))
+    with _stopping(task.context) as stopped:
+        return str(environment_python(task.sources, on_line=log, cancelled=stopped))
+
+
+@contextlib.contextmanager
+def _stopping(context: Context) -> Iterator[threading.Event]:
+    """Yield an event that is set once the attempt has to stop; the reason is raised when it did."""
+    stopped, done = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        while not done.wait(_LOOK_EVERY_S):
+            try:
+                context.check()
+            except BaseException:
+                stopped.set()
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield stopped
+    except Cancelled:
+        context.check()
+        raise
+    finally:
+        done.set()
+        watcher.join()
 
 
 def _java(context: Context) -> str:
