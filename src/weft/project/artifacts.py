@@ -164,6 +164,18 @@ def pull_artifact(
     return View(f"{wanted}  sha256:{manifest.digest}  {files} files\nunpacked into {target}", plain)
 
 
+def fetch_artifact(project: ProjectFolder, wanted: Reference, folder: Path) -> None:
+    """Fetch an artifact from where the project keeps them, and unpack it into a new folder.
+
+    Raises:
+        UserError: As `pull_artifact`.
+    """
+    opened, _ = _place(project, None)
+    with _beside(folder) as scratch:
+        digest = opened.fetch(wanted, scratch / "archive.weft")
+        unpack(scratch / "archive.weft", folder, digest=digest)
+
+
 def _read(project: ProjectFolder, tag: str | None) -> _Wanted:
     made = read_specifications(project.folder)
     name = made.artifact.name or made.application.name or project.folder.name

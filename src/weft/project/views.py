@@ -97,12 +97,16 @@ def runs_view(folder: ProjectFolder) -> View:
                 _second(record.created_us),
                 best.get("model", "–"),
                 f"{best['metric']} {score:.4f}" if score is not None else "–",
-                record.query or f"flow {record.parameters.get('job', {}).get('flow', '')}",
+                record.query or _flow(record.parameters.get("job", {})),
             ]
         )
     header = ["run", "state", "created", "best", "test", "query"]
     text = text_table(header, rows) if rows else _none(folder, "runs")
     return View(text, {"runs": [to_plain(r) for r in records]})
+
+
+def _flow(about: dict[str, Any]) -> str:
+    return f"flow {about.get('flow', '')}" + (f", job {about['name']}" if about.get("name") else "")
 
 
 def models_view(folder: ProjectFolder) -> View:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from weft.core import UnavailableError, UserError, WeftError
-from weft.project import ProjectFolder, open_run
+from weft.project import ProjectFolder, open_run, runs_view
 from weft.project.application import (
     TEMPLATES,
     Application,
@@ -24,6 +24,7 @@ from weft.project.application import (
     stop_job,
 )
 from weft.project.application import stopping as stopping_module
+from weft.project.artifacts import upload_artifact
 
 STEPS = {
     "tasks": {
@@ -359,6 +360,64 @@ def test_the_same_sources_have_the_same_digest_anywhere(tmp_path):
     assert Application(tmp_path / "b" / "hello").build().digest != first.digest
 
 
+def test_an_artifact_that_a_run_specification_names_is_fetched_and_run(tmp_path):
+    folder = write(tmp_path / "p", one("cat note.txt"), artifact={"name": "shop", "tag": "v1"})
+    project = ProjectFolder(folder)
+    upload_artifact(project)
+    (folder / "note.txt").write_text("changed since")
+    later = one("cat note.txt; echo later")
+    later["tasks"]["more"] = {"program": "shell", "parameters": {"command": "true"}}
+    (folder / "mlapplication.json").write_text(json.dumps(later))
+    (folder / "artifact.json").write_text('{"name": "shop", "tag": "v2"}')
+    spec = {"jobName": "nightly shop", "artifact": "shop", "artifactTag": "v1"}
+    for tag, printed in (("v1", "sources of the example"), ("v2", "changed sincelater\n")):
+        (folder / "run.json").write_text(json.dumps(spec | {"artifactTag": tag}))
+        job = Application(folder).run()
+        assert (job.state, job_logs(project, job.run, "only")["only"]) == ("succeeded", printed)
+        assert [n.name for n in job.nodes] == (["only"] if tag == "v1" else ["only", "more"])
+    assert job.name == find_job(project).details()["name"] == "nightly shop"
+    assert "job nightly shop" in find_job(project).text()
+    assert "job nightly shop" in runs_view(project).text
+    # It stays what it was when it is repeated.
+    (folder / "note.txt").write_text("changed again")
+    first = Application(folder).rerun(project.hub.list_runs()[-1].name)
+    assert states(first) == {"only": "cached"}
+    (folder / "run.json").write_text(json.dumps(spec | {"artifactTag": "v9"}))
+    with pytest.raises(UserError, match=r"APP050.*shop:v9"):
+        Application(folder).run()
+
+
+def test_a_program_that_is_not_there_is_found_by_the_build_with_its_line(tmp_path):
+    application = {"tasks": {"train": {"program": "python", "parameters": {"file": "train.py"}}}}
+    folder = write(tmp_path / "p", application)
+    words = r"APP024: mlapplication.json, line 6, field tasks.train.parameters.file: .*no file 'train.py'"
+    for ask in (Application(folder).build, Application(folder).run, Application(folder).submit):
+        with pytest.raises(UserError, match=words):
+            ask()
+    (folder / "trian.py").write_text("print('x')")
+    with pytest.raises(UserError, match=r"did you mean 'trian\.py'"):
+        Application(folder).build()
+    (folder / "run.json").write_text('{"tasks": {"train": {"taskParameters": {"file": "gone.py"}}}}')
+    with pytest.raises(UserError, match=r"APP024: run.json, line 1, field tasks.train.taskParameters.file"):
+        Application(folder).build()
+    assert Application(folder).run(parameters={"train.file": "trian.py"}).state == "succeeded"
+    (folder / "artifact.json").write_text('{"exclude": ["trian.py"]}')
+    (folder / "run.json").write_text('{"tasks": {"train": {"taskParameters": {"file": "trian.py"}}}}')
+    with pytest.raises(UserError, match="APP024"):
+        Application(folder).build()
+
+
+def test_a_dockerfile_needs_to_be_there_and_an_image_made_of_it(tmp_path):
+    folder = write(tmp_path / "p", one("true"), artifact={"dockerfile": "Dockerfile"})
+    with pytest.raises(UserError, match=r"APP070: artifact.json, line 2, field dockerfile: .*no file"):
+        Application(folder).build()
+    (folder / "Dockerfile").write_text("FROM python:3.11")
+    with pytest.raises(UserError, match=r"(?s)APP070: .*Weft makes none.*docker build -f Dockerfile"):
+        Application(folder).build()
+    write(folder, one("true"), artifact={"dockerfile": "Dockerfile", "image": "registry.example/shop:1"})
+    assert "Dockerfile" in Application(folder).build().files
+
+
 def test_a_lock_that_does_not_fit_is_made_anew(tmp_path, monkeypatch):
     folder = write(tmp_path / "p")
     (folder / "requirements.txt").write_text("# ours\nalpha>=2  # newer\nBeta_x; python_version < '3'\n")
@@ -368,7 +427,7 @@ def test_a_lock_that_does_not_fit_is_made_anew(tmp_path, monkeypatch):
         locked.append(lock)
         (root / lock).write_text("alpha==2.1\n")
 
-    monkeypatch.setattr("weft.project.application.application.lock_project", lock_project)
+    monkeypatch.setattr("weft.project.application.sources.lock_project", lock_project)
     assert Application(folder).build().lock == "requirements.lock"
     Application(folder).build()
     assert len(locked) == 1

@@ -20,6 +20,7 @@ from weft.compile.application.reading import (
     DEPLOYMENT_FILE,
     RUN_FILE,
     Specifications,
+    check_files,
     check_specifications,
     read_specifications,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "RunSpec",
     "Specifications",
     "TaskSpec",
+    "check_files",
     "check_specifications",
     "compile_flow",
     "find_kind",

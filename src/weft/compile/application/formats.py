@@ -102,9 +102,14 @@ class RunSpec(_Format):
     """The run specification: one run of an application, with its parameters."""
 
     schema_: str | None = Field(default=None, alias="$schema")
-    jobName: str | None = None  # noqa: N815
-    artifact: str | None = None
-    artifactTag: str = "latest"  # noqa: N815
+    jobName: str | None = Field(  # noqa: N815
+        default=None, description="What the job is called beside the name that it gets."
+    )
+    artifact: str | None = Field(
+        default=None,
+        description="What runs; the project's folder where it is that artifact, or none is said.",
+    )
+    artifactTag: str = Field(default="latest", description="Tag of the artifact.")  # noqa: N815
     mlApplication: str = "generic"  # noqa: N815
     flow: str | None = None
     applicationParameters: dict[str, JsonValue] = {}  # noqa: N815
@@ -140,7 +145,9 @@ class ArtifactSpec(_Format):
     lock: str = Field(
         default="requirements.lock", description="The versions that were chosen; written by the build."
     )
-    dockerfile: str | None = None
+    dockerfile: str | None = Field(
+        default=None, description="File that the image was made from; Weft makes no images."
+    )
     image: str | None = Field(
         default=None, description="Image with the dependencies, for tasks that name none."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import typing
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from weft.compile.application.formats import ApplicationSpec, ArtifactSpec, DeploymentSpec, RunSpec
-from weft.compile.application.kinds import check_program, is_generic
+from weft.compile.application.kinds import check_program, find_kind, is_generic
 from weft.compile.application.marks import Document, did_you_mean, read_document
 from weft.core import UserError
 
@@ -133,6 +133,47 @@ def check_specifications(documents: dict[str, Document]) -> Specifications:
     made.flow_of() if made.application.flow is not None else None
     _check_run(made, empty)
     return made
+
+
+def check_files(made: Specifications, names: Collection[str], given: Mapping[str, Any]) -> None:
+    """Refuse what names a file that the artifact has not.
+
+    Args:
+        made: The specifications.
+        names: Of the artifact's files.
+        given: Parameters of the command line; a file that they name is looked for when the task runs.
+
+    Raises:
+        UserError: ``APP024`` for a task's program, ``APP070`` for a Dockerfile, or one without an image.
+    """
+    for task, spec in made.application.tasks.items():
+        kind = find_kind(spec.program)
+        if kind is None or "file" not in kind.own or {"file", f"{task}.file"} & given.keys():
+            continue
+        run = made.run.tasks.get(task)
+        layers = (
+            ("run", ("tasks", task, "taskParameters"), run.taskParameters if run else {}),
+            ("run", ("applicationParameters",), made.run.applicationParameters),
+            ("mlapplication", ("tasks", task, "parameters"), spec.parameters),
+        )
+        document, place, file = next(((d, p, v["file"]) for d, p, v in layers if "file" in v), ("", (), ""))
+        if document and str(file) not in names:
+            message = f"the artifact has no file '{file}', which task '{task}' is to run."
+            hint = did_you_mean(str(file), names) if names else "write the file."
+            raise made.documents[document].error("APP024", (*place, "file"), message, hint)
+    if made.artifact.dockerfile is not None:
+        _check_dockerfile(made, made.artifact.dockerfile, names)
+
+
+def _check_dockerfile(made: Specifications, file: str, names: Collection[str]) -> None:
+    document = made.documents["artifact"]
+    if file not in names:
+        message = f"the artifact has no file '{file}'."
+        raise document.error("APP070", ("dockerfile",), message, "write it, or leave the field out.")
+    if made.artifact.image is None:
+        message = f"an image is to be made of '{file}', and Weft makes none."
+        hint = f"run docker build -f {file} -t REGISTRY/NAME . and write REGISTRY/NAME as image."
+        raise document.error("APP070", ("dockerfile",), message, hint)
 
 
 def validated(document: Document, model: type[F]) -> F:

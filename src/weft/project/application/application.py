@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -10,33 +9,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
-
 from weft.compile.application import (
     APPLICATION_FILE,
-    ARTIFACT_FILE,
     CompiledFlow,
     Specifications,
     check_specifications,
     compile_flow,
-    keep_sources,
     parse_document,
     read_specifications,
 )
-from weft.compile.environment import LOCKS, REQUIREMENTS_LOCK, find_lock, lock_project
 from weft.core import UserError
 from weft.flow.backends import INLINE
 from weft.flow.repeat import with_followers
-from weft.hub.artifacts import SourceFile, describe_files
+from weft.hub.artifacts import describe_files
 from weft.project.application.backends import is_seen_by, render_plan
 from weft.project.application.durable import is_durable
 from weft.project.application.job import JOB, Job
 from weft.project.application.jobs import find_job, find_record, job_logs
 from weft.project.application.running import Order, carry_out, take_up
+from weft.project.application.sources import Sources, open_sources
 from weft.project.application.stopping import stop_job
 from weft.project.application.submission import retry_submitted, submit_order
-from weft.project.artifacts import lock_names, project_files
 from weft.project.folder import ProjectFolder
 
 
@@ -134,15 +127,17 @@ class Application:
             UserError: For what does not fit, with file, line and field.
         """
         made = self.specifications
-        locked = self._lock(lock)
-        files = self._files()
+        sources = Sources(self.folder, made)
+        locked = sources.lock(anew=lock)
+        sources.check({})
+        files = sources.files
         flows = {flow: tuple(made.successors(flow)) for flow in made.flow_names}
         tasks = made.application.tasks
         gathers = {f: tuple(n for n in names if n not in tasks) for f, names in flows.items()}
         return Build(
             describe_files(files).digest,
             made.artifact.name or self.name,
-            made.run.artifactTag if made.run.artifact else made.artifact.tag,
+            made.artifact.tag,
             tuple(f.name for f in files),
             flows,
             {flow: names for flow, names in gathers.items() if names},
@@ -163,8 +158,7 @@ class Application:
             parameters: As ``-p``: parameter, or ``task.parameter``, → value.
             backend: Where it is to run.
         """
-        artifact = keep_sources(self.project.store, self._files())
-        return self._compile(self.specifications, artifact, flow, parameters, backend)
+        return self.prepare(flow=flow, parameters=parameters, backend=backend)[0]
 
     def run(
         self,
@@ -223,8 +217,17 @@ class Application:
     def prepare(
         self, *, flow: str | None, parameters: Mapping[str, Any] | None, backend: str
     ) -> tuple[CompiledFlow, Order]:
-        """Keep the sources, and return what is to run and what was asked for."""
-        order = self._order(parameters)
+        """Keep the sources, and return what is to run and what was asked for.
+
+        They are those of the folder, or of another artifact that the run specification names.
+        """
+        with open_sources(self.project, self.specifications, self.name) as sources:
+            sources.lock(anew=False)
+            sources.check(parameters or {})
+            artifact, documents = sources.keep(self.project.store), sources.made.documents
+        texts = {kind: d.text for kind, d in documents.items()}
+        names = {kind: d.name for kind, d in documents.items()}
+        order = Order(artifact, texts, names, dict(parameters or {}), self.name)
         return self._compile_order(order, flow, backend), order
 
     def backend_settings(self, backend: str) -> Mapping[str, Any]:
@@ -305,14 +308,6 @@ class Application:
         """Stop a job that runs, in whatever process."""
         return stop_job(self.project, run)
 
-    def _order(self, parameters: Mapping[str, Any] | None) -> Order:
-        """Keep the sources, and return what is asked for."""
-        self._lock(False)
-        artifact = self._keep_sources()
-        texts = {kind: d.text for kind, d in self.specifications.documents.items()}
-        names = {kind: d.name for kind, d in self.specifications.documents.items()}
-        return Order(artifact, texts, names, dict(parameters or {}), self.name)
-
     def _compile_order(self, order: Order, flow: str | None, backend: str) -> CompiledFlow:
         documents = {k: parse_document(text, order.names[k]) for k, text in order.texts.items()}
         made = check_specifications(documents)
@@ -334,45 +329,3 @@ class Application:
         here = {"WEFT_PROJECT": str(self.folder)} if is_seen_by(self.project, backend) else {}
         nodes = (replace(n, variables=here | n.variables) for n in compiled.plan.nodes)
         return replace(compiled, plan=replace(compiled.plan, nodes=tuple(nodes)))
-
-    def _keep_sources(self) -> str:
-        """Keep what tasks run on; not the specifications, which reach a task as its parameters."""
-        said = {APPLICATION_FILE, ARTIFACT_FILE, *(d.name for d in self.specifications.documents.values())}
-        lock = self.specifications.artifact.lock
-        # Where tasks run, nobody knows what the project calls its lock.
-        usual = {lock: REQUIREMENTS_LOCK} if lock not in LOCKS else {}
-        files = [replace(f, name=usual.get(f.name, f.name)) for f in self._files() if f.name not in said]
-        return keep_sources(self.project.store, files)
-
-    def _files(self) -> tuple[SourceFile, ...]:
-        return project_files(self.folder, self.specifications)
-
-    def _lock(self, anew: bool) -> str:
-        """Lock the dependencies where the lock is missing or does not fit; return the lock's name."""
-        spec = self.specifications.artifact
-        wanted, lock = self.folder / spec.requirements, self.folder / spec.lock
-        if wanted.is_file() and (anew or not lock.is_file() or not _fits(self.folder, wanted, spec.lock)):
-            lock_project(self.folder, requirements=spec.requirements, lock=spec.lock)
-        found = find_lock(self.folder, lock_names(self.specifications))
-        return found.name if found else ""
-
-
-def _fits(folder: Path, wanted: Path, lock: str) -> bool:
-    """Whether a lock has a fitting version of everything that is asked for directly."""
-    found = find_lock(folder, (lock,))
-    pins = {}
-    for line in found.lines if found else ():
-        name, _, version = line.split(" ")[0].partition("==")
-        pins[canonicalize_name(name.partition("[")[0])] = version
-    for line in wanted.read_text(encoding="utf-8").splitlines():
-        text = line.partition(" #")[0].strip()
-        if not text or text.startswith(("#", "-")):
-            continue
-        with contextlib.suppress(InvalidRequirement):
-            asked = Requirement(text)
-            if asked.marker is not None and not asked.marker.evaluate():
-                continue
-            chosen = pins.get(canonicalize_name(asked.name))
-            if chosen is None or (chosen and not asked.specifier.contains(chosen, prereleases=True)):
-                return False
-    return True

@@ -44,6 +44,7 @@ class Job:
         models: Models that were registered, as ``name:version``.
         error: What ended it.
         outputs: Task → what it made, in the process that ran the job.
+        name: What its run specification calls it.
     """
 
     run: str
@@ -54,6 +55,7 @@ class Job:
     models: tuple[str, ...] = ()
     error: WeftError | None = None
     outputs: Mapping[str, Output] = field(default_factory=dict, repr=False)
+    name: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the job as plain data."""
@@ -62,14 +64,16 @@ class Job:
 
     def details(self) -> dict[str, Any]:
         """Return the job with its parameters and what it registered."""
-        more: dict[str, Any] = {"flow": self.flow, "parameters": self.parameters, "models": list(self.models)}
+        more: dict[str, Any] = {"name": self.name or None, "flow": self.flow, "parameters": self.parameters}
+        more["models"] = list(self.models)
         if self.error is not None:
             more["error"] = {"code": self.error.code, "message": self.error.message, "hint": self.error.hint}
         return self.to_json() | more
 
     def text(self) -> str:
         """Say in a few lines what became of the job."""
-        lines = [f"{self.run}  {self.state}  flow {self.flow}", *map(str, self.nodes)]
+        named = f"  job {self.name}" if self.name else ""
+        lines = [f"{self.run}  {self.state}  flow {self.flow}{named}", *map(str, self.nodes)]
         for task, chosen in self.parameters.items():
             said = [(n, c) for n, c in chosen.items() if not c["origin"].startswith("task default")]
             lines += [f"  {task}.{n} = {json.dumps(c['value'])}  ({c['origin']})" for n, c in said]

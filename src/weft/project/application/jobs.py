@@ -61,7 +61,8 @@ def read_job(folder: ProjectFolder, record: RunRecord, error: WeftError | None =
     models = tuple(record.results.get("models", ()))
     if error is None and state == RunState.FAILED:
         error = _error(record) or _error_of_engine(status)
-    return Job(record.name, state, about["flow"], nodes, about["parameters"], models, error)
+    told = {"models": models, "error": error, "name": about.get("name", "")}
+    return Job(record.name, state, about["flow"], nodes, about["parameters"], **told)
 
 
 def job_logs(folder: ProjectFolder, run: str = "latest", task: str | None = None) -> dict[str, str]:

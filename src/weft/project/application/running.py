@@ -43,6 +43,11 @@ class Order:
     parameters: dict[str, Any]
     name: str
 
+    @property
+    def job_name(self) -> str:
+        """What the run specification calls the job; empty when it says nothing."""
+        return str(json.loads(self.texts["run"]).get("jobName") or "") if "run" in self.texts else ""
+
     def changed(self, parameters: Mapping[str, Any]) -> Order:
         """Return it with further parameters from the command line."""
         return replace(self, parameters={**self.parameters, **parameters})
@@ -143,6 +148,7 @@ def describe_job(
         "parameters": parameters,
         "artifact": order.artifact,
         "before": before,
+        "name": order.job_name,
         "backend": backend,
         "settings": dict(settings),
     }
@@ -257,9 +263,10 @@ def _metrics(task: str, said: Any) -> dict[str, float]:
             wrong = wrong or (f"metrics.{name}", value, "a finite number")
     if wrong is not None:
         field, value, wanted = wrong
+        shown = shorten(json.dumps(value), 60)
         raise UserError(
             "APP069",
-            f"task '{task}' left {field} = {shorten(json.dumps(value), 60)} in its result, which is not {wanted}.",
+            f"task '{task}' left {field} = {shown} in its result, which is not {wanted}.",
             "write numbers under metrics of result.json, and everything else beside it.",
         )
     return {name: float(value) for name, value in (said or {}).items()}
