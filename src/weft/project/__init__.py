@@ -11,6 +11,7 @@ from weft.project.proposals import propose_queries
 from weft.project.query import Query
 from weft.project.query_explanation import QueryExplanation
 from weft.project.run import Run
+from weft.project.run_list import runs_view
 from weft.project.sdk import Flow, Session, Submitted, Task, TaskCall, task
 from weft.project.settings import FILE_NAME as SETTINGS_FILE
 from weft.project.settings import ProjectSettings, QuerySettings
@@ -21,7 +22,6 @@ from weft.project.views import (
     collect_garbage,
     links_view,
     models_view,
-    runs_view,
     tables_view,
     verify_store,
 )

@@ -83,32 +83,6 @@ def links_view(graph: Graph) -> View:
     return View(text_table(header, rows), {"links": plain})
 
 
-def runs_view(folder: ProjectFolder) -> View:
-    """List the runs of a project, newest first."""
-    records = () if folder.is_unused else folder.hub.list_runs()
-    rows = []
-    for record in records:
-        best = record.results.get("winner", {})
-        score = best.get("test")
-        rows.append(
-            [
-                record.name,
-                record.state.value,
-                _second(record.created_us),
-                best.get("model", "–"),
-                f"{best['metric']} {score:.4f}" if score is not None else "–",
-                record.query or _flow(record.parameters.get("job", {})),
-            ]
-        )
-    header = ["run", "state", "created", "best", "test", "query"]
-    text = text_table(header, rows) if rows else _none(folder, "runs")
-    return View(text, {"runs": [to_plain(r) for r in records]})
-
-
-def _flow(about: dict[str, Any]) -> str:
-    return f"flow {about.get('flow', '')}" + (f", job {about['name']}" if about.get("name") else "")
-
-
 def models_view(folder: ProjectFolder) -> View:
     """List the models that the runs of a project registered, by name and newest version first."""
     models = () if folder.is_unused else folder.hub.list_models()
@@ -117,19 +91,21 @@ def models_view(folder: ProjectFolder) -> View:
     for model in models:
         run = names.get(model.run_id, "")
         scores = ", ".join(f"{metric} {score:.4f}" for metric, score in model.metrics.items())
-        told = [run or "–", scores or "–", _second(model.created_us), ", ".join(model.aliases) or "–"]
+        told = [run or "–", scores or "–", second_of(model.created_us), ", ".join(model.aliases) or "–"]
         rows.append([model.name, str(model.version), *told])
         plain.append({**to_plain(model), "run": run or None})
     header = ["model", "version", "run", "test", "created", "aliases"]
-    text = text_table(header, rows) if rows else _none(folder, "models")
+    text = text_table(header, rows) if rows else nothing_of(folder, "models")
     return View(text, {"models": plain})
 
 
-def _second(time_us: int) -> str:
+def second_of(time_us: int) -> str:
+    """Write a time without the parts of its second."""
     return format_time(time_us - time_us % 1_000_000)
 
 
-def _none(folder: ProjectFolder, things: str) -> str:
+def nothing_of(folder: ProjectFolder, things: str) -> str:
+    """Say that a project has no such things yet."""
     return (
         f"No {things} yet in {folder.folder}. Start a run with weft quickstart FOLDER, or name the project's "
         "folder with --project."

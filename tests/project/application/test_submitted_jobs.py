@@ -325,6 +325,35 @@ def test_a_finished_task_of_a_submitted_job_runs_again_with_what_follows(tmp_pat
         Application(folder).retry(task="d")
 
 
+def test_a_submitted_job_is_run_again_and_forked_in_the_same_way(tmp_path, alone):
+    application = one("echo $WEFT_PARAMETER_N >> $WEFT_OUTPUT/n")
+    application["tasks"]["only"]["parameters"]["n"] = 1
+    folder = write(tmp_path / "p", application)
+    job = Application(folder).submit(backend="inline", uses={"licence": 1}, priority=3)
+    serve_jobs(ProjectFolder(folder), until_idle=True)
+    again = Application(folder).rerun(job.run, parameters={"n": 2})
+    forked = Application(folder).fork(job.run, "only")
+    assert (again.state, forked.state) == ("queued", "queued")
+    listed = json.loads(weft(folder, "runs", "--json"))["runs"]
+    assert [(r["name"], r["state"]) for r in listed] == [
+        (forked.run, "queued"),
+        (again.run, "queued"),
+        (job.run, "succeeded"),
+    ]
+    assert "queued" in weft(folder, "runs") and "interrupted" not in weft(folder, "runs")
+    with open_engine(ProjectFolder(folder)) as engine:
+        for run in (again.run, forked.run):
+            options = engine.status(run).options
+            assert (options.backend, options.uses, options.priority) == ("inline", {"licence": 1}, 3)
+    serve_jobs(ProjectFolder(folder), until_idle=True)
+    for run, why in ((again.run, "parameters.n 1 → 2"), (forked.run, "asked to repeat it")):
+        found = find_job(ProjectFolder(folder), run)
+        assert (found.state, found.node("only").why) == ("succeeded", why)
+    waited = json.loads(weft(folder, "job", "rerun", job.run, "-p", "n=3", "--wait", "--json"))
+    assert waited["state"] == "succeeded"
+    until(lambda: controller(folder) is None)
+
+
 def test_a_job_that_was_cut_off_before_the_engine_heard_of_it_is_taken_up(tmp_path, alone):
     folder = write(tmp_path / "p", one("true"))
     job = Application(folder).submit(backend="inline", repeat=["only"])

@@ -32,6 +32,7 @@ job_app = typer.Typer(help="Run the flows of an application.", no_args_is_help=T
 app.add_typer(project_app, name="project")
 app.add_typer(job_app, name="job")
 
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until a submitted job has ended.")]
 JobName = Annotated[str, typer.Argument(help="Name of a job, its start, or 'latest'.", metavar="JOB")]
 Task = Annotated[str | None, typer.Option("--task", "-t", help="Only this task.")]
 
@@ -132,7 +133,7 @@ def submit(
         int,
         typer.Option("--priority", min=-1000, max=1000, help="The larger goes first among jobs that wait."),
     ] = 0,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until the job has ended.")] = False,
+    wait: Wait = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be submitted.")] = False,
     as_json: opt.Json = False,
     project: opt.Here = None,
@@ -149,7 +150,7 @@ def submit(
     if not dry_run:
         more: dict[str, Any] = {"uses": parse_uses(use or ()), "priority": priority}
         job = application.submit(flow=flow, parameters=given, backend=backend, **more)
-        _show(wait_for_job(application.project, job.run) if wait else job, as_json)
+        _show(_waited(application, job, wait), as_json)
         return
     rendered = application.render(backend, flow=flow, parameters=given)
     if as_json:
@@ -275,17 +276,20 @@ def retry(
 def rerun(
     job: JobName = "latest",
     parameter: opt.Parameters = None,
+    wait: Wait = False,
     as_json: opt.Json = False,
     project: opt.Here = None,
 ) -> None:
     """Run a job again as a new one, with changed parameters.
 
-    Sources and files are those that the job had, also where the project has changed.
+    Sources and files are those that the job had, also where the project has changed. One that was submitted
+    is submitted again.
 
     Example: weft job rerun latest -p depth=3
     """
     given = parse_assignments(parameter or ())
-    _show(Application(project or ".").rerun(job, parameters=given), as_json)
+    application = Application(project or ".")
+    _show(_waited(application, application.rerun(job, parameters=given), wait), as_json)
 
 
 @job_app.command("fork")
@@ -293,15 +297,19 @@ def fork(
     job: JobName,
     task: Annotated[str, typer.Argument(help="Task that runs anew, and all that follow it.", metavar="TASK")],
     parameter: opt.Parameters = None,
+    wait: Wait = False,
     as_json: opt.Json = False,
     project: opt.Here = None,
 ) -> None:
     """Run a job again as a new one, from one task on.
 
+    One that was submitted is submitted again.
+
     Example: weft job fork latest train -p depth=3
     """
     given = parse_assignments(parameter or ())
-    _show(Application(project or ".").fork(job, task, parameters=given), as_json)
+    application = Application(project or ".")
+    _show(_waited(application, application.fork(job, task, parameters=given), wait), as_json)
 
 
 def _application(
@@ -313,6 +321,12 @@ def _application(
 ) -> Application:
     folder = ProjectFolder(project or ".", memory_limit=memory_limit, threads=threads)
     return Application(folder, run=spec, deployment=deployment)
+
+
+def _waited(application: Application, job: Job, wait: bool) -> Job:
+    """Return a job once it has ended, if that is wanted and it is on its way."""
+    is_open = job.state in ("waiting", "queued", "running")
+    return wait_for_job(application.project, job.run) if wait and is_open else job
 
 
 def _show(job: Job, as_json: bool) -> None:

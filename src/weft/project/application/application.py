@@ -249,13 +249,19 @@ class Application:
         parameters: Mapping[str, Any] | None = None,
         repeat: Iterable[str] = (),
     ) -> Job:
-        """Run a job again as a new one, with its sources and files and these parameters changed."""
+        """Run a job again as a new one, with its sources and files and these parameters changed.
+
+        One that was submitted is submitted again, with what it uses and its priority; this returns at once.
+        """
         record = find_record(self.project, run)
         order = Order.read(self.project.store, record.name)
         order = order.changed(parameters or {})
         about = record.parameters[JOB]
         compiled = self._compile_order(order, about["flow"], about["backend"])
         options = {"backend": about["backend"], "settings": about["settings"], "before": record.name}
+        if is_durable(record):
+            options["more"] = {name: about[name] for name in ("uses", "priority") if name in about}
+            return submit_order(self.project, compiled, order, repeat=frozenset(repeat), **options)
         return carry_out(self.project, compiled, order, repeat=frozenset(repeat), **options)
 
     def fork(self, run: str, task: str, *, parameters: Mapping[str, Any] | None = None) -> Job:

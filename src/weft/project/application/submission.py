@@ -29,11 +29,12 @@ def submit_order(
     backend: str,
     settings: Mapping[str, Any],
     more: Mapping[str, Any],
+    before: str = "",
 ) -> Job:
     """Ask for a compiled flow as a new job, see that a controller is there, and return."""
     folder.open_backend(backend, settings)  # what it refuses is said here
     _, kept = name_backend(folder, backend, settings)
-    about = describe_submitted(compiled, order, backend, settings, repeat) | dict(more)
+    about = describe_submitted(compiled, order, backend, settings, repeat) | {"before": before, **more}
     with open_engine(folder) as engine:
         plan = folder.store.put_bytes(compiled.plan.to_json().encode())
         record = folder.hub.start_run(
