@@ -568,6 +568,28 @@ def test_large_parameters_reach_a_program_as_a_file(bench):
     bench.run(bench.node("python", {"file": "read.py", "text": json.dumps("x" * 299_998)}))
 
 
+def test_parameters_that_do_not_fit_into_variables_are_in_the_file(bench):
+    parameters = {f"p{i}": "é" * 45_000 for i in range(30)} | {"wide": "é" * 70_000, "small": "x"}
+    line = "echo $WEFT_PARAMETER_SMALL ${#WEFT_PARAMETER_WIDE}; grep -o p29 $WEFT_PARAMETERS_FILE"
+    bench.run(bench.node("shell", {"command": line, **parameters}))
+    assert bench.log() == "x 0\np29\n"
+
+
+def test_an_argument_that_is_too_long_is_a_coded_error(bench):
+    node = bench.node("shell", {"command": ["echo", "${text}"], "text": "x" * 200_000})
+    with pytest.raises(UserError, match=r"APP021.*the longest is argument 1, 200,000 characters"):
+        bench.run(node)
+
+
+@pytest.mark.parametrize("names", [("a-b", "a_b"), ("lr", "LR")])
+def test_parameters_that_would_be_one_variable_are_refused(bench, names):
+    node = bench.node("shell", {"command": "true", **dict.fromkeys(names, 1)})
+    with pytest.raises(
+        UserError, match=f"APP080: task 'task' has parameters named '{names[0]}' and '{names[1]}'"
+    ):
+        bench.run(node)
+
+
 @pytest.mark.parametrize("nodes", [1, 2])
 def test_a_job_begun_within_another_program_of_several_workers_is_no_part_of_it(bench, monkeypatch, nodes):
     for name, value in {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1"}.items():

@@ -320,6 +320,12 @@ def test_stopping_a_job_whose_process_was_killed_waits_until_nothing_of_it_is_le
         stop_job(folder)
 
 
+def test_a_flow_whose_parameters_would_be_one_variable_is_refused(tmp_path):
+    task = {"program": "shell", "parameters": {"command": "true", "a-b": 1, "a_b": 2}}
+    with pytest.raises(UserError, match="APP080"):
+        Application(write(tmp_path / "p", {"tasks": {"only": task}})).run()
+
+
 def test_a_job_that_does_not_heed_is_told_of(tmp_path, monkeypatch):
     folder = write(tmp_path / "p", one("true"))
     Application(folder).run()

@@ -11,6 +11,7 @@ from weft.compile.application.formats import Placement
 from weft.compile.application.kinds import KINDS, Kind, find_kind, program_fault
 from weft.compile.application.parameters import Chosen, split_assignments, task_parameters
 from weft.compile.application.reading import Specifications
+from weft.compile.application.variables import check_variables
 from weft.core import Resources, UserError, parse_duration_s, parse_size
 from weft.flow import Node, Plan
 
@@ -63,7 +64,7 @@ def compile_flow(
         environment: Digest of what the tasks' dependencies are.
 
     Raises:
-        UserError: ``APP010``, ``APP011``, ``APP014``, ``APP017``.
+        UserError: ``APP010``, ``APP011``, ``APP014``, ``APP017``, ``APP080``.
     """
     chosen_flow = made.flow_of(flow)
     successors = made.successors(chosen_flow)
@@ -94,6 +95,8 @@ def _node(
     kind = find_kind(spec.program)
     assert kind is not None  # the specifications were checked
     _check_own(task, kind, parameters)
+    check_variables(task, (name for name in values if name not in kind.own), "parameters")
+    check_variables(task, inputs, "tasks before it")
     placed = _placement(made, task)
     return Node(
         task,

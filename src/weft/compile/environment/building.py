@@ -104,16 +104,7 @@ def build_environment(
             is_new = not python.exists()
             if is_new:
                 _remove_leftovers(root, key)
-                # What a killed builder started holds the lock until it is gone.
-                files = () if held.file is None else (held.file,)
-
-                def run(command: list[str]) -> Ended:
-                    words = [os.environ.get(n, "") for line in lock.lines for n in _VARIABLE.findall(line)]
-                    return run_process(
-                        command, secrets=words, on_line=on_line, cancelled=cancelled, held=files
-                    )
-
-                _build_aside(link, lock, run)
+                _build_aside(link, lock, _runner(lock, on_line, cancelled, held))
         finally:
             held.release()
     return Environment(key, python, is_new)
@@ -123,6 +114,17 @@ def default_cache() -> Path:
     """Return where environments are kept when nothing else is said."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base.absolute() / "weft" / "environments"
+
+
+def _runner(
+    lock: Lock, on_line: Tell | None, cancelled: threading.Event | None, held: FileLock
+) -> Callable[[list[str]], Ended]:
+    """Return how the commands of a builder run; while one that was killed lives on, nobody else builds."""
+    words = [os.environ.get(n, "") for line in lock.lines for n in _VARIABLE.findall(line)]
+    files = () if held.file is None else (held.file,)
+    return lambda command: run_process(
+        command, secrets=words, on_line=on_line, cancelled=cancelled, held=files
+    )
 
 
 def _build_aside(link: Path, lock: Lock, run: Callable[[list[str]], Ended]) -> None:

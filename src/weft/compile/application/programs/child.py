@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -51,16 +52,21 @@ class Child:
     ) -> None:
         # While the tree lives, nobody else begins at the same key, also when this process is killed.
         held = () if context.claim is None else (context.claim,)
-        self._process = subprocess.Popen(
-            guarded(command, grace_s=_GRACE_S, held=held),
-            cwd=folder,
-            env=dict(environment),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            pass_fds=held,
-            start_new_session=True,
-        )
+        try:
+            self._process = subprocess.Popen(
+                guarded(command, grace_s=_GRACE_S, held=held),
+                cwd=folder,
+                env=dict(environment),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=held,
+                start_new_session=True,
+            )
+        except OSError as error:
+            if error.errno == errno.E2BIG:
+                raise _too_long(context, command, environment) from None
+            raise
         self.last_lines: collections.deque[str] = collections.deque(maxlen=_LAST_LINES)
         self._context, self._lines, self._label = context, LogLines(redactor), label.encode()
         self._fault: OSError | None = None
@@ -210,6 +216,18 @@ def _failure(context: Context, child: Child, code: int, command: Sequence[str], 
         f"task '{context.node}', attempt {context.attempt}, ended with {_words(code)} after {seconds:.1f} s"
         f"{': ' + lines[-1].strip() if lines else ''}\n{said}",
         "mend what the log names, and run the job again: what is finished is not repeated.",
+    )
+
+
+def _too_long(context: Context, command: Sequence[str], environment: Mapping[str, str]) -> UserError:
+    texts = {f"argument {i}": text for i, text in enumerate(command)}
+    texts |= {f"variable {name}": text for name, text in environment.items()}
+    largest = max(texts, key=lambda name: len(texts[name]))
+    return UserError(
+        "APP021",
+        f"task '{context.node}': {command[0]} cannot be started: the system does not take arguments and "
+        f"variables of this length; the longest is {largest}, {len(texts[largest]):,} characters.",
+        "let the program read large parameters from the file that WEFT_PARAMETERS_FILE names.",
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from string import Template
@@ -13,6 +12,7 @@ from typing import Any
 from weft.compile.application.kinds import KINDS, program_fault
 from weft.compile.application.programs.child import free_port, run_children
 from weft.compile.application.sources import lay_out_sources
+from weft.compile.application.variables import check_variables, variable_name
 from weft.core import UserError
 from weft.flow import Context, Output
 from weft.flow.folder import copy_out, lay_out
@@ -21,7 +21,8 @@ from weft.flow.worker.tree import MARK
 ARTIFACT = "artifact"
 HIDDEN = "hidden"
 RESULT = "result.json"
-_LARGEST_VARIABLE = 100_000
+# Linux takes 128 KiB in one variable or argument, and at least a quarter of an 8 MiB stack in all of them.
+_LARGEST_VARIABLE, _ALL_VARIABLES = 100_000, 500_000
 _RANK_VARIABLES = (
     *("MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE"),
     *("LOCAL_RANK", "LOCAL_WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE"),
@@ -137,6 +138,8 @@ class Task:
 
     def _make_environment(self) -> dict[str, str]:
         context = self.context
+        for names, what in ((self.parameters, "parameters"), (context.inputs, "tasks before it")):
+            check_variables(context.node, names, what)
         inputs = {name: str(self._lay_out(name, output)) for name, output in context.inputs.items()}
         text = json.dumps(self.parameters)
         file = self.scratch / "parameters.json"
@@ -154,11 +157,8 @@ class Task:
         made["PYTHONPATH"] = os.pathsep.join([str(self.sources), *places])
         made |= {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         made |= context.variables
-        made |= {f"WEFT_INPUT_{_variable(name)}": folder for name, folder in inputs.items()}
-        for name, value in self.parameters.items():
-            shown = value if isinstance(value, str) else json.dumps(value)
-            if len(shown) < _LARGEST_VARIABLE and "\0" not in shown:
-                made[f"WEFT_PARAMETER_{_variable(name)}"] = shown
+        made |= {f"WEFT_INPUT_{variable_name(name)}": folder for name, folder in inputs.items()}
+        made |= _parameter_variables(self.parameters)
         made |= {
             "WEFT_TASK": context.node,
             "WEFT_SECRETS": " ".join(sorted(context.secrets)),
@@ -172,7 +172,7 @@ class Task:
             "WEFT_MEMORY_BYTES": str(context.resources.memory_bytes),
             "WEFT_GPUS": str(context.resources.gpus),
         }
-        if len(text) < _LARGEST_VARIABLE:
+        if len(text) < _LARGEST_VARIABLE:  # JSON of ASCII alone
             made["WEFT_PARAMETERS"] = text
         return made
 
@@ -218,5 +218,16 @@ def gather_inputs(context: Context) -> dict[str, Any]:
     return {name: output.value for name, output in context.inputs.items() if output.value}
 
 
-def _variable(name: str) -> str:
-    return re.sub(r"\W", "_", name).upper()
+def _parameter_variables(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Return one variable for each parameter that fits: what a process can be given has a limit.
+
+    The smallest go first; the file of parameters has all.
+    """
+    texts = {n: v if isinstance(v, str) else json.dumps(v) for n, v in parameters.items()}
+    made, left = {}, _ALL_VARIABLES
+    for name, text in sorted(texts.items(), key=lambda item: len(item[1])):
+        size = len(text.encode(errors="surrogateescape"))
+        if "\0" not in text and size < min(_LARGEST_VARIABLE, left):
+            made[f"WEFT_PARAMETER_{variable_name(name)}"] = text
+            left -= size
+    return made
