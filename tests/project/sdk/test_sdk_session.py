@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from weft.core import WeftError
+from weft.project import ProjectFolder
+from weft.project.application import task_output, wait_for_job
 
 MODULE = """
 import os
@@ -69,7 +71,7 @@ def test_a_flow_runs_as_a_job_and_its_results_come_back(module, tmp_path):
     import weft
 
     # No call says the rate, so it is the function's default that is overruled.
-    job = weft.Session(tmp_path).submit(module.learn(), parameters={"rate": 0.5})
+    job = weft.Session(tmp_path).run(module.learn(), parameters={"rate": 0.5})
     ended = job.wait(120)
     assert (ended.run, ended.state) == (job.run, "succeeded"), job.logs()
     result = job.result("train")
@@ -85,36 +87,56 @@ def test_the_second_job_takes_what_has_not_changed(module, tmp_path):
     import weft
 
     session = weft.Session(tmp_path)
-    session.submit(module.learn()).wait(120)
-    again = session.submit(module.learn(), parameters={"train.rate": 0.2}).wait(120)
+    session.run(module.learn())
+    again = session.run(module.learn(), parameters={"train.rate": 0.2}).status()
     assert {n.name: n.state for n in again.nodes} == {"prepare": "cached", "train": "ran"}
     assert "rate" in again.node("train").why
-    repeated = session.submit(module.learn(), repeat=["prepare"]).wait(120)
+    repeated = session.run(module.learn(), repeat=["prepare"]).status()
     assert repeated.node("prepare").state == "ran"
 
 
 def test_a_task_that_fails_ends_the_job_and_is_told_with_its_log(module, tmp_path):
     import weft
 
-    job = weft.Session(tmp_path).submit(module.broken())
+    job = weft.Session(tmp_path).run(module.broken())
     assert job.wait(120).state == "failed"
     with pytest.raises(WeftError, match="no such luck"):
         job.result("fail")
     assert "about to fail" in job.logs("fail")["fail"]
 
 
-def test_a_script_is_its_own_module(tmp_path):
+def test_a_script_is_its_own_module_and_its_job_outlives_it(tmp_path):
     script = tmp_path / "script.py"
     body = MODULE.partition("def learn")[0] + textwrap.dedent(
         """
         if __name__ == "__main__":
             with weft.Flow("learn") as flow:
                 train(prepare(rows=4))
-            print(weft.Session(Path(__file__).parent).submit(flow).result("train")["sum"])
+            job = weft.Session(Path(__file__).parent).submit(flow)
+            print(job.result("train")["sum"] if "wait" in sys.argv else job.run)
         """
     )
-    script.write_text(body)
-    done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, cwd=Path("/"), timeout=120
-    )
-    assert done.stdout.splitlines()[-1] == "6", done.stderr
+    script.write_text(f"import sys\n{body}")
+    told = {}
+    for word in ("leave", "wait"):
+        command = [sys.executable, str(script), word]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=Path("/"), timeout=120)
+        assert done.returncode == 0, done.stderr
+        told[word] = done.stdout.splitlines()[-1]
+    assert told["wait"] == "6"
+    # The job of the process that left at once was carried out all the same.
+    left = wait_for_job(ProjectFolder(tmp_path), told["leave"], timeout_s=60)
+    assert left.state == "succeeded"
+    assert task_output(ProjectFolder(tmp_path), left, "train").value["value"]["sum"] == 6
+
+
+def test_a_task_without_a_result_is_told_of(module, tmp_path, monkeypatch):
+    import weft
+    from weft.project.application import submission
+
+    monkeypatch.setattr(submission, "ensure_controller", lambda folder: None)
+    job = weft.Session(tmp_path).submit(module.learn())
+    assert job.wait(0).state == "queued"
+    assert job.stop().state == "cancelled"
+    with pytest.raises(WeftError, match=r"APP071.*which is cancelled"):
+        job.result("train")

@@ -5,7 +5,7 @@ from weft.project.application.application import Application, Build
 from weft.project.application.controller import serve_jobs
 from weft.project.application.creation import TEMPLATES, create_project
 from weft.project.application.job import Job
-from weft.project.application.jobs import find_job, follow_logs, job_logs
+from weft.project.application.jobs import find_job, follow_logs, job_logs, task_output
 from weft.project.application.limits import limits_view, parse_uses, set_limit
 from weft.project.application.scheduling import (
     What,
@@ -42,5 +42,6 @@ __all__ = [
     "serve_jobs",
     "set_limit",
     "stop_job",
+    "task_output",
     "wait_for_job",
 ]

@@ -11,7 +11,10 @@ from typing import Any
 from weft.core import InvariantError, UnavailableError, UserError, WeftError
 from weft.flow.backends import INLINE, attempt_id
 from weft.flow.engine import RunStatus
+from weft.flow.events import Output
+from weft.flow.growth import RESULT, is_grown
 from weft.flow.logs import log_name
+from weft.flow.record import look_up
 from weft.flow.worker.result import read_log, read_result
 from weft.hub import RunRecord, RunState
 from weft.project.application.durable import engine_status
@@ -103,6 +106,32 @@ def still_runs(record: RunRecord) -> UnavailableError:
         "APP034",
         f"job {record.name} was asked to stop and still runs: process {record.pid} on {record.host}.",
         "wait and ask again, or end that process.",
+    )
+
+
+def task_output(folder: ProjectFolder, job: Job, task: str) -> Output:
+    """Return what a task of a job made, as the store has it.
+
+    Raises:
+        WeftError: What ended the job, if anything did; ``APP033`` for a task that it has not, ``APP071`` for
+            one that has no result.
+    """
+    name = job.node(task).name
+    if job.error is not None:
+        raise job.error
+    keys = read_keys(folder.store.logs(job.run))
+    while name in keys:
+        record = look_up(folder.store, keys[name]).record
+        if record is None:
+            break
+        if not is_grown(record.value):
+            return record.output(task, folder.store)
+        # A task that returned a plan has the result of one of its nodes.
+        name = f"{name}/{record.value[RESULT]}"
+    raise UserError(
+        "APP071",
+        f"task '{task}' of job {job.run}, which is {job.state}, has no result.",
+        "wait for the job, or go on with it: weft job retry.",
     )
 
 
