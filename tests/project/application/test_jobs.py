@@ -24,6 +24,7 @@ from weft.project.application import (
     stop_job,
 )
 from weft.project.application import stopping as stopping_module
+from weft.project.application.printed import PrintedLog
 from weft.project.artifacts import upload_artifact
 
 STEPS = {
@@ -96,6 +97,36 @@ def test_a_job_is_found_again_with_its_logs(steps):
     cached = steps.run()
     assert steps.logs(cached.run, "first") == {"first": "one\n"}
     assert "".join(follow_logs(folder, job.run)) == "one\ntwo\n"
+
+
+def test_following_a_job_reads_on_from_where_it_was(tmp_path, monkeypatch):
+    place, end = tmp_path / "pid", tmp_path / "end"
+    line = (
+        f"echo $$ > pid; mv pid {place}; seq 1000; printf '\\303'; while ! test -e {end}; do sleep 0.05; done"
+    )
+    sizes, read = [], PrintedLog._read_file
+
+    def counted(log, path):
+        data = read(log, path)
+        sizes.append(len(data))
+        return data
+
+    monkeypatch.setattr(PrintedLog, "_read_file", counted)
+    with start_waiting(tmp_path / "p", place, line + "; printf '\\251\\n'") as process:
+        texts = follow_logs(ProjectFolder(tmp_path / "p"))
+        shown = next(texts)
+        end.touch()
+        shown += "".join(texts)
+        assert process.wait(60) == 0
+    assert shown.split() == [*map(str, range(1, 1001)), "é"]
+    assert sum(sizes) == len(shown.encode())
+
+
+def test_the_log_of_a_try_is_shown_when_the_one_before_printed_nothing(tmp_path):
+    flag = tmp_path / "flag"
+    line = f"test -e {flag} || {{ touch {flag}; exit 1; }}; echo done"
+    Application(write(tmp_path / "p", one(line, retries=1))).run()
+    assert job_logs(ProjectFolder(tmp_path / "p")) == {"only": "done\n"}
 
 
 def test_a_changed_source_runs_tasks_again_and_a_changed_default_only_its_own(steps):

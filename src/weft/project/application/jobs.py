@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from weft.core import InvariantError, UnavailableError, UserError, WeftError
-from weft.flow.backends import INLINE, attempt_id
+from weft.flow import NodeState
 from weft.flow.engine import RunStatus
 from weft.flow.events import Output
 from weft.flow.growth import RESULT, is_grown
-from weft.flow.logs import log_name
 from weft.flow.record import look_up
-from weft.flow.worker.result import read_log, read_result
 from weft.hub import RunRecord, RunState
 from weft.project.application.durable import engine_status
 from weft.project.application.job import JOB, Job, read_keys, read_nodes
+from weft.project.application.printed import PrintedLog
 from weft.project.folder import ProjectFolder
 
 STOP = "stop"
@@ -88,13 +86,20 @@ def job_logs(folder: ProjectFolder, run: str = "latest", task: str | None = None
 def follow_logs(folder: ProjectFolder, run: str = "latest", task: str | None = None) -> Iterator[str]:
     """Yield what the tasks of a job print, as it comes, until the job has ended."""
     record = find_record(folder, run)
-    told: dict[str, int] = {}
+    logs: dict[str, PrintedLog] = {}
+    found: set[str] = set()
     while True:
-        is_open = _is_open(folder, find_record(folder, record.name))
-        for name, text in job_logs(folder, record.name, task).items():
-            if len(text) > told.get(name, 0):
-                yield text[told.get(name, 0) :]
-                told[name] = len(text)
+        record = find_record(folder, record.name)
+        is_open, job = _is_open(folder, record), read_job(folder, record)
+        for node in job.nodes if task is None else [job.node(task)]:
+            name = node.name
+            log = logs.setdefault(name, PrintedLog(folder, record.name, name))
+            text = log.read(is_last=not is_open)
+            if log.is_empty and node.state == NodeState.CACHED and name not in found:
+                found.add(name)
+                text = _earlier(folder, job, name)
+            if text:
+                yield text
         if not is_open:
             return
         time.sleep(_LOOK_EVERY_S)
@@ -143,29 +148,7 @@ def _is_open(folder: ProjectFolder, record: RunRecord) -> bool:
 
 def _log(folder: ProjectFolder, run: str, task: str) -> str:
     """Return what a task printed in a job, all attempts one after another."""
-    logs, parts, number = folder.store.logs(run), [], 1
-    while (path := logs / log_name(task, number)).exists():
-        parts.append(path.read_bytes())
-        number += 1
-    return b"".join(parts or _log_of_backend(folder, run, task)).decode(errors="replace")
-
-
-def _log_of_backend(folder: ProjectFolder, run: str, task: str) -> Iterator[bytes]:
-    """Yield what the attempts of a task printed on a backend: from the store once they have ended."""
-    try:
-        about = folder.hub.get_run(run).parameters.get(JOB, {})
-    except UserError:
-        return  # a run that is forgotten
-    backend = folder.open_backend(about.get("backend", INLINE), about.get("settings"))
-    key = read_keys(folder.store.logs(run)).get(task)
-    if backend is None or key is None:
-        return
-    for number in itertools.count(1):
-        id = attempt_id(run, task, key, number)
-        printed = read_log(folder.store, id) or backend.logs(id)
-        if not printed and read_result(folder.store, id) is None:
-            return
-        yield printed
+    return PrintedLog(folder, run, task).read()
 
 
 def _earlier(folder: ProjectFolder, job: Job, task: str) -> str:
