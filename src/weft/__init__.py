@@ -11,6 +11,7 @@ run = query.fit(budget="1m")
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from weft.version import __version__
@@ -49,6 +50,11 @@ __all__ = [
     "task",
 ]
 _EXPORTED = frozenset(__all__) - {"__version__"}
+
+if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
+    # Read once, when torch or LightGBM loads its threads. As they come, threads that wait keep their core
+    # busy: beside other work, a network on two threads then takes five times its CPU time.
+    os.environ.update(OMP_WAIT_POLICY="PASSIVE", GOMP_SPINCOUNT="2000")
 
 
 def __getattr__(name: str) -> Any:

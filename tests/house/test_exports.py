@@ -1,6 +1,7 @@
 """The door of every room: sorted public names that exist, and a light import."""
 
 import importlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -45,3 +46,21 @@ def test_import_weft_takes_under_three_tenths_of_a_second_of_cpu():
         for _ in range(3)
     ]
     assert min(times) < 0.3
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, ["PASSIVE", "2000"]),
+        ({"GOMP_SPINCOUNT": "7"}, [None, "7"]),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, ["ACTIVE", None]),
+    ],
+)
+def test_threads_that_wait_sleep_unless_the_user_says_how_they_wait(given, told):
+    names = ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT"]
+    code = f"import os, weft; print([os.environ.get(n) for n in {names}])"
+    environment = {k: v for k, v in os.environ.items() if k not in names} | given
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert out.stdout.strip() == str(told)
