@@ -1,5 +1,6 @@
 """The Python face: connect, Graph, Query, Run, and the project folder that keeps what they make."""
 
+from weft.project.cleaning import collect_garbage
 from weft.project.datasets import DataSet, dataset, publish_dataset
 from weft.project.embedding import embed_to
 from weft.project.explanation import Explanation, GlobalExplanation
@@ -19,7 +20,6 @@ from weft.project.showcase import Showcase, make_demo
 from weft.project.start import init_project
 from weft.project.views import (
     View,
-    collect_garbage,
     links_view,
     models_view,
     tables_view,

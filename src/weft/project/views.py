@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from weft.core import Finding, Stype, format_time, to_plain
 from weft.data import ColumnStatistics, LinkStatistics, TableStatistics
-from weft.flow import Examined, Fault, Swept, examine_store
+from weft.flow import Examined, Fault, examine_store
 from weft.project.view import text_table
 
 if TYPE_CHECKING:
@@ -112,19 +112,6 @@ def nothing_of(folder: ProjectFolder, things: str) -> str:
     )
 
 
-def collect_garbage(folder: ProjectFolder, *, dry_run: bool = False) -> View:
-    """Remove from the store what nothing reaches, or say what would be removed."""
-    if folder.is_unused:
-        return _nothing(folder, to_plain(Swept(0, 0, 0, 0, 0, dry_run)))
-    swept = folder.store.gc(dry_run=dry_run)
-    verb = "would be removed" if dry_run else "removed"
-    text = (
-        f"{swept.num_blobs:,} pieces of content ({swept.num_bytes / 1e6:,.1f} MB), {swept.num_refs:,} "
-        f"forgotten results and {swept.num_leftovers:,} leftovers {verb}; {swept.num_kept:,} pieces stay."
-    )
-    return View(text, to_plain(swept))
-
-
 def verify_store(folder: ProjectFolder) -> View:
     """Compare everything in the store with its checksums; name what is damaged, who needs it, what to do."""
     found = Examined(0, 0, ()) if folder.is_unused else examine_store(folder.store)
@@ -136,7 +123,7 @@ def verify_store(folder: ProjectFolder) -> View:
     }
     head = f"{found.num_blobs:,} pieces of content and {found.num_refs:,} names were checked"
     if not found.num_blobs + found.num_refs:
-        return _nothing(folder, plain)
+        return nothing_kept(folder, plain)
     if not found.faults:
         return View(f"{head}: all are sound.", plain)
     lines = [f"{head}: {len(found.faults):,} cannot be used."]
@@ -146,7 +133,8 @@ def verify_store(folder: ProjectFolder) -> View:
     return View("\n".join(lines), plain)
 
 
-def _nothing(folder: ProjectFolder, plain: Any) -> View:
+def nothing_kept(folder: ProjectFolder, plain: Any) -> View:
+    """Say that nothing is kept yet."""
     return View(f"Nothing is kept in {folder.folder} yet.", plain)
 
 
