@@ -33,12 +33,6 @@ INLINE_SIZES, PROCESS_SIZES, MOST = (10, 100, 2000), (10, 40), 2000
 LIMITS = Resources(10**9, 2)
 
 
-def tiny(context):
-    """Leave one file of a few bytes and a plain value."""
-    (context.directory / "n.txt").write_text(str(context.parameters["n"]))
-    return {"n": context.parameters["n"]}
-
-
 def main() -> int:
     """Run the bench; return 1 when a limit is passed and ``--strict`` was given."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -115,7 +109,7 @@ def make_plan(count: int, *, is_chain: bool) -> Plan:
     nodes = [
         Node(
             f"n{i}",
-            "flow:tiny",
+            "flow_tiny:tiny",
             parameters={"n": i, "chain": is_chain},
             inputs={"before": f"n{i - 1}"} if is_chain and i else {},
         )

@@ -85,3 +85,16 @@ def test_a_log_that_cannot_be_written_ends_the_attempt_with_the_reason(store, tm
     failure = json.loads((tmp_path / "out/result.json").read_text())["failure"]
     assert (failure["code"], "the log of node 'a'" in failure["message"]) == ("FLOW012", True)
     assert (tmp_path / "out/log").stat().st_size == 100_000
+
+
+def test_a_worker_begins_without_what_decides_over_plans_and_words_for_tables():
+    later = [
+        "weft.flow.runner",
+        "weft.flow.examine",
+        "weft.flow.backends.registry",
+        "weft.core.schema",
+        "socket",
+    ]
+    code = f"import sys, weft.flow.worker.command; print([m for m in {later} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

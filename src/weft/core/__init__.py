@@ -16,8 +16,6 @@ from weft.core.errors import (
     WeftError,
     missing_extra,
 )
-from weft.core.feature import Feature, FeatureKind
-from weft.core.finding import Evidence, Finding, Severity
 from weft.core.names import path_name
 from weft.core.progress import Progress, Silent
 from weft.core.resources import (
@@ -27,27 +25,29 @@ from weft.core.resources import (
     peak_memory_bytes,
     reset_peak_memory,
 )
-from weft.core.schema import Column, Dtype, Link, Schema, Stype, Table
-from weft.core.task import METRICS, History, Split, SplitOptions, Task, TaskType
 from weft.core.threads import one_blas_thread
-from weft.core.time import (
-    MICROSECONDS_PER_DAY,
-    Offset,
-    Unit,
-    format_time,
-    parse_duration_s,
-    parse_offset,
-    parse_time,
-    to_datetime,
-    to_micros,
-)
 
 if TYPE_CHECKING:
     from weft.core.batch import NO_AGE, Batch, BatchEdges, BatchRows, Scope, Toward
+    from weft.core.feature import Feature, FeatureKind
+    from weft.core.finding import Evidence, Finding, Severity
     from weft.core.fingerprint import Fingerprints, fingerprint_batches
     from weft.core.neighbors import GraphColumn, GraphLink, GraphSource, GraphTable, Negatives, Neighborhoods
     from weft.core.reader import FINGERPRINT_ROWS, ROW, TIME, TableReader
     from weft.core.sampling import ALL, MAX_HOPS, Choice, LinkKey, SampleOptions, Strategy
+    from weft.core.schema import Column, Dtype, Link, Schema, Stype, Table
+    from weft.core.task import METRICS, History, Split, SplitOptions, Task, TaskType
+    from weft.core.time import (
+        MICROSECONDS_PER_DAY,
+        Offset,
+        Unit,
+        format_time,
+        parse_duration_s,
+        parse_offset,
+        parse_time,
+        to_datetime,
+        to_micros,
+    )
 
 __all__ = [
     "ALL",
@@ -128,8 +128,15 @@ __all__ = [
     "to_plain",
 ]
 
-# Words for arrays and tables bring numpy and pyarrow, which take longer than the start of a worker may.
+# Words for arrays and tables bring numpy and pyarrow, which take longer than the start of a worker may. The
+# others take a seventh of it, and a program that knows no tables needs none of them.
 _LATER = {
+    "weft.core.feature": "Feature, FeatureKind",
+    "weft.core.finding": "Evidence, Finding, Severity",
+    "weft.core.schema": "Column, Dtype, Link, Schema, Stype, Table",
+    "weft.core.task": "METRICS, History, Split, SplitOptions, Task, TaskType",
+    "weft.core.time": "MICROSECONDS_PER_DAY, Offset, Unit, format_time, "
+    "parse_duration_s, parse_offset, parse_time, to_datetime, to_micros",
     "weft.core.batch": "NO_AGE, Batch, BatchEdges, BatchRows, Scope, Toward",
     "weft.core.fingerprint": "Fingerprints, fingerprint_batches",
     "weft.core.neighbors": "GraphColumn, GraphLink, GraphSource, GraphTable, Negatives, Neighborhoods",
@@ -140,7 +147,7 @@ _MODULES = {name: module for module, names in _LATER.items() for name in names.s
 
 
 def __getattr__(name: str) -> Any:
-    """Import the words for arrays and tables on first use."""
+    """Import what a worker does not always need on first use."""
     if name in _MODULES:
         value = getattr(importlib.import_module(_MODULES[name]), name)
         globals()[name] = value

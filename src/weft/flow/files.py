@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
-import secrets
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -263,7 +262,7 @@ class RemoteFiles:
             except FileNotFoundError as error:  # what is missing is the bucket
                 raise unreachable(self.describe(name), error) from error
             return
-        aside = self._path(f"tmp/{secrets.token_hex(8)}")
+        aside = self._path(f"tmp/{os.urandom(8).hex()}")
         self._files.makedirs(self._path("tmp"), exist_ok=True)
         self._files.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
         try:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-import secrets
 import shutil
-import socket
 import threading
 import weakref
 from pathlib import Path
@@ -45,7 +43,7 @@ class Temporaries:
     def _open(self) -> None:
         if self._lock is not None:
             self._lock.forget()  # inherited by a fork: it stays the parent's
-        name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        name = f"{os.uname().nodename}-{os.getpid()}-{os.urandom(4).hex()}"
         lock = FileLock(self._root / f"{name}.lock", name)
         lock.acquire()
         folder = self._root / name

@@ -10,7 +10,6 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -56,6 +55,8 @@ def _folder(given: Path | None) -> Iterator[Path]:
         given.mkdir(parents=True, exist_ok=True)
         yield given
         return
+    import tempfile
+
     # A TemporaryDirectory would be removed by the first child that ends, too.
     made = Path(tempfile.mkdtemp(prefix="weft-"))
     try:

@@ -7,7 +7,6 @@ import json
 import os
 import selectors
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -349,6 +348,8 @@ def _memory_kills() -> int:
 
 
 def _free_port() -> int:
+    import socket
+
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
