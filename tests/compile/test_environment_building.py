@@ -61,12 +61,15 @@ def test_tasks_run_with_the_python_of_weft_when_there_is_no_lock(tmp_path, cache
     assert not cache.exists()
 
 
-def test_an_environment_has_what_the_lock_says_and_nothing_of_weft(project, cache):
+def test_an_environment_has_what_the_lock_says_and_nothing_of_this_python(project, cache):
     told = []
     python = environment_python(project, cache=cache, on_line=told.append)
     assert said(python, "import tinyone, tinytwo; print(tinyone.VERSION, tinytwo.VERSION)") == "1.0 1.2"
-    found = said(python, "import importlib.util as u; print(u.find_spec('weft'), u.find_spec('numpy'))")
+    found = said(python, "import importlib.util as u; print(u.find_spec('pytest'), u.find_spec('numpy'))")
     assert found == "None None"
+    # The lock has not what Weft needs, which an import says.
+    tried = "try:\n    import weft\nexcept ImportError as error:\n    print(error)"
+    assert said(python, tried).startswith("requirements.lock does not name weft: add it")
     assert any("Successfully installed" in line for line in told)
 
 

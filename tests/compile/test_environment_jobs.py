@@ -7,11 +7,14 @@ import socket
 import subprocess
 import sys
 import time
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from wheels import make_wheel
 
+import weft
 from weft.compile.environment import default_cache
 from weft.project import ProjectFolder
 from weft.project.application import Application
@@ -33,6 +36,7 @@ def project(tmp_path, monkeypatch):
     for name in [n for n in os.environ if n.startswith("PIP_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(index))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -68,6 +72,42 @@ def test_an_artifact_from_elsewhere_has_the_same_digest_and_runs_in_the_same_env
     again = Application(tmp_path / "copy").run()
     assert again.outputs["hello"].value == job.outputs["hello"].value
     assert len([p for p in default_cache().iterdir() if not p.is_symlink()]) == 1
+
+
+IMPORTING = """
+import json, os, pathlib
+import tinyone, weft
+where = pathlib.Path(os.environ["WEFT_OUTPUT"]) / "result.json"
+where.write_text(json.dumps({"version": weft.__version__, "tinyone": tinyone.VERSION}))
+"""
+
+
+def test_a_task_imports_the_weft_that_runs_where_the_lock_has_what_it_needs(project, tmp_path):
+    (project / "src" / "hello.py").write_text(IMPORTING)
+    failed = Application(project).run()
+    assert (failed.state, failed.error.code) == ("failed", "APP020")
+    assert "requirements.lock does not name weft" in failed.error.message
+    assert "duckdb>=" in failed.error.message and "weft project build --lock" in failed.error.message
+    needed = [Requirement(text) for text in requires("weft") if "extra" not in text]
+    for need in needed:
+        lowest = next(s.version for s in need.specifier if s.operator == ">=")
+        make_wheel(tmp_path / "index", need.name.replace("-", "_"), lowest)
+    (project / "requirements.txt").write_text("\n".join(["tinyone<2", *map(str, needed)]))
+    job = Application(project).run()
+    assert job.state == "succeeded", job.error
+    assert job.outputs["hello"].value == {"version": weft.__version__, "tinyone": "1.0"}
+    # Nothing else of this Python is seen.
+    (project / "src" / "hello.py").write_text("import tinyone, weft, pytest")
+    assert "No module named 'pytest'" in Application(project).run().error.message
+
+
+def test_a_lock_that_names_weft_has_its_own(project, tmp_path):
+    make_wheel(tmp_path / "index", "weft", "9.9")
+    (project / "src" / "hello.py").write_text(IMPORTING.replace("weft.__version__", "weft.VERSION"))
+    (project / "requirements.txt").write_text("tinyone<2\nweft\n")
+    job = Application(project).run()
+    assert job.state == "succeeded", job.error
+    assert job.outputs["hello"].value["version"] == "9.9"
 
 
 def test_a_task_whose_environment_cannot_be_built_says_why(project):

@@ -16,6 +16,7 @@ from pathlib import Path
 from weft.compile.environment.installer import Ended, Tell, pip_command, run_process
 from weft.compile.environment.lock import LOCKS, Lock, find_lock
 from weft.compile.environment.machine import describe_machine
+from weft.compile.environment.running import add_running_weft, running_weft
 from weft.core import UserError, digest_value
 from weft.flow import Cancelled
 from weft.flow.faults import coded
@@ -68,8 +69,9 @@ def environment_python(
 
 
 def environment_key(lock: Lock) -> str:
-    """Return the digest of a lock, this Python and this platform."""
-    return digest_value({"lock": lock.digest, "machine": describe_machine(), "format": 1})
+    """Return the digest of a lock, this Python and this platform, and of the Weft that is added to it."""
+    about = {"lock": lock.digest, "machine": describe_machine(), "format": 1}
+    return digest_value(about | {"weft": running_weft(lock.lines)})
 
 
 def build_environment(
@@ -152,6 +154,8 @@ def _build(aside: Path, lock: Lock, run: Callable[[list[str]], Ended]) -> None:
         file.write_text("\n".join(lock.lines) + "\n", encoding="utf-8")
         checked([*pip, "install", "--no-deps", "--progress-bar", "off", "-r", str(file)], "APP055")
         checked([*pip, "check"], "APP054")
+    if running_weft(lock.lines) is not None:
+        add_running_weft(aside, lock.name)
 
 
 def _publish(aside: Path, link: Path) -> None:
