@@ -77,7 +77,9 @@ def test_a_schedule_submits_jobs_that_are_like_any_other(folder, alone):
     assert (shown["outcome"], shown["run"]) == ("started", job.run)
     assert schedules_view(project).plain["schedules"][0]["last"] == f"started: {job.run}"
     # It can be done again as any job can.
-    assert states(Application(project).rerun(job.run))["only"] == "cached"
+    again = Application(project).rerun(job.run)
+    serve_jobs(project, until_idle=True)
+    assert states(find_job(project, again.run)) == {"only": "cached"}
     assert find_job(project, job.run).run == job.run
 
 
@@ -166,7 +168,7 @@ def test_limits_let_jobs_wait_and_say_for_what(tmp_path, alone):
     weft(place.folder, "limits", "set", "licence", "2")
     weft(place.folder, "limits", "set", "jobs", "5")
     first = Application(project).submit(backend="inline", uses={"licence": 2})
-    second = Application(project).submit(backend="inline", uses={"licence": 1}, priority=7)
+    second = Application(project).submit(backend="inline", uses={"licence": 1}, priority=7, workers=3)
     assert (first.state, second.state) == ("queued", "waiting")
     shown = {f["name"]: (f["most"], f["in_use"]) for f in limits_view(project).plain["limits"]}
     assert shown == {"jobs": (5, 1), "licence": (2, 2)}
@@ -181,6 +183,7 @@ def test_limits_let_jobs_wait_and_say_for_what(tmp_path, alone):
         parse_uses(["licence"])
     assert parse_uses(["licence=2", "gpu=1"]) == {"licence": 2, "gpu": 1}
     with open_engine(project) as engine:
-        assert engine.status(second.run).options.priority == 7
+        options = engine.status(second.run).options
+    assert (options.priority, options.workers) == (7, 3)
     for job in (first, second):
         stop_job(project, job.run)

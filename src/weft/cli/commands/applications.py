@@ -133,6 +133,9 @@ def submit(
         int,
         typer.Option("--priority", min=-1000, max=1000, help="The larger goes first among jobs that wait."),
     ] = 0,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Tasks of the job that run at one time.")
+    ] = None,
     wait: Wait = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be submitted.")] = False,
     as_json: opt.Json = False,
@@ -148,7 +151,7 @@ def submit(
     given = parse_assignments(parameter or ())
     application = _application(project, spec, deployment, None, None)
     if not dry_run:
-        more: dict[str, Any] = {"uses": parse_uses(use or ()), "priority": priority}
+        more: dict[str, Any] = {"uses": parse_uses(use or ()), "priority": priority, "workers": workers}
         job = application.submit(flow=flow, parameters=given, backend=backend, **more)
         _show(_waited(application, job, wait), as_json)
         return

@@ -194,6 +194,7 @@ class Application:
         backend: str = "process",
         uses: Mapping[str, int] | None = None,
         priority: int = 0,
+        workers: int | None = None,
     ) -> Job:
         """Ask for a flow as a job, and return; a controller carries it out that outlives this process.
 
@@ -204,6 +205,7 @@ class Application:
             backend: Where tasks run; ``inline`` are children of the controller, which end with it.
             uses: Named resource → how much of it the job holds while it runs, see `set_limit`.
             priority: The larger goes first among jobs that wait.
+            workers: How many of its tasks run at one time.
 
         Raises:
             UserError: As `run`; ``EXT001`` when the extra ``server`` is not installed.
@@ -211,7 +213,7 @@ class Application:
         """
         compiled, order = self.prepare(flow=flow, parameters=parameters, backend=backend)
         options: dict[str, Any] = {"backend": backend, "settings": self.backend_settings(backend)}
-        more = {"uses": dict(uses or {}), "priority": priority}
+        more = {"uses": dict(uses or {}), "priority": priority, "workers": workers}
         return submit_order(self.project, compiled, order, repeat=frozenset(repeat), **options, more=more)
 
     def prepare(
@@ -260,7 +262,7 @@ class Application:
         compiled = self._compile_order(order, about["flow"], about["backend"])
         options = {"backend": about["backend"], "settings": about["settings"], "before": record.name}
         if is_durable(record):
-            options["more"] = {name: about[name] for name in ("uses", "priority") if name in about}
+            options["more"] = {name: about[name] for name in ("uses", "priority", "workers") if name in about}
             return submit_order(self.project, compiled, order, repeat=frozenset(repeat), **options)
         return carry_out(self.project, compiled, order, repeat=frozenset(repeat), **options)
 

@@ -122,7 +122,8 @@ def _options(folder: ProjectFolder, record: RunRecord) -> RunOptions:
     about = record.parameters[JOB]
     name, _ = name_backend(folder, about["backend"], about["settings"])
     options = RunOptions(backend=name, project=record.project, repeat=tuple(about["repeat"]))
-    return replace(options, uses=about.get("uses", {}), priority=about.get("priority", 0))
+    uses, priority, workers = about.get("uses", {}), about.get("priority", 0), about.get("workers")
+    return replace(options, uses=uses, priority=priority, workers=workers)
 
 
 def _find_submitted(folder: ProjectFolder, run: str) -> RunRecord:
