@@ -13,9 +13,12 @@ from weft.flow.worker import read_log, read_result
 from weft.testing.backends import make_spec
 
 
+def command(*arguments):
+    return [sys.executable, "-P", "-m", "weft.flow.worker", *map(str, arguments)]
+
+
 def work(*arguments, **options):
-    command = [sys.executable, "-P", "-m", "weft.flow.worker", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=60, **options)
 
 
 def test_a_specification_may_lie_in_the_store(store, tmp_path):
@@ -72,6 +75,31 @@ def test_of_workers_of_which_one_fails_none_leaves_an_output(store, tmp_path):
     assert done.returncode == 3
     assert "rank 1" in read_result(store, spec.id).failure.message
     assert look_up(store, spec.parts.key).record is None
+
+
+@pytest.mark.parametrize(("program", "code"), [("count", 0), ("fail_beside", 3)])
+def test_the_first_worker_leaves_no_output_before_those_of_other_machines_succeed(
+    store, tmp_path, program, code
+):
+    log = tmp_path / "log"
+    spec = make_spec(store, program, hints={"log": str(log)}, nodes=2)
+    digest = store.put_bytes(to_json(spec).encode())
+    group = ("--store", store.url, "--master", "first:29500")
+    folder = tmp_path / "first"
+    first = subprocess.Popen(command(digest, *group, "--rank", 0, "--folder", folder))
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            first.wait(4)
+        assert look_up(store, spec.parts.key).record is None
+        assert work(digest, *group, "--rank", 1).returncode == code
+        assert first.wait(20) == (2 if code else 0)
+    finally:
+        first.kill()
+        first.wait()
+    assert (look_up(store, spec.parts.key).record is None) == bool(code)
+    if code:
+        failure = read_result(store, spec.id).failure
+        assert failure.code == "FLOW096" and "worker 1 of node 'a' did not succeed" in failure.message
 
 
 def test_a_log_that_cannot_be_written_ends_the_attempt_with_the_reason(store, tmp_path):

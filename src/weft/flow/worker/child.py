@@ -131,6 +131,7 @@ def _job(spec: AttemptSpec, store: Store, post: Post, stopped: threading.Event) 
 
     def wait_for_others() -> None:
         if post.go is not None:
+            os.write(post.channel, b'{"waiting": true}\n')
             os.read(post.go, 1)
 
     return Job(

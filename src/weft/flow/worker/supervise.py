@@ -22,11 +22,12 @@ from weft.flow.logs import LogLines
 from weft.flow.secret import Redactor
 from weft.flow.store import Store
 from weft.flow.worker.child import Post, run_child
-from weft.flow.worker.result import EVENTS, LOG, AttemptResult, Failure
+from weft.flow.worker.result import EVENTS, LOG, AttemptResult, Failure, read_result
 from weft.flow.worker.tree import adopt_orphans, end_descendants, excess_bytes
 
 _GRACE_S = 2.0
 _LOOK_EVERY_S = 0.25
+_ASK_EVERY_S = 0.5
 _CHUNK = 1 << 16
 
 
@@ -43,6 +44,7 @@ class _Child:
     said: bytes = b""
     end: dict[str, Any] | None = None
     code: int | None = None
+    is_waiting: bool = False
     open: set[int] = field(default_factory=set)
 
 
@@ -93,6 +95,8 @@ class Supervisor:
         self._deadline: float | None = None
         self._kill_at: float | None = None
         self._looked = 0.0
+        self._asked = 0.0
+        self._elsewhere = set(range(group.size)) - set(group.ranks)
         self._is_deaf = False
         self._ended: AttemptResult | None = None
         self._started_us = time.time_ns() // 1000
@@ -129,8 +133,7 @@ class Supervisor:
         size = self._group.size
         variables = {**_torchrun(rank, size, master), **self._spec.variables, **self._secrets}
         log, channel = os.pipe(), os.pipe()
-        waits = rank == 0 and len(self._group.ranks) > 1
-        go = os.pipe() if waits else (None, None)
+        go = os.pipe() if rank == 0 and size > 1 else (None, None)
         sys.stdout.flush()
         # Until the child has a handler of its own, it must not run this process's.
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
@@ -164,6 +167,8 @@ class Supervisor:
 
     def _patience(self) -> float | None:
         limits = [t for t in (self._deadline, self._kill_at) if t is not None]
+        if self._children[0].is_waiting and self._elsewhere:
+            limits.append(self._asked + _ASK_EVERY_S)
         wait = max(0.0, min(limits) - time.monotonic()) if limits else None
         if self._spec.node.resources is not None:
             wait = min(_LOOK_EVERY_S, wait if wait is not None else _LOOK_EVERY_S)
@@ -178,6 +183,9 @@ class Supervisor:
             return
         if self._deadline is not None and now >= self._deadline:
             self._end(self._failed(_out_of_time(self._spec)))
+        if self._children[0].is_waiting and self._elsewhere and now - self._asked >= _ASK_EVERY_S:
+            self._asked = now
+            self._ask_elsewhere()
         limit = self._spec.node.resources
         if limit is not None and now - self._looked >= _LOOK_EVERY_S:
             self._looked = now
@@ -247,6 +255,8 @@ class Supervisor:
                 child.end = message
             elif "started" in message:
                 self._begin()
+            elif "waiting" in message:
+                child.is_waiting = True
             elif child.rank == 0:
                 self._write(self._events, self._redactor.text(line.decode()).encode() + b"\n")
         self._let_commit()
@@ -256,14 +266,27 @@ class Supervisor:
             self._deadline = time.monotonic() + self._spec.node.timeout_s
 
     def _let_commit(self) -> None:
-        """Once all others have succeeded, the first may leave its result."""
+        """Once all others have succeeded, here and elsewhere, the first may leave its result."""
         first = self._children[0]
         others = [c.end for c in self._children[1:]]
-        is_all = len(self._children) == len(self._group.ranks)
+        is_all = len(self._children) == len(self._group.ranks) and not self._elsewhere
         if first.go is not None and is_all and all(e and e["end"] == "succeeded" for e in others):
             os.write(first.go, b"1")
             os.close(first.go)
             first.go = None
+
+    def _ask_elsewhere(self) -> None:
+        """Look which workers on other machines have ended, and how."""
+        for rank in sorted(self._elsewhere):
+            try:
+                result = read_result(self._store, self._spec.id, rank)
+            except WeftError:
+                return  # the store is asked again
+            if result is not None and result.state is AttemptState.SUCCEEDED:
+                self._elsewhere.discard(rank)
+            elif result is not None:
+                self._end(self._failed(_failed_beside(self._spec, rank, result.reason)))
+        self._let_commit()
 
     def _reap(self, child: _Child) -> None:
         self._selector.unregister(child.process)
@@ -328,6 +351,14 @@ def _torchrun(rank: int, size: int, master: str) -> dict[str, str]:
         "GROUP_RANK": str(rank),
     }
     return found if size > 1 else {}
+
+
+def _failed_beside(spec: AttemptSpec, rank: int, reason: str) -> WeftError:
+    return UnavailableError(
+        "FLOW096",
+        f"worker {rank} of node '{spec.node.name}' did not succeed: {reason}.",
+        "look into its log; the attempt leaves no result without it.",
+    )
 
 
 def _out_of_time(spec: AttemptSpec) -> WeftError:
