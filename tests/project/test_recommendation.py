@@ -1,5 +1,6 @@
 """Recommendation as a whole job: the ladder with a network and a blend of rankings, its answers."""
 
+import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -166,10 +167,21 @@ def test_what_a_network_that_ranks_items_cannot_do_is_said_by_code(towers):
     for asked in (lambda: towers.explain(user), towers.importance):
         with pytest.raises(UserError, match="LEARN064: the network 'two_tower'"):
             asked()
-    with pytest.raises(UserError, match=r"LEARN047: .* ranks items"):
-        towers.embed()
     with pytest.raises(UserError, match="LEARN060"):
         towers.importance(by="users.tier")
+
+
+def test_users_are_embedded_by_their_tower(towers):
+    every = towers.embed()
+    users = towers.predict()["user_id"].unique().to_pylist()
+    assert set(users) <= set(every["user_id"].to_pylist())
+    vectors = np.array(every["embedding"].to_pylist())
+    assert len(vectors) == every.num_rows and vectors.shape[1] >= 64 and np.isfinite(vectors).all()
+    assert len(np.unique(vectors.round(6), axis=0)) > every.num_rows / 2
+    few = towers.embed(entities=users[:3])
+    place = {key: i for i, key in enumerate(every["user_id"].to_pylist())}
+    for key, vector in zip(few["user_id"].to_pylist(), few["embedding"].to_pylist(), strict=True):
+        np.testing.assert_allclose(vector, vectors[place[key]], atol=1e-5)
 
 
 def test_amounts_beside_a_graph_say_what_is_not_among_them(graph):

@@ -32,7 +32,8 @@ def embed_blocks(
         predictor: A fitted network.
         task: What it was fitted for.
         seeds: ``entity, anchor_time, cutoff``; one row per entity.
-        values: Features of the seeds; one row per frame for forecasting.
+        values: Features of the seeds; one row per frame for forecasting. Where items are ranked they are of
+            candidates, and not read: a vector is of the entity alone.
         graph: The graph.
         block_rows: Rows of a block.
 
@@ -41,7 +42,7 @@ def embed_blocks(
     """
     model = predictor.model
     embed = getattr(model, "embed_rows", None)
-    if embed is None or task.type is TaskType.LINK_PREDICTION:
+    if embed is None:
         raise UserError(
             "LEARN047",
             f"the model '{predictor.candidate.model}' has no embeddings of rows.",
@@ -50,10 +51,13 @@ def embed_blocks(
     frames = task.num_frames or 1 if task.type is TaskType.FORECASTING else 1
     for begin in range(0, max(1, seeds.num_rows), block_rows):
         part = seeds.slice(begin, block_rows)
-        features = values.slice(begin * frames, part.num_rows * frames)
-        matrix = model.header.encoder.matrix(features, expand_frames(part, frames) if frames > 1 else part)
-        embedded = np.asarray(embed(Asked(part, matrix[::frames], graph)), np.float32)
-        yield _laid_out(task, part, embedded)
+        if task.type is TaskType.LINK_PREDICTION:
+            matrix = np.zeros((part.num_rows, 0), np.float32)
+        else:
+            features = values.slice(begin * frames, part.num_rows * frames)
+            given = expand_frames(part, frames) if frames > 1 else part
+            matrix = model.header.encoder.matrix(features, given)[::frames]
+        yield _laid_out(task, part, np.asarray(embed(Asked(part, matrix, graph)), np.float32))
 
 
 def _laid_out(task: Task, seeds: pa.Table, embedded: np.ndarray) -> pa.Table:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from weft.compile import Answer, read_table
-from weft.core import TaskType, UserError, to_plain
+from weft.core import UserError, to_plain
 from weft.data import export_frame
 from weft.learn import get_rung
 from weft.project.guard import refuse_source
@@ -45,12 +45,6 @@ def choose_network(run: Run, model: str | None) -> str:
         return networks[0]
     if model in networks:
         return str(model)
-    if run.task.type is TaskType.LINK_PREDICTION:
-        raise UserError(
-            "LEARN047",
-            f"the run '{run.name}' ranks items, and its networks give no embeddings of entities.",
-            f"ask for the items: weft predict {run.name}; embeddings come from networks of other questions.",
-        )
     raise UserError(
         "LEARN047",
         f"the run '{run.name}' has no network" + (f" called '{model}'." if model else "."),

@@ -82,6 +82,15 @@ class RankingNetworkModel(Model):
         scores[items == NO_ROW] = scores[there].min(initial=0.0) - 1.0
         return scores
 
+    def embed_rows(self, rows: Asked) -> np.ndarray:
+        """Return the vectors of seeds, float32 ``(n, d)``.
+
+        With towers, their products with the vectors of items are scores; otherwise the states of the seeds.
+        """
+        assert rows.graph is not None and rows.seeds is not None
+        scorer = Scorer(self, rows.graph)
+        return scorer.user_vectors(*scorer.seeds(rows.seeds))
+
     def recommend(self, rows: Asked, k: int, *, seen: pa.Table | None = None, threads: int = 1) -> pa.Table:
         """Rank all items for every seed, not collected candidates alone.
 

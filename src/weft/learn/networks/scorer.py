@@ -32,7 +32,7 @@ class Scorer:
 
     def __init__(self, model: Any, graph: GraphView) -> None:
         self.inputs, self.known, self.network = model.inputs, model.known, model.network
-        self.source, self.device = graph.source, find_device()
+        self.source, self.device, self.width = graph.source, find_device(), model.config.channels
         self.around = Surroundings(model.inputs, model.known, model.config, graph, model.seed)
         self.network.to(self.device).eval()
 
@@ -66,6 +66,15 @@ class Scorer:
         asked = Asked(seeds, np.zeros((seeds.num_rows, 0), np.float32))
         found = find_seeds(self.source, self.inputs.entity_table, asked, threads=1)
         return found, cutoffs_us(asked)
+
+    def user_vectors(self, users: Array, cutoffs: Array) -> Array:
+        """Compute the vectors of users, float32 ``(n, d)``: of their tower, or their states."""
+        parts = []
+        for i in range(0, len(users), _USERS):
+            states = self.look(users[i : i + _USERS], cutoffs[i : i + _USERS])[1]
+            told = states.state if states.vectors is None else states.vectors
+            parts.append(told.float().cpu().numpy())
+        return np.concatenate(parts) if parts else np.zeros((0, self.width), np.float32)
 
     def item_vectors(self, rows: Array, at_us: int) -> Array:
         """Compute the vectors of items as of an instant, float32 ``(n, d)``; nothing without towers."""
