@@ -40,8 +40,7 @@ def embed_blocks(
     Raises:
         UserError: ``LEARN047`` for a model that has no embeddings.
     """
-    model = predictor.model
-    embed = getattr(model, "embed_rows", None)
+    embed = getattr(predictor.model, "embed_rows", None)
     if embed is None:
         raise UserError(
             "LEARN047",
@@ -51,13 +50,17 @@ def embed_blocks(
     frames = task.num_frames or 1 if task.type is TaskType.FORECASTING else 1
     for begin in range(0, max(1, seeds.num_rows), block_rows):
         part = seeds.slice(begin, block_rows)
-        if task.type is TaskType.LINK_PREDICTION:
-            matrix = np.zeros((part.num_rows, 0), np.float32)
-        else:
-            features = values.slice(begin * frames, part.num_rows * frames)
-            given = expand_frames(part, frames) if frames > 1 else part
-            matrix = model.header.encoder.matrix(features, given)[::frames]
+        features = values.slice(begin * frames, part.num_rows * frames)
+        matrix = _matrix(predictor, task, part, features, frames)
         yield _laid_out(task, part, np.asarray(embed(Asked(part, matrix, graph)), np.float32))
+
+
+def _matrix(predictor: Predictor, task: Task, seeds: pa.Table, features: pa.Table, frames: int) -> np.ndarray:
+    """Return what is read of seeds beside the graph, one row each."""
+    if task.type is TaskType.LINK_PREDICTION:
+        return np.zeros((seeds.num_rows, 0), np.float32)
+    given = expand_frames(seeds, frames) if frames > 1 else seeds
+    return predictor.model.header.encoder.matrix(features, given)[::frames]
 
 
 def _laid_out(task: Task, seeds: pa.Table, embedded: np.ndarray) -> pa.Table:
