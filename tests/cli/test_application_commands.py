@@ -88,6 +88,11 @@ def test_a_job_that_fails_prints_its_json_and_leaves_with_the_users_exit_code(we
     assert "APP020: task 'bad', attempt 1, ended with exit code 7" in err
     assert "  the reason" in err
     assert "Traceback" not in err
+    code, out, _ = weft("job", "list", "--json")
+    assert code == 0 and [(j["name"], j["state"]) for j in json.loads(out)["jobs"]] == [
+        (job["run"], "failed")
+    ]
+    assert weft("job", "list")[1].splitlines()[1].startswith(job["run"])
     code, out, _ = weft("job", "status", "--json")
     found = json.loads(out)
     assert code == 0

@@ -12,7 +12,7 @@ from weft.project.proposals import propose_queries
 from weft.project.query import Query
 from weft.project.query_explanation import QueryExplanation
 from weft.project.run import Run
-from weft.project.run_list import runs_view
+from weft.project.run_list import jobs_view, runs_view
 from weft.project.sdk import Flow, Session, Submitted, Task, TaskCall, task
 from weft.project.settings import FILE_NAME as SETTINGS_FILE
 from weft.project.settings import ProjectSettings, QuerySettings
@@ -56,6 +56,7 @@ __all__ = [
     "embed_to",
     "from_relbench",
     "init_project",
+    "jobs_view",
     "links_view",
     "make_demo",
     "models_view",

@@ -13,6 +13,8 @@ from weft.project.folder import ProjectFolder
 from weft.project.view import text_table
 from weft.project.views import View, nothing_of, second_of
 
+_NO_JOBS = "No jobs yet. Start one with weft job run, or name the project's folder with --project."
+
 
 def runs_view(folder: ProjectFolder) -> View:
     """List the runs of a project, newest first; submitted jobs are as their engine says."""
@@ -35,6 +37,16 @@ def runs_view(folder: ProjectFolder) -> View:
     header = ["run", "state", "created", "best", "test", "query"]
     text = text_table(header, rows) if rows else nothing_of(folder, "runs")
     return View(text, {"runs": [to_plain(r) | {"state": states[r.name]} for r in records]})
+
+
+def jobs_view(folder: ProjectFolder) -> View:
+    """List the jobs of a project, newest first; submitted ones are as their engine says."""
+    runs = () if folder.is_unused else folder.hub.list_runs()
+    jobs = tuple(run for run in runs if JOB in run.parameters)
+    states = _states(folder, jobs)
+    rows = [[j.name, states[j.name], second_of(j.created_us), _flow(j.parameters[JOB])] for j in jobs]
+    text = text_table(["job", "state", "created", "flow"], rows) if rows else _NO_JOBS
+    return View(text, {"jobs": [to_plain(j) | {"state": states[j.name]} for j in jobs]})
 
 
 def _states(folder: ProjectFolder, records: Sequence[RunRecord]) -> dict[str, str]:

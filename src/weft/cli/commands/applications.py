@@ -9,7 +9,7 @@ import typer
 from weft.cli import options as opt
 from weft.cli.app import app
 from weft.cli.output import print_error, print_json, print_notice, print_result
-from weft.project import ProjectFolder
+from weft.project import ProjectFolder, jobs_view
 from weft.project.application import (
     Application,
     Job,
@@ -185,6 +185,16 @@ def serve(
         print_json({"jobs": list(jobs)})
         return
     print_result(f"No job is open any more. Taken up here: {', '.join(jobs) or 'none'}.")
+
+
+@job_app.command("list")
+def list_jobs(as_json: opt.Json = False, project: opt.Here = None) -> None:
+    """List the jobs, newest first, and how they are.
+
+    Example: weft job list
+    """
+    view = jobs_view(ProjectFolder(project or "."))
+    print_json(view.plain) if as_json else print_result(view.text)
 
 
 @job_app.command("status")
