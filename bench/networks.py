@@ -111,17 +111,19 @@ def measure_epoch(fit: Fit) -> dict[str, float]:
         fitted = with_config(fit, "sage", epochs=1, **RELBENCH)
         trainer = fitted._trainer(Path(folder))
         trainer._start()
-        size, order = RELBENCH["batch_size"], trainer.rows.order(0)
+        size, order = RELBENCH["batch_size"], trainer.course.rows.order(0)
         parts = [order[i : i + size] for i in range(0, len(order), size)]
         spent = {"sample": 0.0, "encode": 0.0, "step": 0.0}
-        feeder = trainer.feeder
+        feeder = trainer.course.feeder
         for number, part in enumerate(parts):
             began = time.process_time()
             sampled = feeder.neighborhoods.sample(
-                feeder.table, trainer.train.rows[part], trainer.train.cutoffs_us[part], epoch=0
+                feeder.table, trainer.course.train.rows[part], trainer.course.train.cutoffs_us[part], epoch=0
             )
             drawn = time.process_time()
-            batch = feeder.maker.make(sampled, trainer.train.terms[part], trainer.train.targets[part])
+            batch = feeder.maker.make(
+                sampled, trainer.course.train.terms[part], trainer.course.train.targets[part]
+            )
             made = time.process_time()
             trainer._stepper.step([batch], len(part), number)
             done = time.process_time()
@@ -148,9 +150,9 @@ def measure_epoch(fit: Fit) -> dict[str, float]:
 def infer(trainer: Trainer) -> float:
     """Return how many entities a CPU second predicts for, all of train and val."""
     began = time.process_time()
-    for seeds in (trainer.train, trainer.val):
-        predict(trainer.network, trainer.feeder, seeds, trainer.device)
-    return (len(trainer.train) + len(trainer.val)) / (time.process_time() - began)
+    for seeds in (trainer.course.train, trainer.course.val):
+        predict(trainer.network, trainer.course.feeder, seeds, trainer.device)
+    return (len(trainer.course.train) + len(trainer.course.val)) / (time.process_time() - began)
 
 
 def steps_of(fit: Fit, name: str, num: int, **config: Any) -> tuple[list[NetworkBatch], list[float]]:
@@ -158,9 +160,9 @@ def steps_of(fit: Fit, name: str, num: int, **config: Any) -> tuple[list[Network
     with tempfile.TemporaryDirectory() as folder:
         trainer = with_config(fit, name, epochs=1, **config)._trainer(Path(folder))
         trainer._start()
-        order, size = trainer.rows.order(0), trainer.config.batch_size
+        order, size = trainer.course.rows.order(0), trainer.config.batch_size
         parts = [order[i * size : (i + 1) * size] for i in range(num)]
-        batches = [trainer.feeder.make(trainer.train, part, 0) for part in parts if len(part)]
+        batches = [trainer.course.feeder.make(trainer.course.train, part, 0) for part in parts if len(part)]
         spent = []
         for number, batch in enumerate(batches):
             began = time.process_time()

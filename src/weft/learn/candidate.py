@@ -27,6 +27,7 @@ from weft.core import (
     Silent,
     Split,
     Task,
+    UnavailableError,
     UserError,
     from_json,
     from_plain,
@@ -43,6 +44,8 @@ from weft.learn.view import GraphView, asked
 
 CANDIDATE_FILE = "candidate.json"
 MODEL_FOLDER = "model"
+# It finds nothing to use, or the memory does not hold it: no reason to lose the others.
+_LEFT_OUT = ("LEARN010", "LEARN050")
 
 
 @dataclass(frozen=True)
@@ -124,12 +127,12 @@ def fit_candidate(
     try:
         with one_blas_thread():
             model = kind.fit(data, {**config, **(beside or {}), **_folders(members)}, seed, **limits)
-    except UserError as error:
-        if error.code != "LEARN010":
+        times = time.monotonic() - clock, time.process_time() - cpu
+        return _write(_finish(data, kind, config, seed, model, times, directory), directory)
+    except (UserError, UnavailableError) as error:
+        if error.code not in _LEFT_OUT:
             raise
         return leave_out(data, rung, config, seed, directory, error.message)
-    times = time.monotonic() - clock, time.process_time() - cpu
-    return _write(_finish(data, kind, config, seed, model, times, directory), directory)
 
 
 def _folders(members: Sequence[Path]) -> dict[str, Any]:

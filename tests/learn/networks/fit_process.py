@@ -1,4 +1,4 @@
-"""Fits `sage` on a planted graph in a process of its own, which may be killed, starved or one of several.
+"""Fits a network on a planted graph in a process of its own, which may be killed, starved or one of several.
 
 python -m learn.networks.fit_process GRAPH OUT JSON
 """
@@ -16,11 +16,29 @@ from safetensors.torch import save_file
 from weft.core import Silent
 from weft.graph import Source, Store
 from weft.learn import get_rung
+from weft.learn.networks import training
 from weft.learn.networks.stepping import Stepper
 
 from .planted import RESOURCES, make_data, make_tables
+from .planted_lists import make_lists
 
 CONFIG = {"channels": 16, "fanouts": [8, 4], "epochs": 4, "batch_size": 128, "learning_rate": 0.02}
+
+
+LISTS = {
+    "channels": 16,
+    "fanouts": [8, 4],
+    "epochs": 3,
+    "batch_size": 64,
+    "learning_rate": 0.006,
+    "features": "none",
+    "options": {"negatives": 32, "item_fanouts": [4]},
+}
+
+
+def fit_lists(data, name, config, unfinished=None, seed=0):
+    limits = {"resources": RESOURCES, "deadline": None, "progress": Silent(), "unfinished": unfinished}
+    return get_rung(name).fit(data, LISTS | config, seed, **limits)
 
 
 def fit(data, config, unfinished=None, seed=0):
@@ -68,8 +86,14 @@ def main():
         kill_at(options["kill_at"])
     if "spare_bytes" in options:
         starve(options["spare_bytes"])
-    data = make_data(Source(Store(graph)), make_tables()[1])
-    model = fit(data, options.get("config", {}), out / "unfinished")
+    source, config = Source(Store(graph)), options.get("config", {})
+    if "ranks_items" in options:
+        training._CHECKPOINT_S = 0.0
+        data = make_lists(source)
+        model = fit_lists(data, options["ranks_items"], config, out / "unfinished")
+    else:
+        data = make_data(source, make_tables()[1])
+        model = fit(data, config, out / "unfinished")
     save_file(model.network.state_dict(), out / "weights.safetensors")
     (out / "told.json").write_text(json.dumps({"curve": model.curve, "words": model.words}))
     np.save(out / "prediction.npy", model.score_rows(asked(data)))

@@ -20,6 +20,7 @@ from weft.learn.networks.batch import BatchMaker
 from weft.learn.networks.checkpoint import CheckpointFile
 from weft.learn.networks.configuration import NetworkConfig
 from weft.learn.networks.cost import plan_epochs
+from weft.learn.networks.course import EntityCourse
 from weft.learn.networks.curve import Curve
 from weft.learn.networks.drawing import EpochRows
 from weft.learn.networks.feeding import SeedRows
@@ -29,7 +30,7 @@ from weft.learn.networks.inputs import NetworkInputs, fit_inputs
 from weft.learn.networks.model import NetworkModel, make_feeder, seed_rows
 from weft.learn.networks.predictor import Network
 from weft.learn.networks.ranks import join_ranks
-from weft.learn.networks.recovery import find_device
+from weft.learn.networks.recovery import find_device, told_of_memory
 from weft.learn.networks.registry import network_defaults
 from weft.learn.networks.starting import Start, read_start, start_warm
 from weft.learn.networks.tracking import tracking
@@ -87,12 +88,14 @@ class Fit:
             UnavailableError: ``LEARN050`` when half a batch is too much for the memory.
         """
         folder = tempfile.TemporaryDirectory(prefix="weft-") if self.unfinished is None else nullcontext()
-        with folder as temporary:
+        with folder as temporary, told_of_memory(self.name):
             trainer = self._trainer(self.unfinished or Path(str(temporary)))
             found = trainer.file.fingerprint, trainer.ranks.rank
             with tracking(self.name, self.config, *found) as trainer.tracker:
                 curve = trainer.fit(deadline=deadline, progress=progress)
-        model = self._model(trainer.feeder.maker.inputs, trainer.network, curve)
+        network, course = trainer.network, trainer.course
+        assert isinstance(network, Network) and isinstance(course, EntityCourse)
+        model = self._model(course.feeder.maker.inputs, network, curve)
         model.val_prediction = trainer.held_out.prediction
         return model
 
@@ -117,18 +120,17 @@ class Fit:
         ranks = join_ranks(self.device)
         began = digest_bytes(start.raw) if start else ""
         told = [inputs, replace(config, start=began), goal, self.seed, epochs, ranks.size, torch.__version__]
+        network = self._network(inputs, goal, start)
         return Trainer(
-            network=self._network(inputs, goal, start),
-            feeder=feeder,
+            name=self.name,
+            network=network,
+            course=EntityCourse(network, feeder, train, val, drawn, config.batch_size, ranks),
             config=config,
             device=self.device,
             seed=self.seed,
-            train=train,
-            val=val,
             score=self._score(looked.targets),
             # Where val is so large that a sample does, the choice among looks is hardly a matter of luck.
             folds=number_folds(looked.seeds) if len(looked) == len(self.data.val) else None,
-            rows=drawn,
             epochs=epochs,
             file=CheckpointFile(folder, self._fingerprint(told, train, val, looked.targets.values)),
             ranks=ranks,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 import torch
 from torch import nn
@@ -14,10 +12,8 @@ from weft.learn.networks.configuration import NetworkConfig
 from weft.learn.networks.feeding import Feeder, SeedRows
 from weft.learn.networks.heads import Goal, Head, predict_of
 from weft.learn.networks.inputs import NetworkInputs
-from weft.learn.networks.recovery import Trouble, diagnose, no_memory_left
+from weft.learn.networks.recovery import by_halves
 from weft.learn.networks.registry import build_network
-
-_log = logging.getLogger(__name__)
 
 
 class Network(nn.Module):
@@ -64,27 +60,12 @@ def _compute(
     network: Network, part: nn.Module, feeder: Feeder, seeds: SeedRows, device: torch.device
 ) -> list[Array]:
     """Compute what a part of a network says of each batch; where memory is short, of halves of it."""
-    size = feeder.batch_size
-    while True:
-        told = _compute_once(network, part, feeder, seeds, device)
-        if told is not None:
-            return told
-        if feeder.batch_size < size:
-            raise no_memory_left(network.name, feeder.batch_size)
-        feeder.batch_size = max(1, size // 2)
-        _log.warning("%s: out of memory, predicting by %d seeds", network.name, feeder.batch_size)
-
-
-def _compute_once(
-    network: Network, part: nn.Module, feeder: Feeder, seeds: SeedRows, device: torch.device
-) -> list[Array] | None:
-    """Compute all batches; ``None`` where memory does not do."""
     network.eval()
-    try:
+
+    def compute(size: int) -> list[Array]:
+        feeder.batch_size = size
         with torch.inference_mode():
             batches = feeder.batches(seeds, np.arange(len(seeds)))
             return [part(batch.to(device)).float().cpu().numpy() for batch in batches]
-    except (RuntimeError, MemoryError) as error:
-        if diagnose(error) is not Trouble.MEMORY:
-            raise
-        return None
+
+    return by_halves(network.name, feeder.batch_size, compute)

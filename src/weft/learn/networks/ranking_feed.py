@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +15,6 @@ from weft.learn.networks.inputs import NO_ROW, SeedTerms, cutoffs_us, find_seeds
 from weft.learn.networks.slates import Own, Pool, RankingBatch, RankingOptions, Surroundings, places_of
 from weft.learn.networks.towers import RankingNetwork
 from weft.learn.ranking import RankingRows
-
-_AHEAD = 2
 
 
 @dataclass(frozen=True)
@@ -106,24 +103,8 @@ class LessonMaker:
         self._times = around.source.times_us(around.table, np.arange(len(around.numbers), dtype=np.uint32))
         self._sorted_times = np.sort(self._times)
 
-    def batches(self, epoch: int, size: int) -> Iterator[RankingBatch]:
-        """Yield the batches of an epoch, the next ones being made meanwhile."""
-        parts = self.lessons.orders(epoch, self.seed, size)
-        with ThreadPoolExecutor(1, thread_name_prefix="weft-lessons") as pool:
-            waiting: list[Future[RankingBatch]] = []
-            try:
-                for number, part in enumerate(parts):
-                    waiting.append(pool.submit(self.make, part, epoch, number))
-                    if len(waiting) > _AHEAD:
-                        yield waiting.pop(0).result()
-                while waiting:
-                    yield waiting.pop(0).result()
-            finally:
-                for future in waiting:
-                    future.cancel()
-
     def make(self, part: Array, epoch: int, number: int) -> RankingBatch:
-        """Make the batch of some seeds.
+        """Make the batch of some seeds; what is drawn follows from the two numbers.
 
         Items are seen as of the earliest anchor among the seeds, so that none is told more than it may know.
         """

@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-import copy
-import math
+import functools
+import tempfile
 import threading
-import time
-from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 
-from weft.core import Progress, Resources, UserError, digest_bytes, to_json
+from weft.core import Progress, Resources, UserError, digest_table, digest_value
 from weft.learn.encoders.column import Array
 from weft.learn.folds import number_folds
 from weft.learn.metrics import get_metric
+from weft.learn.networks.checkpoint import CheckpointFile
 from weft.learn.networks.configuration import OF_ENTITIES, RANKING_LOSSES, NetworkConfig
 from weft.learn.networks.cost import step_seconds
-from weft.learn.networks.curve import Curve, Pace
-from weft.learn.networks.held_out import HeldOut
+from weft.learn.networks.held_out import Score
 from weft.learn.networks.inputs import NetworkInputs, fit_inputs
 from weft.learn.networks.known_items import KnownItems
+from weft.learn.networks.ranking_course import RankingCourse, RankingStepper
 from weft.learn.networks.ranking_feed import LessonMaker, Lessons
 from weft.learn.networks.ranking_loss import bayesian_ranking, sampled_softmax
-from weft.learn.networks.ranks import Ranks
-from weft.learn.networks.recovery import find_device
+from weft.learn.networks.ranks import join_ranks
+from weft.learn.networks.recovery import find_device, told_of_memory
 from weft.learn.networks.registry import build_ranking_network, network_defaults
-from weft.learn.networks.slates import RankingBatch, RankingOptions, Surroundings
-from weft.learn.networks.stepping import Stepper
+from weft.learn.networks.slates import RankingOptions, Surroundings
 from weft.learn.networks.tracking import tracking
+from weft.learn.networks.training import Trainer
 from weft.learn.ranking import RankingData, RankingRows
 from weft.learn.rung import Config, Header, Model, not_applicable
-from weft.learn.view import asked
 
 _MOST_VAL_SEEDS = 4_000
 _EVALUATION = 0.4
@@ -54,10 +55,18 @@ class RankingFit:
         config: See `NetworkConfig` and `RankingOptions`.
         seed: All randomness derives from it.
         resources: Threads to stay within.
+        unfinished: Folder for checkpoints, as for `weft.learn.networks.fitting.Fit`.
     """
 
     def __init__(
-        self, name: str, model: Any, data: RankingData, config: Config, seed: int, resources: Resources
+        self,
+        name: str,
+        model: Any,
+        data: RankingData,
+        config: Config,
+        seed: int,
+        resources: Resources,
+        unfinished: Path | None = None,
     ) -> None:
         assert data.graph is not None
         self.name, self.model, self.data, self.graph, self.seed = name, model, data, data.graph, seed
@@ -66,7 +75,7 @@ class RankingFit:
         self.options = RankingOptions.read(self.config)
         self.loss = _loss(self.config.loss or RANKING_LOSSES[0])
         self.metric = get_metric(data.outline.chosen_metric)
-        self.device = find_device()
+        self.device, self.unfinished = find_device(), unfinished
         torch.set_num_threads(max(1, resources.threads // 2))
 
     def run(self, deadline: float | None, progress: Progress) -> Model:
@@ -74,8 +83,14 @@ class RankingFit:
 
         Raises:
             UserError: ``LEARN010`` when the items are no rows of a table, when the budget is below one pass
-                over train, or when the first loss is not finite.
+                over train, or no epoch came to an end with a finite loss.
+            UnavailableError: ``LEARN050`` when half a batch is too much for the memory.
         """
+        folder = tempfile.TemporaryDirectory(prefix="weft-") if self.unfinished is None else nullcontext()
+        with folder as temporary, told_of_memory(self.name):
+            return self._run(self.unfinished or Path(str(temporary)), deadline, progress)
+
+    def _run(self, folder: Path, deadline: float | None, progress: Progress) -> Model:
         task, source = self.data.task, self.graph.source
         if task.item_table is None:
             raise not_applicable(self.name, "the items are no rows of a table")
@@ -90,14 +105,15 @@ class RankingFit:
         epochs = self._plan(maker)
         header = Header(task, (), self.data.encoder)
         made = self.model(header, inputs, known, self.config, network, seed=self.seed)
-        told = to_json([self.name, source.digest, self.config, self.seed, epochs])
-        with tracking(self.name, self.config, digest_bytes(told.encode())) as self.tracker:
-            curve = self._train(made, maker, epochs, deadline, progress)
+        trainer = self._trainer(made, maker, epochs, folder)
+        found = trainer.file.fingerprint, trainer.ranks.rank
+        with tracking(self.name, self.config, *found) as trainer.tracker:
+            curve = trainer.fit(deadline=deadline, progress=progress)
         if curve.best < 0:
             raise not_applicable(self.name, curve.note)
         made.curve = asdict(curve)
         fitted: Model = made
-        fitted.val_prediction = self.held_out.prediction
+        fitted.val_prediction = trainer.held_out.prediction
         return fitted
 
     def _inputs(self) -> NetworkInputs:
@@ -130,63 +146,43 @@ class RankingFit:
             raise not_applicable(self.name, f"{reason}, which takes about {epoch_s:.0f} s")
         return epochs
 
-    def _train(
-        self, model: Any, maker: LessonMaker, epochs: int, deadline: float | None, progress: Progress
-    ) -> Curve:
-        network, size = model.network, self.config.batch_size
-        looked = self._looked()
-        steps = epochs * len(maker.lessons.orders(0, self.seed, size))
-        stepper = RankingStepper(network, self.config, self.device, self.seed, steps, Ranks())
-        stepper.loss = self.loss
-        curve, pace, best = Curve(metric=self.metric.name), Pace(), copy.deepcopy(network.state_dict())
-        self.held_out = self._holding(looked)
+    def _trainer(self, model: Any, maker: LessonMaker, epochs: int, folder: Path) -> Trainer:
+        """Bring together all that is trained with."""
+        looked, ranks = self._looked(), join_ranks(self.device)
+        course = RankingCourse(model, self.data, maker, looked, self.config.batch_size, ranks)
+        known = digest_table(pa.table({"item": model.known.keys}))
+        told = [self.name, self.graph.source.digest, model.inputs, known, self.config, self.seed, epochs]
+        told += [ranks.size, torch.__version__, course.digest()]
+        # Where only some of val is looked at nothing is held out.
+        folds = number_folds(looked.seeds) if len(looked) == len(self.data.val) else None
+        return Trainer(
+            name=self.name,
+            network=model.network,
+            course=course,
+            config=self.config,
+            device=self.device,
+            seed=self.seed,
+            score=self._score(looked, folds),
+            folds=None if folds is None else folds[looked.seed],
+            epochs=epochs,
+            file=CheckpointFile(folder, digest_value(told)),
+            ranks=ranks,
+            metric=self.metric.name,
+            make_stepper=functools.partial(RankingStepper, loss=self.loss),
+        )
 
-        def words(loss: float) -> str:
-            return curve.words(loss, pace.rows_per_s, stepper.busy.share)
-
-        def tell(share: float, loss: float, rows: int) -> None:
-            pace.count(rows)
-            progress.update(len(curve.loss) + min(share, 0.99), epochs, words(loss))
-
-        while len(curve.loss) < epochs and not curve.note:
-            curve.loss.append(_epoch(stepper, maker, len(curve.loss), size, tell))
-            if not math.isfinite(curve.loss[-1]):
-                curve.note = f"the loss of epoch {len(curve.loss)} is not finite"
-                curve.loss.pop()
-                break
-            with stepper.averaged():
-                predicted = model.score_rows(asked(self.data, looked))
-                weights = copy.deepcopy(network.state_dict())
-            curve.gain.append(looked.score(self.metric, predicted) or 0.0)
-            self.held_out.look(predicted)
-            if curve.is_best_so_far:
-                curve.best, best = len(curve.gain) - 1, weights
-            self.tracker.record(len(curve.loss), curve.last(pace.rows_per_s))
-            progress.update(len(curve.loss), epochs, words(curve.loss[-1]))
-            curve.note = self._ending(curve, deadline)
-        network.load_state_dict(best)
-        return curve
-
-    def _holding(self, looked: RankingRows) -> HeldOut:
-        """Hold lists out of the choice among epochs where these are all of val."""
-        if len(looked) < len(self.data.val):
-            return HeldOut(None, lambda predicted, rows: 0.0)
-        folds = number_folds(looked.seeds)
-
+    def _score(self, looked: RankingRows, folds: Array | None) -> Score:
         def score(predicted: Array, rows: Array | None) -> float:
+            if rows is None:
+                return looked.score(self.metric, predicted) or 0.0
+            assert folds is not None
             # Rows are candidates, and each list is held out whole.
-            assert rows is not None
             lists = np.unique(folds[looked.seed[rows]])
             some = np.flatnonzero(np.isin(folds, lists))
             form = looked.form(self.metric, predicted)[some]
             return self.metric.score(looked.targets.take(some), form) or 0.0
 
-        return HeldOut(folds[looked.seed], score)
-
-    def _ending(self, curve: Curve, deadline: float | None) -> str:
-        if len(curve.gain) - 1 - curve.best >= self.config.patience:
-            return f"val did not get better for {self.config.patience} looks"
-        return "the deadline came" if deadline is not None and time.monotonic() > deadline else ""
+        return score
 
     def _looked(self) -> RankingRows:
         """Return the val seeds that epochs are compared on: all, or a sample of many."""
@@ -195,51 +191,6 @@ class RankingFit:
             return self.data.val
         chosen = np.random.default_rng(self.seed).choice(num, _MOST_VAL_SEEDS, replace=False)
         return self.data.val.take(np.sort(chosen))
-
-
-def _epoch(
-    stepper: Stepper, maker: LessonMaker, epoch: int, size: int, tell: Callable[[float, float, int], None]
-) -> float:
-    """Make one pass over the train seeds; return the mean loss.
-
-    ``tell`` learns after each step which share of the pass is made, the mean loss, and how many seeds it had.
-    """
-    total, num = 0.0, 0
-    steps = len(maker.lessons.orders(epoch, maker.seed, size))
-    done = epoch * steps
-    stepper.busy.start()
-    for number, batch in enumerate(maker.batches(epoch, size)):
-        whole: list[Any] = [batch]
-        loss = float(stepper.step(whole, len(batch.seeds), done + number))
-        stepper.busy.read()
-        if not math.isfinite(loss):
-            return math.nan
-        total, num = total + loss, num + len(batch.seeds)
-        tell((number + 1) / steps, total / num, len(batch.seeds))
-    return total / max(1, num)
-
-
-class RankingStepper(Stepper):
-    """Makes steps that teach an order of items."""
-
-    loss: Any
-
-    def _loss(self, batch: Any) -> torch.Tensor:
-        moved = batch.to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            scores, shared = self._scores(moved)
-        found: torch.Tensor = self.loss(scores.float(), None if shared is None else shared.float(), moved)
-        return found
-
-    def _scores(self, batch: RankingBatch) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Score pairs, and every seed with the negatives that all share."""
-        network: Any = self.network
-        users = network.users(batch.users)
-        if batch.pool is None:
-            return network.score(users, batch.own, None), None
-        items, num = network.items(batch.pool.items), len(batch.pool.log_chance)
-        scores = network.score(users, batch.own, items[batch.own.column.clamp(min=0)])
-        return scores, users.vectors @ items[:num].T
 
 
 def _refuse_others(config: Config) -> None:

@@ -7,14 +7,16 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
+import torch
 
 from weft.core import InvariantError, from_plain, to_plain
 from weft.learn.networks.configuration import NetworkConfig
 from weft.learn.networks.inputs import NO_ROW, NetworkInputs
 from weft.learn.networks.known_items import KnownItems
 from weft.learn.networks.recommending import Recommender
+from weft.learn.networks.recovery import by_halves
 from weft.learn.networks.registry import build_ranking_network
-from weft.learn.networks.scorer import Scorer
+from weft.learn.networks.scorer import USERS, Scorer
 from weft.learn.networks.starting import WEIGHTS
 from weft.learn.rung import Header, Model
 from weft.learn.view import Asked, GraphView
@@ -40,6 +42,9 @@ class RankingNetworkModel(Model):
         super().__init__(header)
         self.inputs, self.known, self.config = inputs, known, config
         self.network, self.seed, self.curve = network, seed, curve or {}
+        # Where it was trained; a model that was read back goes where there is room.
+        self.device: torch.device | None = None
+        self.users_at_once = USERS
 
     @property
     def words(self) -> str:
@@ -54,7 +59,7 @@ class RankingNetworkModel(Model):
         told = (
             f"{how}: a graph network over {len(self.config.fanouts)} hops of {fanouts} rows per link{beside}"
         )
-        return "; ".join([told, *self.inputs.sentence_words])
+        return "; ".join([told, *self.inputs.sentence_words, *self.curve.get("events", ())])
 
     def score(self, matrix: np.ndarray) -> np.ndarray:
         """Refuse: features alone do not do.
@@ -69,16 +74,24 @@ class RankingNetworkModel(Model):
         )
 
     def score_rows(self, rows: Asked) -> np.ndarray:
-        """Score candidates, float64 ``(n,)``; an item that the graph lacks comes after all others."""
+        """Score candidates, float64 ``(n,)``; an item that the graph lacks comes after all others.
+
+        Raises:
+            UnavailableError: ``LEARN050`` when half the usual users at one time are too many.
+        """
         assert rows.graph is not None and rows.pairs is not None
         scores = np.zeros(len(rows))
         if not len(rows):
             return scores
         items = rows.graph.source.rows(self.known.table, rows.pairs.items)
-        scorer = Scorer(self, rows.graph)
-        there = np.flatnonzero(items != NO_ROW)
+        graph, there = rows.graph, np.flatnonzero(items != NO_ROW)
+
+        def score(size: int) -> np.ndarray:
+            self.users_at_once = size
+            return Scorer(self, graph).score(rows, there, items[there])
+
         if len(there):
-            scores[there] = scorer.score(rows, there, items[there])
+            scores[there] = by_halves(self.rung, self.users_at_once, score)
         scores[items == NO_ROW] = scores[there].min(initial=0.0) - 1.0
         return scores
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import logging
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from enum import Enum
+from typing import TypeVar
 
 import torch
 
 from weft.core import UnavailableError
 
+_T = TypeVar("_T")
+_log = logging.getLogger(__name__)
 _MEMORY = ("can't allocate memory", "out of memory", "not enough memory", "std::bad_alloc")
 _DEVICE = ("CUDA error", "CUDNN_STATUS", "CUBLAS_STATUS", "NCCL error", "device-side assert")
 
@@ -72,6 +77,41 @@ def release_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
     except (AttributeError, OSError):
         return
+
+
+def by_halves(name: str, size: int, compute: Callable[[int], _T]) -> _T:
+    """Compute by so many seeds at one time; where memory is short, by half as many.
+
+    Raises:
+        UnavailableError: ``LEARN050`` when half as many are too many.
+    """
+    half = max(1, size // 2)
+    for tried in (size, half):
+        try:
+            return compute(tried)
+        except (RuntimeError, MemoryError) as error:
+            if diagnose(error) is not Trouble.MEMORY:
+                raise
+        # Out here no frame of what failed holds its tensors any more.
+        release_memory()
+        if tried == size:
+            _log.warning("%s: out of memory, predicting by %d seeds", name, half)
+    raise no_memory_left(name, half)
+
+
+@contextmanager
+def told_of_memory(name: str) -> Iterator[None]:
+    """Give the code to what runs out of memory where no batch can be halved: before the first step."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if diagnose(error) is not Trouble.MEMORY:
+            raise
+        raise UnavailableError(
+            "LEARN050",
+            f"the network '{name}' needs more memory than there is.",
+            "set fewer channels, smaller fanouts or a smaller batch_size, or use a machine with more memory.",
+        ) from error
 
 
 def no_memory_left(name: str, batch_size: int) -> UnavailableError:

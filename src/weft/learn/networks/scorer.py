@@ -18,8 +18,9 @@ from weft.learn.networks.slates import Own, Surroundings, places_of
 from weft.learn.networks.towers import UserStates
 from weft.learn.view import Asked, GraphView
 
-_USERS = 512
-_ITEMS = 4_096
+# Scored at one time.
+USERS = 512
+_ITEMS_PER_USER = 8
 
 
 class Scorer:
@@ -32,7 +33,8 @@ class Scorer:
 
     def __init__(self, model: Any, graph: GraphView) -> None:
         self.inputs, self.known, self.network = model.inputs, model.known, model.network
-        self.source, self.device, self.width = graph.source, find_device(), model.config.channels
+        self.source, self.width = graph.source, model.config.channels
+        self.device, self.users_at_once = model.device or find_device(), model.users_at_once
         self.around = Surroundings(model.inputs, model.known, model.config, graph, model.seed)
         self.network.to(self.device).eval()
 
@@ -52,7 +54,7 @@ class Scorer:
         for at_us, chosen in _by_value(cutoffs[seed], order):
             distinct, column = np.unique(items[chosen], return_inverse=True)
             vectors = self.item_vectors(distinct, at_us)
-            for part in _whole_lists(seed[chosen], _USERS):
+            for part in _whole_lists(seed[chosen], self.users_at_once):
                 own = chosen[part]
                 listed, at = np.unique(seed[own], return_inverse=True)
                 found, states = self.look(users[listed], cutoffs[listed])
@@ -70,8 +72,9 @@ class Scorer:
     def user_vectors(self, users: Array, cutoffs: Array) -> Array:
         """Compute the vectors of users, float32 ``(n, d)``: of their tower, or their states."""
         parts = []
-        for i in range(0, len(users), _USERS):
-            states = self.look(users[i : i + _USERS], cutoffs[i : i + _USERS])[1]
+        size = self.users_at_once
+        for i in range(0, len(users), size):
+            states = self.look(users[i : i + size], cutoffs[i : i + size])[1]
             told = states.state if states.vectors is None else states.vectors
             parts.append(told.float().cpu().numpy())
         return np.concatenate(parts) if parts else np.zeros((0, self.width), np.float32)
@@ -80,10 +83,11 @@ class Scorer:
         """Compute the vectors of items as of an instant, float32 ``(n, d)``; nothing without towers."""
         if not self.network.has_towers:
             return np.zeros((len(rows), 0), np.float32)
+        size = _ITEMS_PER_USER * self.users_at_once
         with torch.inference_mode():
             parts = [
-                self.network.items(self.around.items(rows[i : i + _ITEMS], at_us).to(self.device))
-                for i in range(0, len(rows), _ITEMS)
+                self.network.items(self.around.items(rows[i : i + size], at_us).to(self.device))
+                for i in range(0, len(rows), size)
             ]
         return np.concatenate([p.float().cpu().numpy() for p in parts])
 

@@ -5,22 +5,21 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from weft.core import Progress
 from weft.learn.encoders.column import Array
-from weft.learn.networks.batch import NetworkBatch
 from weft.learn.networks.checkpoint import Checkpoint, CheckpointFile, copied
 from weft.learn.networks.configuration import NetworkConfig
+from weft.learn.networks.course import Course
 from weft.learn.networks.curve import Curve, Pace, Position
-from weft.learn.networks.drawing import EpochRows
-from weft.learn.networks.feeding import Feeder, SeedRows
 from weft.learn.networks.held_out import HeldOut, Score
-from weft.learn.networks.predictor import Network, predict
 from weft.learn.networks.ranks import Ranks
 from weft.learn.networks.recovery import Trouble, diagnose, find_device, no_memory_left, release_memory
 from weft.learn.networks.stepping import Stepper
@@ -37,38 +36,36 @@ class Trainer:
     """Trains on some seeds and chooses the epoch on others.
 
     Attributes:
+        name: Of the network.
         network: What is trained; ends with the best weights.
-        feeder: Makes the batches.
+        course: What it is taught with.
         config: How.
         device: Where; another one once it has failed.
         seed: Of the order of the seeds and of what is dropped.
-        train: Seeds with targets.
-        val: Seeds that epochs are compared on.
-        score: Of predictions for ``val``, all or some of its rows, higher is better.
-        rows: Which of ``train`` an epoch reads.
+        score: Of predictions for val, all or some of its rows, higher is better.
         epochs: At most.
         file: Where checkpoints go.
         ranks: The processes that train together.
         metric: What ``score`` is the gain in.
         tracker: Where the numbers of each look go.
-        folds: Number of the part of ``val`` that each row belongs to; ``None`` holds no part out.
+        folds: Number of the part of val that each row belongs to; ``None`` holds no part out.
+        make_stepper: Makes what steps are made with; the class of it.
     """
 
-    network: Network
-    feeder: Feeder
+    name: str
+    network: nn.Module
+    course: Course
     config: NetworkConfig
     device: torch.device
     seed: int
-    train: SeedRows
-    val: SeedRows
     score: Score
-    rows: EpochRows
     epochs: int
     file: CheckpointFile
     ranks: Ranks = field(default_factory=Ranks)
     metric: str = ""
     tracker: Tracker = field(default_factory=NoTracker)
     folds: Array | None = None
+    make_stepper: Callable[..., Stepper] = Stepper
 
     def fit(self, *, deadline: float | None, progress: Progress) -> Curve:
         """Train, from the last checkpoint of the same fit where there is one.
@@ -102,8 +99,10 @@ class Trainer:
 
     def _begin(self) -> None:
         """Make what steps are made with, on the device."""
-        steps = self.epochs * math.ceil(len(self.rows) / self.config.batch_size)
-        self._stepper = Stepper(self.network, self.config, self.device, self.seed, steps, self.ranks)
+        steps = self.epochs * len(self.course.steps(0))
+        self._stepper = self.make_stepper(
+            self.network, self.config, self.device, self.seed, steps, self.ranks
+        )
 
     def _try_epoch(self, deadline: float | None, progress: Progress) -> tuple[Trouble, str] | None:
         """Finish an epoch; return what went wrong, without the frames that hold its tensors."""
@@ -122,11 +121,12 @@ class Trainer:
 
     def _epoch(self, progress: Progress) -> None:
         """Make the steps of an epoch that are not made yet."""
-        position, epoch, size = self._position, len(self._curve.loss), self.config.batch_size
-        order = self.rows.order(epoch)
-        chunks = [order[i : i + size] for i in range(0, len(order), size)][position.step :]
+        position, epoch = self._position, len(self._curve.loss)
+        steps = self.course.steps(epoch)
+        read = np.cumsum([len(seeds) for seeds in steps])
+        chunks = steps[position.step :]
         parts = [[p for p in np.array_split(self.ranks.share(c), position.splits) if len(p)] for c in chunks]
-        batches = self.feeder.batches_of(self.train, [p for step in parts for p in step], epoch)
+        batches = self.course.batches(parts, epoch, position.step)
         total = torch.tensor(position.total, dtype=torch.float64)
         saved = time.monotonic()
         self._stepper.busy.start()
@@ -136,20 +136,20 @@ class Trainer:
             position.step += 1
             position.steps += 1
             self._pace.count(len(chunk))
-            is_last = position.step * size >= len(order)
+            is_last = position.step == len(steps)
             if is_last or self.device.type == "cpu" or position.step % _GPU_LOOKS_EVERY == 0:
                 position.total = float(total)
                 self._stepper.busy.read()
                 if not math.isfinite(position.total):
                     self._stop(f"the loss of epoch {epoch + 1} is not finite at step {position.step}")
                     return
-                saved = self._tick(saved, min(1.0, position.step * size / len(order)), len(order), progress)
+                saved = self._tick(saved, int(read[position.step - 1]), int(read[-1]), progress)
 
-    def _tick(self, saved: float, share: float, num_rows: int, progress: Progress) -> float:
+    def _tick(self, saved: float, read: int, num_rows: int, progress: Progress) -> float:
         """Between two steps: tell how far the epoch is, and save now and then."""
-        words = self._words(self._position.total / (share * num_rows))
+        words = self._words(self._position.total / read)
         try:
-            progress.update(len(self._curve.loss) + min(share, 0.99), self.epochs, words)
+            progress.update(len(self._curve.loss) + min(read / num_rows, 0.99), self.epochs, words)
         except BaseException:
             self._save()
             raise
@@ -161,27 +161,24 @@ class Trainer:
 
     def _look_first(self) -> None:
         """Score the weights that the fit goes on from: it is to end with none that are worse."""
-        predicted = self._predict_val()
+        predicted = self.course.predict(self.device)
         # What is not finite the look after the epoch refuses.
         if np.isfinite(predicted).all():
             self._curve.began = self.score(predicted, None)
             self.held_out.look(predicted)
             self._save()
 
-    def _predict_val(self) -> Array:
-        own = self.val.take(self.ranks.share(np.arange(len(self.val))))
-        return self.ranks.gather(predict(self.network, self.feeder, own, self.device))
-
     def _look(self, deadline: float | None, progress: Progress) -> None:
         """End an epoch: predict for val, keep the best weights, decide whether to go on."""
         curve, position = self._curve, self._position
         with self._stepper.averaged():
-            predicted = self._predict_val()
+            predicted = self.course.predict(self.device)
             weights = copied(self.network.state_dict())
         if not np.isfinite(predicted).all():
             self._stop(f"predictions for val after epoch {len(curve.loss) + 1} are not finite")
             return
-        curve.loss.append(position.total / max(1, len(self.rows)))
+        num_rows = sum(len(seeds) for seeds in self.course.steps(len(curve.loss)))
+        curve.loss.append(position.total / max(1, num_rows))
         curve.gain.append(self.score(predicted, None))
         self.held_out.look(predicted)
         position.step, position.total = 0, 0.0
@@ -210,7 +207,7 @@ class Trainer:
         where = f"epoch {len(self._curve.loss) + 1}, step {self._position.step + 1}"
         if trouble is Trouble.MEMORY:
             if self._position.splits > 1:
-                raise no_memory_left(self.network.name, math.ceil(self.config.batch_size / 2))
+                raise no_memory_left(self.name, math.ceil(self.config.batch_size / 2))
             event = f"out of memory in {where}: batches are read in two halves from there on"
         else:
             if str(self.device) in self._failed:
@@ -229,13 +226,13 @@ class Trainer:
         assert self._restore()
         if trouble is Trouble.MEMORY:
             self._position.splits = 2
-            self.feeder.batch_size = math.ceil(self.config.batch_size / 2)
+            self.course.narrow(2)
         self._tell(event)
         self._save()
 
     def _tell(self, event: str) -> None:
         self._curve.events.append(event)
-        _log.warning("%s: %s", self.network.name, event)
+        _log.warning("%s: %s", self.name, event)
 
     def _save(self) -> None:
         if self.ranks.rank:
@@ -255,11 +252,11 @@ class Trainer:
         self._stepper.restore(found)
         self._best = found.part("best")
         self.held_out.restore(found.part("held_out"))
-        self.feeder.batch_size = math.ceil(self.config.batch_size / self._position.splits)
+        self.course.narrow(self._position.splits)
         return True
 
 
-def _next(batches: Iterator[NetworkBatch], num: int) -> Iterator[NetworkBatch]:
+def _next(batches: Iterator[Any], num: int) -> Iterator[Any]:
     """Yield the next few batches."""
     for _ in range(num):
         yield next(batches)

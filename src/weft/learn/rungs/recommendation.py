@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 from weft.core import Progress, Resources, Task, TaskType, missing_extra
@@ -19,6 +20,7 @@ class TwoTowerRung:
     cost: ClassVar[int] = 60
     appetite: ClassVar[float] = 2.0
     reads_graph: ClassVar[bool] = True
+    resumes: ClassVar[bool] = True
     takes_fixed: ClassVar[bool] = True
 
     @property
@@ -47,6 +49,7 @@ class TwoTowerRung:
         resources: Resources,
         deadline: float | None,
         progress: Progress,
+        unfinished: Path | None = None,
     ) -> Model:
         """Train one network, its epoch chosen on val.
 
@@ -62,7 +65,8 @@ class TwoTowerRung:
             raise not_applicable(self.name, "these data have no graph")
         from weft.learn.networks.ranking_fit import RankingFit
 
-        return RankingFit(self.name, self.model, data, config, seed, resources).run(deadline, progress)
+        fit = RankingFit(self.name, self.model, data, config, seed, resources, unfinished)
+        return fit.run(deadline, progress)
 
 
 class IdGnnRung(TwoTowerRung):
