@@ -159,10 +159,12 @@ def test_relgnn_takes_one_hop_where_nothing_is_said_since_it_crosses_bridges(dat
         assert load_model(tmp_path / name / "model").config.fanouts == fanouts
 
 
-def test_a_loss_that_is_not_finite_leaves_the_best_weights_or_says_why(data, tmp_path):
+def test_a_loss_that_is_not_finite_before_the_first_look_leaves_the_rung_out_and_says_why(data, tmp_path):
     config = {**CONFIG, "learning_rate": 1e30}
     candidate = fit_candidate(data, "sage", config, 0, tmp_path, resources=RESOURCES)
-    assert "not finite" in candidate.left_out or np.isfinite(candidate.test)
+    told = "the loss of epoch 1 is not finite at step 2, learning rate 3.33e+29"
+    assert candidate.left_out == f"the rung 'sage' was left out: {told}."
+    assert candidate.test is None and not (tmp_path / "model").exists()
 
 
 def test_an_unknown_setting_or_loss_is_refused_by_name(data):
