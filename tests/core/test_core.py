@@ -113,6 +113,8 @@ def test_durations_and_sizes_are_read():
     for bad in ("5", "m", "-1s", "5 parsecs"):
         with pytest.raises(core.UserError, match="DATA002"):
             core.parse_duration_s(bad)
+    with pytest.raises(core.UserError, match=r"DATA002: the duration '0s' is not above zero"):
+        core.parse_duration_s("0s")
     with pytest.raises(core.UserError, match="DATA003"):
         core.parse_size("many")
 

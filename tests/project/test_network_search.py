@@ -117,7 +117,7 @@ def test_what_is_fixed_holds_for_a_network_that_is_named_singly(tmp_path):
     told = run.output("candidate[sage]").value
     assert told["config"]["channels"] == 8 and told["config"]["fanouts"] == [4] and told["curve"]["loss"]
     assert "dropout" not in told["config"] and "network" not in told["config"]
-    assert len(told["curve"]["loss"]) == 1 and "over 1 hops of 4 rows per link" in told["words"]
+    assert len(told["curve"]["loss"]) == 1 and "over 1 hop of 4 rows per link" in told["words"]
     assert told["config"]["encoders"] == {"numbers": "bins"}
     links = [link.name for link in saved_inputs(run, tmp_path).links]
     assert links and "orders.user_id -> users" not in links

@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 import enum
+import math
 import re
 from dataclasses import dataclass
 
@@ -136,11 +137,16 @@ def parse_duration_s(text: str) -> float:
     factors = {"s": 1, "m": 60, "h": 3600, "d": 86400}
     number, suffix = str(text).strip()[:-1], str(text).strip()[-1:].lower()
     try:
-        if suffix in factors and 0 < float(number) < float("inf"):
-            return float(number) * factors[suffix]
+        read = float(number) if suffix in factors else math.nan
     except ValueError:
-        pass
-    raise UserError("DATA002", f"'{text}' is not a duration.", "write it as 90s, 5m, 2h or 1d.")
+        read = math.nan
+    if read <= 0:
+        raise UserError(
+            "DATA002", f"the duration '{text}' is not above zero.", "give more, such as 90s or 5m."
+        )
+    if not math.isfinite(read):
+        raise UserError("DATA002", f"'{text}' is not a duration.", "write it as 90s, 5m, 2h or 1d.")
+    return read * factors[suffix]
 
 
 _UNIT_BY_TEXT = {

@@ -139,6 +139,12 @@ class NetworkConfig:
             tuple(hops), Strategy(Choice(self.strategy)), crossed=crossed, columns=(), seed=seed
         )
 
+    @property
+    def hops_words(self) -> str:
+        """Say how far rows are read, and how many."""
+        hops = "1 hop" if len(self.fanouts) == 1 else f"{len(self.fanouts)} hops"
+        return f"{hops} of {', '.join(map(str, self.fanouts))} rows per link"
+
     def encoding(self) -> EncoderOptions:
         """Say how columns are encoded."""
         return EncoderOptions(**self.encoders)

@@ -60,10 +60,8 @@ class NetworkModel(Model):
     @property
     def words(self) -> str:
         """Say what is read."""
-        fanouts = ", ".join(str(n) for n in self.config.fanouts)
         beside = {"past": ", beside the past labels of the same entity", "all": ", beside all features"}
-        hops = f"{len(self.config.fanouts)} hops of {fanouts} rows per link"
-        told = f"{_NAMES.get(self.rung, self.rung)} over {hops}"
+        told = f"{_NAMES.get(self.rung, self.rung)} over {self.config.hops_words}"
         told += beside.get(self.config.features, "")
         began, origins = self.curve.get("start"), self.curve.get("origins", ())
         parts = [
