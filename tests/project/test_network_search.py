@@ -1,5 +1,7 @@
 """The search over networks as nodes of a Plan: rounds, what users narrow, and what is done again."""
 
+import re
+
 import pytest
 import yaml
 
@@ -12,6 +14,7 @@ from weft.project.ladder import unheard_settings
 from weft.project.trials import search_facts
 
 CHURN = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH users.user_id"
+NEXT = "PREDICT LIST_DISTINCT(order_items.product_id, 0, 30, days) RANK TOP 5 FOR EACH users.user_id"
 SMALL = {"epochs": 2, "channels": [4, 8], "fanouts": [[4], [4, 2]], "network": ["sage", "relgnn"]}
 TIMES = {"val_start": "2025-01-01", "test_start": "2025-02-01"}
 
@@ -107,6 +110,44 @@ def test_a_space_that_cannot_be_read_is_refused(tmp_path):
     graph = open_shop(tmp_path, {"chanels": 3})
     with pytest.raises(UserError, match="LEARN045"):
         graph.query(CHURN).fit(models=("constant", "network"), trials=1, **TIMES)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"strategy": ["last", "random"]}, "LEARN045: the search cannot take 'random' for 'strategy'."),
+        ({"network": "two_tower"}, "LEARN045: the search cannot take 'two_tower' for 'network' of a binary"),
+        (
+            {"encoders.by_column": {"users.nonsense": "robust"}},
+            "LEARN040: networks read no column users.nons",
+        ),
+        (
+            {"encoders.by_column": {"users.user_id": "hash"}},
+            "LEARN040: networks read no column users.user_id",
+        ),
+        ({"link:orders.nonsense": False}, "LEARN045: the search knows no link 'orders.nonsense'."),
+    ],
+)
+def test_what_no_trial_could_be_fitted_with_is_refused_before_anything_runs(run, said, told):
+    query = narrowed(run, said)
+    with pytest.raises(UserError, match=re.escape(told)):
+        query.explain(models=("constant", "network"))
+
+
+def test_what_is_said_for_other_tasks_is_let_be_where_no_network_follows_it(run):
+    assert narrowed(run, {"loss": "mae"}).explain(models=("constant",)).models == ("constant",)
+    with pytest.raises(UserError, match="cannot take 'mae' for 'loss' of a binary task"):
+        narrowed(run, {"loss": "mae"}).explain(models=("sage",))
+    assert "sage" in narrowed(run, {"loss": ["mae", "huber"]}).explain(models=("sage",)).models
+    assert "id_gnn" in narrowed(run, {"network": "sage", "loss": "focal"}, NEXT).explain().models
+
+
+def narrowed(run, said, text=CHURN):
+    """Ask of the same shop with another ``search``."""
+    settings = run.project.settings.model_copy(update={"search": said})
+    query = reopen(run).query(text)
+    query.graph.project.settings = settings
+    return query
 
 
 def test_what_is_fixed_holds_for_a_network_that_is_named_singly(tmp_path):

@@ -41,6 +41,7 @@ from weft.learn.registry import appetite_of, get_rung, is_search, load_model, ru
 from weft.learn.rung import Budget, Header, Model, Rung, not_applicable
 from weft.learn.rungs.network import has_torch, usual_network
 from weft.learn.search import (
+    check_space,
     default_space,
     differing,
     fixed_settings,
@@ -94,6 +95,7 @@ __all__ = [
     "calibrate",
     "cannot_tell",
     "check_quantiles",
+    "check_space",
     "check_tracking",
     "choose_kind",
     "default_space",

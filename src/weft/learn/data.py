@@ -127,6 +127,15 @@ class TrainingData:
         Raises:
             UserError: ``LEARN012`` when there are none of that name.
         """
+        found = [self.train_by_name[part] for part in self.train_parts(name)]
+        return found[0] if len(found) == 1 else _concatenate(found)
+
+    def train_parts(self, name: str) -> list[str]:
+        """Return which of `train_by_name` a name of `train_rows` stands for.
+
+        Raises:
+            UserError: ``LEARN012`` when there are none of that name.
+        """
         parts = list(self.train_by_name) if name == ALL else name.split("+")
         for part in parts:
             if part not in self.train_by_name:
@@ -135,8 +144,7 @@ class TrainingData:
                     f"there are no train rows called '{part}'.",
                     f"choose among {', '.join(self.train_by_name)}.",
                 )
-        found = [self.train_by_name[part] for part in parts]
-        return found[0] if len(found) == 1 else _concatenate(found)
+        return parts
 
     @staticmethod
     def build(

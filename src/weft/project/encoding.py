@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from weft.compile import FitSpec
-from weft.core import Column, Dtype, Stype
+from weft.core import Column, Dtype, Schema, Stype
 from weft.data import Tables
 from weft.learn import EncoderOptions, RawColumn, Sentences, choose_kind, fixed_settings, get_rung
 
@@ -35,14 +35,20 @@ def plan_encoders(
     chosen = EncoderOptions(**options)
     kinds = {}
     for table in tables.schema.tables:
-        keys = {*table.primary_key, *(c for k in tables.schema.links_from(table.name) for c in k.columns)}
-        columns = [c for c in table.columns if c.name not in keys and c.stype is not Stype.ID]
+        columns = encoded_columns(tables.schema, table.name)
         sample = _sample(tables, table.name, [c.name for c in columns])
         for column in columns:
             name = f"{table.name}.{column.name}"
             raw = _raw(column, sample[column.name])
             kinds[name] = choose_kind(name, column.stype, raw, chosen, sentences)
     return kinds
+
+
+def encoded_columns(schema: Schema, table: str) -> list[Column]:
+    """Return the columns of a table that networks may encode: not its keys, foreign keys and ids."""
+    one = schema.table(table)
+    keys = {*one.primary_key, *(c for k in schema.links_from(table) for c in k.columns)}
+    return [c for c in one.columns if c.name not in keys and c.stype is not Stype.ID]
 
 
 def fixed_encoders(spec: FitSpec) -> dict[str, Any]:

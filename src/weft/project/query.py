@@ -17,7 +17,7 @@ from weft.data import Labels, export_frame, like_input, plan_layout, to_arrow
 from weft.data import connect as connect_source
 from weft.flow import Plan
 from weft.hub import RunRecord
-from weft.learn import check_tracking, default_space, get_metric, metrics_for, read_space
+from weft.learn import check_tracking, get_metric, metrics_for
 from weft.project.encoding import fixed_encoders, plan_encoders
 from weft.project.finished import open_run
 from weft.project.guard import refuse_source
@@ -26,6 +26,7 @@ from weft.project.opening import open_outputs
 from weft.project.options import split_options
 from weft.project.query_explanation import QueryExplanation
 from weft.project.run import Run
+from weft.project.searching import check_search
 from weft.project.sentences import plan_sentences
 from weft.project.tallies import undefined_text
 from weft.project.view import count_text
@@ -230,7 +231,7 @@ class Query:
         ladder = ladder or plan_ladder(self.task, known.get("models"), None, None)
         splits = split_options({k: v for k, v in known.items() if k not in _NOT_SPLIT})
         settings = self.graph.project.settings
-        read_space(settings.search, default_space(self.task.type))
+        check_search(settings.search, self.task, self.graph.schema, ladder.models)
         label_table = known.get("label_table")
         return FitSpec(
             query=self.text,

@@ -86,7 +86,7 @@ def test_a_ratio_of_classes_is_refused_where_rows_have_none(shop):
     with pytest.raises(UserError, match="rows of regression have no class each") as refused:
         fit(data, {"class_ratio": 1.0})
     assert refused.value.code == "LEARN043"
-    with pytest.raises(UserError, match="no schedule 'steep'") as refused:
+    with pytest.raises(UserError, match="schedule is 'steep'") as refused:
         fit(data, {"schedule": "steep"})
     assert refused.value.code == "LEARN043"
 

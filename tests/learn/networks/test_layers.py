@@ -13,9 +13,10 @@ from torch import nn
 from weft.core import SampleOptions, TaskType, Toward
 from weft.learn.encoders import EncoderOptions, fit_table
 from weft.learn.models.sage.network import build as build_sage
+from weft.learn.networks.allowed import LOSSES
 from weft.learn.networks.batch import BatchMaker
 from weft.learn.networks.configuration import NetworkConfig
-from weft.learn.networks.heads import LOSSES, Goal, loss_of, predict_of
+from weft.learn.networks.heads import Goal, loss_of, predict_of
 from weft.learn.networks.inputs import LinkEnds, NetworkInputs, SeedTerms, fit_inputs
 from weft.learn.networks.layers import Attention, Dropout, mean_of_neighbors, seed_dropout
 from weft.learn.networks.registry import build_network, crossed_tables

@@ -8,8 +8,9 @@ import torch
 
 from weft.core import Silent, Task, TaskType, UserError
 from weft.learn import get_metric, get_rung, load_model
+from weft.learn.networks.allowed import TARGETS
 from weft.learn.networks.heads import choose_goal, loss_of, predict_of
-from weft.learn.networks.scale import TARGETS, Scale
+from weft.learn.networks.scale import Scale
 from weft.learn.targets import Targets
 from weft.learn.view import asked
 

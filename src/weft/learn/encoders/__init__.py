@@ -1,7 +1,14 @@
 """From the raw values of a column to what a network reads; learned from the train period alone."""
 
 from weft.learn.encoders.categories import HashedCategories, IndexedCategories, SeveralCategories
-from weft.learn.encoders.choice import EncoderOptions, Sentences, choose_encoder, choose_kind
+from weft.learn.encoders.choice import (
+    NUMBER_KINDS,
+    TEXTS,
+    EncoderOptions,
+    Sentences,
+    choose_encoder,
+    choose_kind,
+)
 from weft.learn.encoders.column import BoundColumn, ColumnEncoder, Encoded, RawColumn
 from weft.learn.encoders.numbers import (
     PiecewiseLinear,
@@ -24,6 +31,8 @@ from weft.learn.encoders.text import HashedText
 from weft.learn.encoders.times import Timestamps
 
 __all__ = [
+    "NUMBER_KINDS",
+    "TEXTS",
     "BoundColumn",
     "BoundTable",
     "ColumnEncoder",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from weft.core import Stype, UserError
+from weft.core import Stype, UserError, check_integer
 from weft.learn.encoders.categories import HashedCategories, IndexedCategories, SeveralCategories
 from weft.learn.encoders.column import Array, ColumnEncoder, RawColumn
 from weft.learn.encoders.numbers import (
@@ -37,6 +37,8 @@ KINDS = (
     "drop",
 )
 TEXTS = ("auto", "hashed", "sentence")
+NUMBER_KINDS = ("auto", "standard", "robust", "bins", "piecewise")
+_COUNTS = ("most_categories", "num_buckets", "most_several", "text_dimension")
 _FEW_NUMBERS = 12
 
 
@@ -70,7 +72,7 @@ class EncoderOptions:
         by_column: ``table.column`` → one of `KINDS`, the user's word.
 
     Raises:
-        UserError: ``LEARN040`` for a kind that there is not.
+        UserError: ``LEARN040`` for a kind that there is not, and for a number below 1.
     """
 
     numbers: str = "auto"
@@ -86,10 +88,37 @@ class EncoderOptions:
             raise UserError(
                 "LEARN040", f"texts cannot be read by '{self.text}'.", f"choose among {', '.join(TEXTS)}."
             )
+        if self.numbers not in NUMBER_KINDS:
+            raise UserError(
+                "LEARN040",
+                f"numbers cannot be encoded by '{self.numbers}'.",
+                f"choose among {', '.join(NUMBER_KINDS)}.",
+            )
+        for name in _COUNTS:
+            check_integer("LEARN040", f"{name} of encoders", getattr(self, name), least=1)
         for column, kind in self.by_column.items():
             if kind not in KINDS:
                 raise UserError(
                     "LEARN040", f"'{kind}' is no encoder for {column}.", f"choose among {', '.join(KINDS)}."
+                )
+
+    def check_columns(self, known: Iterable[str]) -> None:
+        """Refuse the user's word for a column that no network reads.
+
+        Args:
+            known: Columns that a graph has, ``table.column``: no keys and ids.
+
+        Raises:
+            UserError: ``LEARN040``.
+        """
+        names = sorted(known)
+        for column, kind in self.by_column.items():
+            if column not in names:
+                near = [name for name in names if name.startswith(f"{column.partition('.')[0]}.")] or names
+                raise UserError(
+                    "LEARN040",
+                    f"networks read no column {column}, which is to be encoded by '{kind}'.",
+                    f"choose among {', '.join(near)}; keys and ids are not encoded.",
                 )
 
 

@@ -10,10 +10,9 @@ from typing import Any
 from weft.core import Choice, SampleOptions, Strategy, UserError, from_plain
 from weft.core.sampling import LinkKey
 from weft.learn.encoders import EncoderOptions
+from weft.learn.networks.allowed import refused_setting
 from weft.learn.rung import read_model_file
 
-# Attention divides the channels among so many heads.
-CHANNELS_STEP = 4
 # Settings that only networks for entities follow, and losses that only those that rank items know.
 OF_ENTITIES = frozenset(
     (
@@ -29,7 +28,6 @@ OF_ENTITIES = frozenset(
     )
 )
 RANKING_LOSSES = ("softmax", "bpr")
-SCHEDULES = ("cosine", "linear", "constant")
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,8 @@ class NetworkConfig:
         weight_decay: Of AdamW.
         averaging: What is kept of the weights is their mean over steps, each counting so much less than the
             next (Polyak averaging); 0 keeps them as they are. It steadies the choice of an epoch.
-        schedule: How the learning rate falls: one of `SCHEDULES`.
+        schedule: How the learning rate falls: ``cosine``, ``linear`` or
+            ``constant``.
         clip: Longest gradient.
         loss: Empty takes that of the task and metric.
         target: The scale on which a number is learned: ``standard``, ``raw``, ``log`` or ``rank``; see
@@ -107,29 +106,22 @@ class NetworkConfig:
         """Make one of plain values.
 
         Raises:
-            UserError: ``LEARN043`` for a value that there is not.
+            UserError: ``LEARN043`` for a setting that there is not, and for a value that it may not have;
+                ``LEARN040`` for a column with an encoder that there is not.
         """
-        known = {f.name for f in fields(NetworkConfig)}
-        unknown = sorted(set(config) - known)
-        if unknown:
-            raise UserError(
-                "LEARN043",
-                f"a network has no setting '{unknown[0]}'.",
-                f"choose among {', '.join(sorted(known))}.",
-            )
+        _refuse_unknown("a network has no setting", config, NetworkConfig)
+        _refuse_values(config.items())
+        encoders = config.get("encoders", {})
+        _refuse_unknown("encoders have no option", encoders, EncoderOptions)
+        _refuse_values((f"encoders.{name}", value) for name, value in encoders.items())
         given = dict(config)
         if "fanouts" in given:
-            given["fanouts"] = tuple(int(n) for n in given["fanouts"])
-        if given.get("schedule", SCHEDULES[0]) not in SCHEDULES:
-            raise UserError(
-                "LEARN043",
-                f"there is no schedule '{given['schedule']}'.",
-                f"choose among {', '.join(SCHEDULES)}.",
-            )
-        if isinstance(channels := given.get("channels", 4), int) and channels % CHANNELS_STEP:
-            raise UserError("LEARN043", f"channels is {channels}.", f"give a multiple of {CHANNELS_STEP}.")
+            given["fanouts"] = tuple(given["fanouts"])
         given["without"] = tuple(given.get("without", ()))
-        return NetworkConfig(**given)
+        made = NetworkConfig(**given)
+        # The kinds of columns are checked as the options are made.
+        made.encoding()
+        return made
 
     def sampling(self, seed: int, links: Iterable[str], crossed: tuple[str, ...] = ()) -> SampleOptions:
         """Say what is sampled over some links; values are read apart, once per distinct row."""
@@ -153,6 +145,18 @@ class NetworkConfig:
         """Return what `choose_goal` takes."""
         loss = {"loss": self.loss} if self.loss else {}
         return {**loss, "target": self.target, "positive_weight": self.positive_weight}
+
+
+def _refuse_unknown(words: str, given: Iterable[str], of: Any) -> None:
+    known = {f.name for f in fields(of)}
+    if unknown := sorted(set(given) - known):
+        raise UserError("LEARN043", f"{words} '{unknown[0]}'.", f"choose among {', '.join(sorted(known))}.")
+
+
+def _refuse_values(settings: Iterable[tuple[str, Any]]) -> None:
+    if refused := refused_setting(settings):
+        name, value, hint = refused
+        raise UserError("LEARN043", f"{name} is {value!r}.", hint)
 
 
 def saved_settings(folder: Path) -> dict[str, Any]:

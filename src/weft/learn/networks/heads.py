@@ -12,19 +12,11 @@ from torch.nn import functional
 
 from weft.core import Task, TaskType, UserError
 from weft.learn.encoders.column import Array
+from weft.learn.networks.allowed import LOSSES, NUMBERS, STRAIGHT, TARGETS
 from weft.learn.networks.layers import Dropout
-from weft.learn.networks.scale import STRAIGHT, TARGETS, Scale
+from weft.learn.networks.scale import Scale
 from weft.learn.targets import MULTILABEL, Targets
 
-NUMBERS = frozenset({TaskType.REGRESSION, TaskType.FORECASTING})
-LOSSES = {
-    TaskType.BINARY: ("cross_entropy", "focal"),
-    TaskType.MULTICLASS: ("cross_entropy", "focal"),
-    TaskType.REGRESSION: ("mae", "huber", "mse", "quantiles"),
-    TaskType.FORECASTING: ("mae", "huber", "mse", "quantiles"),
-    TaskType.MULTILABEL: ("cross_entropy", "focal"),
-    TaskType.MULTILABEL_RANKING: ("cross_entropy", "softmax", "bpr"),
-}
 _LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
 _FOCUS = 2.0
 _BEND = 0.2
@@ -37,7 +29,7 @@ class Goal:
     Attributes:
         task: Kind of task.
         num_classes: Classes or items; 0 for a number or yes or no.
-        loss: One of `LOSSES` of the task.
+        loss: One of `weft.learn.networks.allowed.LOSSES` of the task.
         scale: What numbers are learned on.
         positive_weight: How much more a yes counts than a no.
         class_weights: How much a row of each class counts; empty where all count alike.
@@ -93,7 +85,7 @@ def choose_goal(task: Task, targets: Targets, num_classes: int, metric: str, con
         num_classes: Classes or items.
         metric: What candidates are chosen by.
         config: ``loss``, ``positive_weight`` (``"balanced"``, or a number for yes or no) and ``target``, one
-            of `weft.learn.networks.scale.TARGETS`, where the user says so.
+            of `weft.learn.networks.allowed.TARGETS`, where the user says so.
 
     Raises:
         UserError: ``LEARN043`` for a loss or a scale that the task cannot have.

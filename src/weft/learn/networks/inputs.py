@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from weft.core import GraphSource, UserError
+from weft.core import GraphSource, GraphTable, UserError
 from weft.learn.data import TrainingData
 from weft.learn.encoders import (
     EncoderOptions,
@@ -153,23 +153,33 @@ def fit_inputs(
         features: Which features of the seed to read: ``past`` labels of the same entity, ``all``, ``none``.
         without: Links that are not to be walked; one that there is not is refused by ``LEARN043``.
         sentences: The sentence model that is at hand.
+
+    Raises:
+        UserError: ``LEARN040`` for a column with an encoder that the graph has not, ``LEARN043`` for such a
+            link.
     """
-    until = int(cutoffs_us(data.train).max())
-    tables = [
-        fit_table(
-            source,
-            table,
-            until_us=until,
-            options=options,
-            sentences=sentences,
-            excluded={column for name, column in excluded if name == table.name},
-            separators={column: s for (name, column), s in separators.items() if name == table.name},
-        )
-        for table in source.tables
-    ]
+    options.check_columns(f"{t.name}.{c.name}" for t in source.tables for c in t.columns)
+    asked = {"until_us": int(cutoffs_us(data.train).max()), "options": options, "sentences": sentences}
+    tables = [_fit_table(source, table, excluded, separators, asked) for table in source.tables]
     links, terms = walked_links(source, excluded, without), _seed_terms(data, features)
     entity, known = data.task.entity_table, list_columns(source, excluded)
     return NetworkInputs(entity, tuple(tables), links, terms, last_anchor_us(data), known)
+
+
+def _fit_table(
+    source: GraphSource,
+    table: GraphTable,
+    excluded: Collection[tuple[str, str]],
+    separators: Mapping[tuple[str, str], str],
+    asked: dict[str, Any],
+) -> TableEncoder:
+    return fit_table(
+        source,
+        table,
+        excluded={column for name, column in excluded if name == table.name},
+        separators={column: s for (name, column), s in separators.items() if name == table.name},
+        **asked,
+    )
 
 
 def list_columns(source: GraphSource, excluded: Collection[tuple[str, str]]) -> tuple[str, ...]:

@@ -16,9 +16,8 @@ import numpy as np
 import torch
 
 from weft.learn.encoders.column import Array
+from weft.learn.networks.allowed import STRAIGHT
 
-STRAIGHT = ("standard", "raw")
-TARGETS = (*STRAIGHT, "log", "rank")
 _KNOTS = 257
 # The margin that a logarithm may leave the train labels by: far out, a small step is a factor.
 _MARGIN = 1.0
@@ -29,8 +28,8 @@ class Scale:
     """A scale, fitted on train labels, as plain data.
 
     Attributes:
-        target: One of `TARGETS`: less the middle and over the spread; as it is; the first after
-            ``sign(y) log(1 + |y|)``; or ranks of train spread like a normal variable.
+        target: One of `weft.learn.networks.allowed.TARGETS`: less the middle and over the spread; as it is;
+            the first after ``sign(y) log(1 + |y|)``; or ranks of train spread like a normal variable.
         center: Middle of the train labels, after the logarithm where there is one.
         spread: Their spread.
         knots: For ranks, ascending labels of train; what is predicted lies within them.

@@ -25,6 +25,7 @@ from weft.learn.search import (
     Kind,
     Traits,
     Trial,
+    check_space,
     default_space,
     improves,
     make_portfolio,
@@ -32,7 +33,7 @@ from weft.learn.search import (
     propose,
     read_space,
 )
-from weft.learn.search.space import Space, arrange, complete, flatten
+from weft.learn.search.space import Choices, Space, arrange, complete, flatten
 
 _PATIENCE = 12
 # What `variants` says of a trial that is no setting of the network.
@@ -82,11 +83,10 @@ class NetworkSearch(NetworkRung):
             warm: Folder of the candidate of an earlier run: the first trial, moved into the space.
 
         Raises:
-            UserError: ``LEARN045`` for a setting of the space that there is not.
+            UserError: ``LEARN045`` for a setting of the space that there is not or that may not be so,
+                ``LEARN012`` for train rows that there are not.
         """
-        assert data.graph is not None
-        links, has_sentences = [k.name for k in data.graph.source.links], data.graph.sentences is not None
-        space = read_space(said, default_space(data.task.type, links, sentences=has_sentences))
+        space = _space(data, said)
         kind, count = Kind(asked["kind"]), int(asked["trials"])
         told = [c for c in map(read_candidate, finished) if not c.left_out]
         told.sort(key=lambda c: int(c.config["variant"]))
@@ -139,6 +139,18 @@ class NetworkSearch(NetworkRung):
                 raise
             # A trial that the memory does not hold is no reason to lose the others.
             raise not_applicable(self.name, error.message) from error
+
+
+def _space(data: TrainingData, said: Mapping[str, Any]) -> Space:
+    """Return what may be tried on these data."""
+    assert data.graph is not None
+    links, has_sentences = [k.name for k in data.graph.source.links], data.graph.sentences is not None
+    space = read_space(said, default_space(data.task.type, links, sentences=has_sentences))
+    check_space(space, data.task)
+    if isinstance(cutoffs := space["train_cutoffs"], Choices):
+        for value in cutoffs.values:
+            data.train_parts(value)
+    return space
 
 
 def _fit_one(

@@ -6,6 +6,7 @@ from weft.learn.search.portfolio import Traits, make_portfolio
 from weft.learn.search.proposing import Trial, improves, propose
 from weft.learn.search.rounds import Kind, Round, plan_rounds
 from weft.learn.search.space import Choices, Range, Space, default_space, fixed_settings, read_space
+from weft.learn.search.suiting import check_space
 
 __all__ = [
     "Choices",
@@ -15,6 +16,7 @@ __all__ = [
     "Space",
     "Traits",
     "Trial",
+    "check_space",
     "default_space",
     "differing",
     "fixed_settings",

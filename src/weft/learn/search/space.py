@@ -9,7 +9,16 @@ from typing import Any
 
 from weft.core import TaskType, UserError
 from weft.learn.encoders import EncoderOptions
-from weft.learn.networks.configuration import CHANNELS_STEP, SCHEDULES, NetworkConfig
+from weft.learn.networks.allowed import (
+    ALLOWED,
+    NUMBERS,
+    SCHEDULES,
+    Flag,
+    Number,
+    is_number,
+    refused_setting,
+)
+from weft.learn.networks.configuration import NetworkConfig
 
 LINK = "link:"
 _MOST_LINKS = 12
@@ -54,7 +63,7 @@ class Range:
     step: int = 0
 
     def __contains__(self, value: Any) -> bool:
-        return _is_number(value) and self.low <= value <= self.high and self.rounded(value) == value
+        return is_number(value) and self.low <= value <= self.high and self.rounded(value) == value
 
     def rounded(self, value: float) -> float:
         """Return the nearest number that is meant."""
@@ -93,7 +102,7 @@ def default_space(
         space["encoders.text"] = Choices(("auto", "hashed"))
     if task in _LOSSES:
         space["loss"] = Choices(_LOSSES[task])
-    if task in (TaskType.REGRESSION, TaskType.FORECASTING):
+    if task in NUMBERS:
         space["target"] = Choices(("standard", *_BENT))
     if task is TaskType.BINARY:
         space["positive_weight"] = Choices((1.0, "balanced"))
@@ -110,7 +119,9 @@ def read_space(given: Mapping[str, Any], base: Space) -> dict[str, Choices | Ran
         base: What is searched of the other settings.
 
     Raises:
-        UserError: ``LEARN045`` for a setting that there is not, an empty list, or a range that is none.
+        UserError: ``LEARN045`` for a setting that there is not, an empty list, a range that is none, and
+            for values that a setting may not have; ``LEARN040`` for a column with an encoder that there is
+            not.
     """
     space = dict(base)
     known = {*base, *(f.name for f in fields(NetworkConfig))} - _NOT_SEARCHED
@@ -209,7 +220,7 @@ def _any_of(dimension: Choices | Range) -> Any:
 
 
 def _nearest(dimension: Choices | Range, value: Any) -> Any:
-    if isinstance(dimension, Range) and _is_number(value):
+    if isinstance(dimension, Range) and is_number(value):
         return dimension.rounded(min(max(value, dimension.low), dimension.high))
     return _any_of(dimension)
 
@@ -222,12 +233,12 @@ def _dimension(name: str, said: Any) -> Choices | Range:
     values = said if isinstance(said, (list, tuple)) else [said]
     if name == "fanouts" and values and not isinstance(values[0], (list, tuple)):
         values = [values]
-    usual = getattr(NetworkConfig(), name, None)
-    is_number = _is_number(usual) and name != "positive_weight"
-    step = _step(name, usual)
-    fits = not is_number or all(_is_number(v) and not (step and v % step) for v in values)
-    if not values or not fits:
+    if not values:
         raise _refused(name, said)
+    if refused := refused_setting((name, value) for value in values):
+        raise _refused(*refused)
+    if name.startswith(LINK) and not all(value in Flag() for value in values):
+        raise _refused(name, said, Flag().hint)
     return Choices(tuple(plain(v) for v in values))
 
 
@@ -244,36 +255,23 @@ def _by_column(said: Any) -> Choices:
 
 def _range(name: str, said: Mapping[str, Any]) -> Range:
     low, high, is_log = said.get("low"), said.get("high"), bool(said.get("log", False))
-    if set(said) - {"low", "high", "log"} or not (_is_number(low) and _is_number(high)):
+    allowed = ALLOWED.get(name)
+    if not isinstance(allowed, Number) or set(said) - {"low", "high", "log"}:
         raise _refused(name, said)
-    usual = getattr(NetworkConfig(), name, None)
-    found = Range(float(low or 0), float(high or 0), is_log, _step(name, usual))
-    if not _is_number(usual):
+    if not (is_number(low) and is_number(high) and low < high) or (is_log and low <= 0):
         raise _refused(name, said)
-    if found.low >= found.high or (is_log and found.low <= 0):
-        raise _refused(name, said)
+    if not allowed.spans(low, high):
+        raise _refused(name, said, allowed.hint)
+    found = Range(float(low), float(high), is_log, allowed.step)
     if found.step and math.ceil(found.low / found.step) > found.high // found.step:
-        raise _refused(name, said)
+        raise _refused(name, said, allowed.hint)
     return found
 
 
-def _step(name: str, usual: Any) -> int:
-    """Return what the values of a setting are multiples of."""
-    if name == "channels":
-        return CHANNELS_STEP
-    return int(isinstance(usual, int))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _refused(name: str, said: Any) -> UserError:
-    return UserError(
-        "LEARN045",
-        f"the search cannot take {said!r} for '{name}'.",
-        "give a value, a list of values, or {low: …, high: …, log: true}.",
-    )
+def _refused(
+    name: str, said: Any, hint: str = "give a value, a list of values, or {low: …, high: …, log: true}."
+) -> UserError:
+    return UserError("LEARN045", f"the search cannot take {said!r} for '{name}'.", hint)
 
 
 def plain(value: Any) -> Any:
