@@ -9,6 +9,7 @@ from weft.data.evidence import EntityRows, entity_rows
 from weft.data.export import Exported, export_frame
 from weft.data.features import FeatureOptions, compute_features, own_target, plan_features, stale_cutoffs
 from weft.data.frames import like_input, to_arrow
+from weft.data.history import find_history
 from weft.data.labels import (
     Labels,
     Layout,
@@ -68,6 +69,7 @@ __all__ = [
     "engine_errors",
     "entity_rows",
     "export_frame",
+    "find_history",
     "find_seen",
     "gather_files",
     "generate_shop",

@@ -26,8 +26,7 @@ class PastLabels:
 
     def __init__(self, tables: Tables, query: Query, labels: pa.Table) -> None:
         keys = find_rows(tables, query, labels["entity"])
-        horizon = query.task.horizon or Offset(0)
-        ends = window_ends(instants(labels["anchor_time"]), horizon, _frames(labels))
+        ends = label_ends(query, labels)
         # A label table may hold a row under several cutoffs; its label is one.
         distinct = np.unique(np.column_stack([keys, ends]), axis=0, return_index=True)[1]
         order = distinct[np.lexsort((distinct, ends[distinct], keys[distinct]))]
@@ -51,6 +50,12 @@ class PastLabels:
         view = View(self._block, keys[order], seeds.cutoffs[order], seeds.anchors[order])
         back = np.argsort(order)
         return {recipe: aggregate(view, recipe)[back] for recipe in recipes}
+
+
+def label_ends(query: Query, labels: pa.Table) -> Ints:
+    """Return when the window of each row of a label table ends; at its anchor where there is none."""
+    horizon = query.task.horizon or Offset(0)
+    return window_ends(instants(labels["anchor_time"]), horizon, _frames(labels))
 
 
 def window_ends(anchors: Ints, horizon: Offset, frames: Ints | None) -> Ints:

@@ -25,7 +25,7 @@ from weft.data.tables import Tables
 ALWAYS = np.iinfo(np.int64).min
 """Time of a row that has none: it is visible at every cutoff."""
 
-_NEVER_YET = dt.datetime(1, 1, 1)
+NEVER_YET = dt.datetime(1, 1, 1)
 _BATCH_ROWS = 200_000
 _LEAST_ROWS = 10_000
 _FEW_KEYS = 500
@@ -58,7 +58,7 @@ class Block:
         self.keys: Ints = data["key"].to_numpy()
         self.rows: Ints = data["row"].to_numpy()
         times = data["time"].cast(pa.int64()).to_numpy()
-        self.times: Ints = np.where(times == _micros(_NEVER_YET), ALWAYS, times)
+        self.times: Ints = np.where(times == _micros(NEVER_YET), ALWAYS, times)
         self.segments = Segments(self.keys)
         self._place = {source: i for i, source in enumerate(scan.sources)}
         self._numbers: tuple[Source, Numbers] | None = None
@@ -280,7 +280,7 @@ class _Builder:
         import ibis
 
         return ibis.coalesce(
-            joined[self._name(path, TIME)].cast("timestamp(6)"), ibis.literal(_NEVER_YET, "timestamp(6)")
+            joined[self._name(path, TIME)].cast("timestamp(6)"), ibis.literal(NEVER_YET, "timestamp(6)")
         )
 
     def _visible(self, joined: Any, path: tuple[str, ...], column: str) -> Any:
