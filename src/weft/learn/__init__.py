@@ -11,6 +11,7 @@ from weft.learn.candidate import (
 )
 from weft.learn.choice import is_combining
 from weft.learn.cohorts import Cohort, Cohorts, measure_cohorts
+from weft.learn.coldstart import ColdStart, GroupScore, measure_cold_start
 from weft.learn.conformal import Conformal, check_quantiles, quantile_name
 from weft.learn.data import Outline, Rows, TrainingData, expand_frames
 from weft.learn.embedding import embed_blocks
@@ -61,6 +62,7 @@ __all__ = [
     "Candidate",
     "Cohort",
     "Cohorts",
+    "ColdStart",
     "Comparison",
     "Conformal",
     "Encoder",
@@ -68,6 +70,7 @@ __all__ = [
     "Evaluation",
     "ExampleRow",
     "GraphView",
+    "GroupScore",
     "Header",
     "Importance",
     "LeaderboardRow",
@@ -122,6 +125,7 @@ __all__ = [
     "load_model",
     "load_training_data",
     "measure_cohorts",
+    "measure_cold_start",
     "metric_names",
     "metrics_for",
     "model_files",

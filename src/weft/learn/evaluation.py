@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from weft.core import Split, TaskType, UserError
 from weft.learn.bootstrap import Interval, interval, resample
 from weft.learn.candidate import Candidate, Predictor, read_candidate, read_predictions
 from weft.learn.choice import choose, rank_on_val
+from weft.learn.coldstart import ColdStart, measure_cold_start
 from weft.learn.examples import ExampleRow, pick_examples
 from weft.learn.importance import Importance, measure_importance
 from weft.learn.metrics import Metric, get_metric, metrics_for
@@ -22,6 +23,8 @@ from weft.learn.rolling import passed_over
 from weft.learn.verdict import Comparison, Verdict, compare, judge
 
 PREDICTIONS = "predictions.parquet"
+Known = Mapping[Split, np.ndarray]
+"""Split → whether the entity of each of its rows had history, bool ``(n,)``."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class Evaluation:
         classes: Of the task, in the order of predictions.
         importance: What moved the winner's predictions; ``None`` when nothing does.
         examples: A high, a middle and a low prediction, explained.
+        cold_start: Of every model on val and test, entities without history apart from the others, in the
+            order of the leaderboard; empty where no entity could have history.
     """
 
     metric: str
@@ -71,6 +76,7 @@ class Evaluation:
     classes: tuple[str, ...]
     importance: Importance | None
     examples: tuple[ExampleRow, ...] = ()
+    cold_start: tuple[ColdStart, ...] = ()
 
     @property
     def chosen(self) -> LeaderboardRow:
@@ -78,7 +84,9 @@ class Evaluation:
         return next(row for row in self.leaderboard if row.model == self.winner)
 
 
-def evaluate(data: Any, folders: Sequence[Path], *, seed: int, directory: Path) -> Evaluation:
+def evaluate(
+    data: Any, folders: Sequence[Path], *, seed: int, directory: Path, history: Known | None = None
+) -> Evaluation:
     """Choose the candidate that is best on val, score all on test, compare; write `PREDICTIONS`.
 
     Args:
@@ -86,21 +94,22 @@ def evaluate(data: Any, folders: Sequence[Path], *, seed: int, directory: Path) 
         folders: Of the candidates.
         seed: For the bootstrap.
         directory: Where to write.
+        history: Whether the entity of each row had any; cold start is measured on the splits named.
 
     Raises:
         UserError: ``LEARN016`` when no candidate could be fitted.
     """
-    candidates = [(read_candidate(folder), folder) for folder in folders]
-    usable = _usable(candidates)
+    usable = _usable(candidates := [(read_candidate(folder), folder) for folder in folders])
     metric = get_metric(data.outline.chosen_metric)
-    over = passed_over(metric, [c for c, _ in usable])
-    best = choose(data, metric, usable, over)
+    best = choose(data, metric, usable, passed_over(metric, [c for c, _ in usable]))
     winner, predictor = usable[best][0], Predictor.open(usable[best][1])
     boards = {split: _Board(data, split, metric, usable, seed) for split in (Split.VAL, Split.TEST)}
-    judged = boards[Split.TEST] if boards[Split.TEST].is_scored(best) else boards[Split.VAL]
-    comparisons, verdict = _judge(metric, usable, best, judged)
-    table = _predictions(data, boards, [c.model for c, _ in usable], best)
-    pq.write_table(table, directory / PREDICTIONS, compression="zstd")
+    judged, comparisons, verdict = _judge(metric, usable, best, boards)
+    pq.write_table(
+        _predictions(data, boards, [c.model for c, _ in usable], best),
+        directory / PREDICTIONS,
+        compression="zstd",
+    )
     return Evaluation(
         metric=metric.name,
         higher_is_better=metric.higher_is_better,
@@ -113,7 +122,26 @@ def evaluate(data: Any, folders: Sequence[Path], *, seed: int, directory: Path) 
         classes=tuple(data.classes),
         importance=measure_importance(predictor, data, seed=seed),
         examples=pick_examples(predictor, judged.rows, judged.calibrated[best], getattr(data, "graph", None)),
+        cold_start=_cold_start(metric, boards, history or {}, [c for c, _ in usable], best, seed),
     )
+
+
+def _cold_start(
+    metric: Metric,
+    boards: dict[Split, _Board],
+    history: Known,
+    usable: Sequence[Candidate],
+    best: int,
+    seed: int,
+) -> tuple[ColdStart, ...]:
+    """Score every model apart on rows without history, the best on val first."""
+    order = sorted(range(len(usable)), key=lambda i: rank_on_val(metric, usable[i]))
+    found: list[ColdStart] = []
+    for split, known in history.items():
+        said = {usable[i].model: boards[split].raw[i] for i in order}
+        asked = (metric, boards[split].rows, known, said, usable[best].model)
+        found += measure_cold_start(*asked, split=split.value, seed=seed)
+    return tuple(found)
 
 
 def _usable(candidates: Sequence[tuple[Candidate, Path]]) -> list[tuple[Candidate, Path]]:
@@ -127,14 +155,15 @@ def _usable(candidates: Sequence[tuple[Candidate, Path]]) -> list[tuple[Candidat
 
 
 def _judge(
-    metric: Metric, usable: Sequence[tuple[Candidate, Path]], best: int, judged: _Board
-) -> tuple[tuple[Comparison, ...], Verdict]:
+    metric: Metric, usable: Sequence[tuple[Candidate, Path]], best: int, boards: Mapping[Split, _Board]
+) -> tuple[_Board, tuple[Comparison, ...], Verdict]:
+    judged = boards[Split.TEST] if boards[Split.TEST].is_scored(best) else boards[Split.VAL]
     names = [c.model for c, _ in usable]
     comparisons = compare(metric, judged.samples, judged.scores, names, best)
     score, spread = judged.scores[best], judged.intervals[best]
     candidates = [c for c, _ in usable]
     verdict = judge(metric, candidates, usable[best][0], score, spread, comparisons, judged.split.value)
-    return comparisons, verdict
+    return judged, comparisons, verdict
 
 
 def _leaderboard(
