@@ -11,6 +11,10 @@ from weft.report import (
     AmountGroup,
     AnchorFacts,
     Bar,
+    ColdRow,
+    ColdScore,
+    ColdSplit,
+    ColdStart,
     ColumnFacts,
     Contribution,
     Curve,
@@ -278,6 +282,22 @@ def ladder():
     )
 
 
+def cold_start():
+    """Val has too few entities without history, test enough; only the winner has intervals."""
+    few = ColdScore(None, "7 entities are too few to score")
+
+    def row(model, val, without, others):
+        return ColdRow(model, ((few, ColdScore(val)), (ColdScore(without), ColdScore(others))))
+
+    return ColdStart(
+        (ColdSplit("val", 7, 7, 3724, 1883), ColdSplit("test", 41, 40, 3793, 1904)),
+        (
+            row("lightgbm", Score(0.826, 0.81, 0.843), Score(0.613, 0.52, 0.7), Score(0.831, 0.816, 0.846)),
+            row("constant", Score(0.5), Score(0.5), Score(0.5)),
+        ),
+    )
+
+
 def search(metric, start, reached, count):
     """Trials that come near ``reached``, each a little less than the one before; the last was left out."""
     rng = np.random.default_rng(5)
@@ -363,6 +383,7 @@ def churn():
         ),
         ladder=ladder(),
         search=search("auroc", 0.55, 0.822, 7),
+        cold_start=cold_start(),
         binary=tuple(p for p in plots if p),
         importance=importance(),
         examples=examples(),

@@ -10,6 +10,7 @@ SECTIONS = [
     "ladder",
     "search",
     "plots",
+    "coldstart",
     "importance",
     "examples",
     "audit",

@@ -66,6 +66,31 @@ def test_missing_parts_leave_their_sections_out(bare):
     assert "No model beat a constant." in text
 
 
+def part_of(document, section):
+    return render_report(document).split(f'<section id="{section}"')[1].split("</section>")[0]
+
+
+def test_cold_start_is_a_table_with_counts_scores_and_what_has_none(churn):
+    part = part_of(churn, "coldstart")
+    cells = dict(re.findall(r'<td class="num" data-label="([^"]+)">([^<]+)</td>', part.split("test</th>")[1]))
+    assert cells == {"without history": "41", "of entities": "1,904", "others": "3,793"}
+    shown = re.findall(r'data-label="test, without history"><div><span class="value">([\d.]+)<', part)
+    assert shown == ["0.6130", "0.5000"]
+    assert "0.5200 to 0.7000" in part
+    assert part.count("7 entities are too few to score") == 2
+    assert "no row of any table that links to users" in part
+
+
+def test_where_every_entity_had_history_a_sentence_says_so_and_no_table(churn):
+    none = replace(
+        churn.cold_start,
+        splits=tuple(replace(s, rows_without=0, entities_without=0) for s in churn.cold_start.splits),
+    )
+    part = part_of(replace(churn, cold_start=none), "coldstart")
+    assert "Every row of val and test is about an entity with history." in part
+    assert "<table" not in part
+
+
 def test_what_the_user_asked_and_got_is_said(churn):
     text = render_report(churn)
     for words in (

@@ -21,6 +21,8 @@ T = TypeVar("T")
 LABELS = "labels.parquet"
 FEATURES = "features.parquet"
 FEATURE_LIST = "features.json"
+# Of a label table that the user gave, in the parameters of a node that must know.
+GIVEN = "given"
 
 
 @contextlib.contextmanager

@@ -31,12 +31,15 @@ from weft.compile.ladder import (
     make_candidates,
     reads_graph,
 )
+from weft.compile.opening import GIVEN
 from weft.compile.versions import code_version
 from weft.core import Resources, TaskType, to_plain
 from weft.flow import Node, Plan
 from weft.version import __version__
 
 RANKING = {TaskType.LINK_PREDICTION}
+# Rooms whose code reads the tables, to tell which entities had history.
+READING = ("data", "pql")
 
 
 class Answer(enum.StrEnum):
@@ -147,12 +150,13 @@ def compile_fit(tables: tuple[Node, ...], spec: FitSpec, resources: Resources) -
     nodes += [features, encoded, *_graph(spec, resources)]
     candidates = make_candidates(spec, resources)
     fitted = {node.name: node.name for node in candidates if node.program == FIT}
+    given = {"labels": GIVEN} if spec.label_table else {}
     evaluate = Node(
         "evaluate",
         "weft.compile.programs:evaluate_candidates",
-        code_version(*LEARNING, *(OF_GRAPHS if reads_graph(spec.models) else ())),
-        parameters={"query": spec.query, "history": spec.history.value, "seed": spec.seed},
-        inputs=LEARNING_INPUTS | _graph_inputs(spec) | fitted,
+        code_version(*LEARNING, *(OF_GRAPHS if reads_graph(spec.models) else READING)),
+        parameters={"query": spec.query, "history": spec.history.value, "seed": spec.seed} | given,
+        inputs=LEARNING_INPUTS | {"audit": "audit"} | _graph_inputs(spec) | fitted,
         resources=resources,
     )
     return Plan(f"fit {spec.query}", (*nodes, *candidates, evaluate))

@@ -16,6 +16,7 @@ from weft.core import History, TaskType, format_time, from_plain
 from weft.data import Layout, Profile
 from weft.learn import Evaluation, ExampleRow, LeaderboardRow, get_metric
 from weft.learn.targets import Targets
+from weft.project.coldstart import cold_part
 from weft.project.explanation import UNITS, deletion_sentence, short_unit
 from weft.project.neighbors import neighbor_rows, seen_sentence
 from weft.project.reproduction import describe_reproduction
@@ -63,6 +64,7 @@ def fill_document(run: Run) -> report.ReportDocument:
         quality=(*profile.findings, *unread_findings(results)),
         ladder=tuple(_rung(row) for row in made.leaderboard),
         search=search_facts(run),
+        cold_start=cold_part(made),
         importance=_importance(made),
         examples=_examples(run),
         versions=_versions(run),

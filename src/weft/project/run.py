@@ -29,6 +29,7 @@ from weft.flow import Output, Plan, RunResult
 from weft.hub import RunRecord
 from weft.learn import Evaluation, cannot_tell, get_rung
 from weft.project.cohorts import CohortExplanation, explain_cohorts
+from weft.project.coldstart import cold_facts, cold_lines
 from weft.project.embedding import embeddings
 from weft.project.explanation import Explanation, GlobalExplanation
 from weft.project.folder import ProjectFolder
@@ -262,6 +263,7 @@ class Run:
                 for c in self.evaluation.comparisons
             },
             "scores": self.evaluation.scores,
+            "cold_start": cold_facts(self.evaluation),
             "verdict": self.verdict,
             "warm_start": results.get("warm_start", {}),
             "stages": results["stages"],
@@ -282,7 +284,7 @@ class Run:
         ]
         told = not_tried_lines(self.record.parameters)
         told += warm_lines(self.record.results.get("warm_start", {}))
-        parts += [repr(self._rows()), *told, "", f"Verdict: {self.verdict}"]
+        parts += [repr(self._rows()), *told, *cold_lines(self.evaluation), "", f"Verdict: {self.verdict}"]
         return "\n".join(parts)
 
     @property

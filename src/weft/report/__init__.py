@@ -1,5 +1,6 @@
 """The report: one self-contained HTML file that says what a run found."""
 
+from weft.report.coldstart import ColdRow, ColdScore, ColdSplit, ColdStart
 from weft.report.curves import (
     anchor_facts,
     binary_plots,
@@ -33,7 +34,6 @@ from weft.report.document import (
     Reproduction,
     RowsSeen,
     Rung,
-    Score,
     SplitFacts,
     Stage,
     TableFacts,
@@ -43,6 +43,7 @@ from weft.report.facts import link_facts, table_facts
 from weft.report.formats import number_text, percent_text
 from weft.report.neighborhood import NeighborRow
 from weft.report.render import draw_neighborhood, render_explanation, render_report
+from weft.report.score import Score
 from weft.report.trials import Curve, Search, Trial
 
 __all__ = [
@@ -51,6 +52,10 @@ __all__ = [
     "Bar",
     "Bin",
     "BinaryPlots",
+    "ColdRow",
+    "ColdScore",
+    "ColdSplit",
+    "ColdStart",
     "ColumnFacts",
     "Confusion",
     "Contribution",

@@ -11,7 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from weft.core import Finding, History, Task
+from weft.report.coldstart import ColdStart
 from weft.report.neighborhood import NeighborRow
+from weft.report.score import Score
 from weft.report.trials import Curve, Search
 
 
@@ -104,15 +106,6 @@ class FindingFacts:
 
     finding: Finding
     decision: str
-
-
-@dataclass(frozen=True)
-class Score:
-    """The value of a metric with its interval; ``low`` and ``high`` are ``None`` where there is none."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -381,6 +374,7 @@ class ReportDocument:
     frames: tuple[FrameFacts, ...] = ()
     confusion: Confusion | None = None
     ranking: tuple[RankingPlots, ...] = ()
+    cold_start: ColdStart | None = None
     importance: Importance | None = None
     examples: tuple[Example, ...] = ()
     versions: tuple[DataVersion, ...] = ()

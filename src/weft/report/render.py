@@ -144,6 +144,7 @@ def _sections(document: ReportDocument) -> list[dict[str, str]]:
             "How good it is",
             document.binary or document.regression or document.ranking or document.confusion,
         ),
+        "coldstart": ("Entities without history", document.cold_start),
         "importance": ("What matters", document.importance),
         "examples": ("Examples", document.examples),
         "audit": ("Audit", document.audit or document.was_audited),

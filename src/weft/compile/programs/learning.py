@@ -13,6 +13,7 @@ import weft.graph as graph
 import weft.learn as learn
 from weft.compile.opening import (
     FEATURES,
+    GIVEN,
     LABELS,
     lay_out_all,
     open_tables,
@@ -21,7 +22,8 @@ from weft.compile.opening import (
     read_table,
 )
 from weft.compile.programs.sentences import hold_sentences
-from weft.core import History, Schema, TaskType, from_plain, to_plain
+from weft.compile.programs.tables import decisions_of
+from weft.core import History, Schema, Split, TaskType, from_plain, to_plain
 from weft.flow import Context, Output
 from weft.flow.folder import lay_out
 from weft.pql import compile_query
@@ -100,11 +102,32 @@ def evaluate_candidates(context: Context) -> dict[str, Any]:
     training = read_training_data(context)
     folders = lay_out_all(context.inputs, CANDIDATE, context.scratch)
     evaluation = learn.evaluate(
-        training, folders, seed=context.parameters["seed"], directory=context.directory
+        training,
+        folders,
+        seed=context.parameters["seed"],
+        directory=context.directory,
+        history=_find_history(context, training),
     )
     context.report(rows=len(training.val) + len(training.test))
     plain: dict[str, Any] = to_plain(evaluation)
     return plain
+
+
+def _find_history(context: Context, training: Any) -> dict[Split, Any]:
+    """Say of val and test rows whether their entity had history; nothing where there can be none."""
+    if "audit" not in context.inputs:
+        return {}  # A Plan of a run that knew no cold start, run again since the store lost its outputs.
+    decided = decisions_of(context)
+    if context.parameters.get("labels") == GIVEN:
+        decided["past_labels"] = read_labels(context.inputs["labels"]).table
+    found = {}
+    with open_tables(context.inputs["tables"], context.resources, context.scratch / "tables") as tables:
+        query = compile_query(context.parameters["query"], tables.schema)
+        for split, rows in ((Split.VAL, training.val), (Split.TEST, training.test)):
+            history = data.find_history(tables, query, rows.seeds, **decided)
+            if history is not None:
+                found[split] = history
+    return found
 
 
 def explain_cohorts(context: Context) -> dict[str, Any]:
