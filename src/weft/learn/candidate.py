@@ -10,6 +10,9 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +25,7 @@ import pyarrow.parquet as pq
 
 from weft.core import (
     InvariantError,
+    ProgramFailed,
     Progress,
     Resources,
     Silent,
@@ -29,6 +33,7 @@ from weft.core import (
     Task,
     UnavailableError,
     UserError,
+    WeftError,
     from_json,
     from_plain,
     one_blas_thread,
@@ -37,11 +42,12 @@ from weft.core import (
 from weft.learn.calibration import Calibration, calibrate
 from weft.learn.metrics import get_metric
 from weft.learn.networks.curve import Curve
-from weft.learn.registry import get_rung, load_model
-from weft.learn.rung import Model
+from weft.learn.registry import get_rung, is_search, load_model
+from weft.learn.rung import Model, not_applicable
 from weft.learn.scoring import fallback_metric
 from weft.learn.view import GraphView, asked
 
+_log = logging.getLogger(__name__)
 CANDIDATE_FILE = "candidate.json"
 MODEL_FOLDER = "model"
 # It finds nothing to use, or the memory does not hold it: no reason to lose the others.
@@ -129,10 +135,42 @@ def fit_candidate(
             model = kind.fit(data, {**config, **(beside or {}), **_folders(members)}, seed, **limits)
         times = time.monotonic() - clock, time.process_time() - cpu
         return _write(_finish(data, kind, config, seed, model, times, directory), directory)
-    except (UserError, UnavailableError) as error:
-        if error.code not in _LEFT_OUT:
+    except Exception as error:
+        if (reason := _reason_to_leave_out(rung, error)) is None:
             raise
-        return leave_out(data, rung, config, seed, directory, error.message)
+        _clear(directory)
+        return leave_out(data, rung, config, seed, directory, reason)
+
+
+def _reason_to_leave_out(rung: str, error: Exception) -> str | None:
+    """Say why a candidate is left out after an error; ``None`` where the error ends the run.
+
+    A trial of a search that breaks is no reason to lose the others. What users can change, and a disk or a
+    service that does not answer, is no fault of a trial. Of several processes that train together one cannot
+    go on alone.
+    """
+    if isinstance(error, (UserError, UnavailableError)):
+        return error.message if error.code in _LEFT_OUT else None
+    is_together = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    if is_together or not is_search(rung) or isinstance(error, (OSError, ProgramFailed)):
+        return None
+    _log.warning("a trial of '%s' broke and was left out", rung, exc_info=error)
+    told = f"{error.code}: {error.message}" if isinstance(error, WeftError) else _first_line(error)
+    return not_applicable(rung, f"its fit broke: {told.rstrip('.')}").message
+
+
+def _clear(directory: Path) -> None:
+    """Take away what a candidate had written when it broke."""
+    for path in directory.iterdir() if directory.exists() else ():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def _folders(members: Sequence[Path]) -> dict[str, Any]:

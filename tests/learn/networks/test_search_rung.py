@@ -2,9 +2,10 @@
 
 import pytest
 
-from weft.core import UnavailableError, to_json
-from weft.learn import Budget, fit_candidate
+from weft.core import InvariantError, UnavailableError, UserError, to_json
+from weft.learn import Budget, fit_candidate, read_candidate
 from weft.learn.candidate import CANDIDATE_FILE, Candidate
+from weft.learn.networks.model import NetworkModel
 from weft.learn.rungs.network import SageRung
 from weft.learn.rungs.search import NetworkSearch
 
@@ -81,3 +82,66 @@ def test_a_trial_that_the_memory_does_not_hold_is_left_out(data, tmp_path, monke
         data, "network", {"network": "sage", "budget_s": 1.0}, 0, tmp_path, resources=RESOURCES
     )
     assert "half a batch is too much" in made.left_out
+
+
+def fit_trial(data, folder, monkeypatch, error, rung="network"):
+    def breaks(*_, **__):
+        raise error
+
+    monkeypatch.setattr(SageRung, "fit", breaks)
+    config = {"variant": "1", "network": "sage"} if rung == "network" else {}
+    return fit_candidate(data, rung, config, 0, folder, resources=RESOURCES)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (RuntimeError("shapes differ\nat line 3"), "its fit broke: RuntimeError: shapes differ"),
+        (KeyError("bogus"), "its fit broke: KeyError: 'bogus'"),
+        (MemoryError(), "its fit broke: MemoryError"),
+        (
+            InvariantError("LEARN017", "it gives 3 predictions."),
+            "its fit broke: LEARN017: it gives 3 predictions",
+        ),
+    ],
+)
+def test_a_trial_that_breaks_is_left_out_with_its_reason_and_told(
+    data, tmp_path, monkeypatch, caplog, error, told
+):
+    candidate = fit_trial(data, tmp_path, monkeypatch, error)
+    assert candidate.left_out == f"the rung 'network' was left out: {told}."
+    assert candidate.model == "network:1" and read_candidate(tmp_path) == candidate
+    assert [r.exc_info[1] for r in caplog.records if "a trial of 'network' broke" in r.message] == [error]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyboardInterrupt(),
+        OSError(28, "no space left on device"),
+        UnavailableError("FLOW012", "the store does not answer."),
+        UserError("LEARN012", "there are no such train rows."),
+    ],
+)
+def test_what_is_no_fault_of_a_trial_ends_the_run(data, tmp_path, monkeypatch, error):
+    with pytest.raises(type(error)) as raised:
+        fit_trial(data, tmp_path, monkeypatch, error)
+    assert raised.value is error and not (tmp_path / "candidate.json").exists()
+
+
+def test_a_rung_that_is_no_trial_of_a_search_ends_the_run_when_it_breaks(data, tmp_path, monkeypatch):
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        fit_trial(data, tmp_path, monkeypatch, RuntimeError("shapes differ"), rung="sage")
+
+
+def test_what_a_trial_had_written_when_its_scoring_broke_is_taken_away(data, tmp_path, monkeypatch):
+    def save_half(model, folder):
+        folder.mkdir()
+        (folder / "model.json").write_text("{}")
+        raise ValueError("half")
+
+    monkeypatch.setattr(NetworkModel, "save", save_half)
+    config = {"variant": "1", "network": "sage", "epochs": 1, "channels": 4, "fanouts": [4]}
+    candidate = fit_candidate(data, "network", config, 0, tmp_path, resources=RESOURCES)
+    assert "its fit broke: ValueError: half" in candidate.left_out
+    assert [p.name for p in tmp_path.iterdir()] == ["candidate.json"]
