@@ -29,6 +29,7 @@ from weft.project.run import Run
 from weft.project.searching import check_search
 from weft.project.sentences import plan_sentences
 from weft.project.tallies import undefined_text
+from weft.project.together import fit_together
 from weft.project.view import count_text
 from weft.project.views import View
 from weft.project.warm import WarmStart, plan_warm_start
@@ -142,6 +143,9 @@ class Query:
     ) -> Run:
         """Climb the ladder and return the finished run.
 
+        Of several processes that ``torchrun`` started the first does so and the others help it to fit
+        networks; all return the same run.
+
         Interrupting (Ctrl-C) leaves what is finished in the store; calling `fit` again resumes.
 
         Args:
@@ -160,6 +164,19 @@ class Query:
             UserError: ``DATA131`` for an option of no such value, ``DATA132`` for EXPLAIN, ``DATA134`` for a
                 warm start that cannot be, ``DATA002`` for a budget that is no duration.
         """
+        search = (budget, trials, seed, warm_start, validation, origins)
+        return fit_together(self.graph.project, lambda: self._fit(*search, options))
+
+    def _fit(
+        self,
+        budget: str | None,
+        trials: int | None,
+        seed: int,
+        warm_start: str | Run | None,
+        validation: str,
+        origins: int | None,
+        options: dict[str, Any],
+    ) -> Run:
         self._check_fit(seed)
         ladder = plan_ladder(self.task, self._known(options).get("models"), budget, trials)
         warm = self._warm(ladder, warm_start)

@@ -11,6 +11,7 @@ from weft.cli import options as opt
 from weft.cli.app import app
 from weft.cli.output import print_json, print_notice, print_result
 from weft.cli.place import open_graph
+from weft.learn.networks.company import is_helper
 from weft.project import Graph, Run, make_demo, propose_queries
 
 
@@ -148,7 +149,9 @@ def _fit(
         told = query.explain()
         print_json(told.to_json()) if as_json else print_result(str(told))
         return
-    _show(query.fit(**search), report, as_json)
+    run = query.fit(**search)
+    if not is_helper():
+        _show(run, report, as_json)
 
 
 def _show(run: Run, report: str | None, as_json: bool) -> None:

@@ -21,6 +21,7 @@ from weft.compile.opening import (
     read_labels,
     read_table,
 )
+from weft.compile.programs.company import helped
 from weft.compile.programs.sentences import hold_sentences
 from weft.compile.programs.tables import decisions_of
 from weft.core import History, Schema, Split, TaskType, from_plain, to_plain
@@ -48,7 +49,18 @@ def propose_trials(context: Context) -> dict[str, Any]:
 
 
 def fit_candidate(context: Context) -> dict[str, Any]:
-    """Fit one configuration of one rung, or the one that a search proposes."""
+    """Fit one configuration of one rung, or the one that a search proposes.
+
+    All processes of a launch fit what reads a graph.
+    """
+    rung: Any = learn.get_rung(context.parameters["rung"])
+    if not getattr(rung, "reads_graph", False):
+        return _fit_candidate(context)
+    with helped(context, f"{__name__}:fit_candidate"):
+        return _fit_candidate(context)
+
+
+def _fit_candidate(context: Context) -> dict[str, Any]:
     training = read_training_data(context)
     members = lay_out_all(context.inputs, CANDIDATE, context.scratch)
     config = context.parameters["config"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ import torch
 from torch import distributed, nn
 
 from weft.learn.encoders.column import Array
+from weft.learn.networks.company import is_launched, meet
 
 
 @dataclass(frozen=True)
@@ -87,14 +87,11 @@ class Ranks:
 
 
 def join_ranks(device: torch.device) -> Ranks:
-    """Meet the other processes that ``torchrun`` started; a process that it did not start is alone.
-
-    Messages go by nccl between GPUs, else by gloo.
-    """
+    """Meet the other processes of the launch; a process that was not started as one of several is alone."""
     if not distributed.is_available():
         return Ranks()
     if not distributed.is_initialized():
-        if not distributed.is_torchelastic_launched() or int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        if not is_launched():
             return Ranks()
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        meet()
     return Ranks(distributed.get_rank(), distributed.get_world_size(), str(device))

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import TypeVar
 
 import torch
+from torch import distributed
 
 from weft.core import UnavailableError
 
@@ -79,6 +80,11 @@ def release_memory() -> None:
         return
 
 
+def is_alone() -> bool:
+    """Whether no other process trains the same: what only one of them gives up the others would wait for."""
+    return not (distributed.is_available() and distributed.is_initialized())
+
+
 def by_halves(name: str, size: int, compute: Callable[[int], _T]) -> _T:
     """Compute by so many seeds at one time; where memory is short, by half as many.
 
@@ -90,7 +96,7 @@ def by_halves(name: str, size: int, compute: Callable[[int], _T]) -> _T:
         try:
             return compute(tried)
         except (RuntimeError, MemoryError) as error:
-            if diagnose(error) is not Trouble.MEMORY:
+            if diagnose(error) is not Trouble.MEMORY or not is_alone():
                 raise
         # Out here no frame of what failed holds its tensors any more.
         release_memory()
@@ -105,7 +111,7 @@ def told_of_memory(name: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if diagnose(error) is not Trouble.MEMORY:
+        if diagnose(error) is not Trouble.MEMORY or not is_alone():
             raise
         raise UnavailableError(
             "LEARN050",
