@@ -75,6 +75,7 @@ class Candidate:
         cpu_s: CPU seconds of the process while it was fitted; of fits side by side, those of all of them.
         rows_per_s: Train rows over ``fit_s``.
         left_out: Why the rung could not be used on these data; empty when it could.
+        hint: What would help one that was left out, as an instruction; empty where nothing is known.
         is_idle: Whether it stands for a trial that a search did without.
         curve: How its training went; empty for what is not trained in epochs.
     """
@@ -95,6 +96,7 @@ class Candidate:
     cpu_s: float = 0.0
     rows_per_s: float = 0.0
     left_out: str = ""
+    hint: str = ""
     is_idle: bool = False
     curve: Curve = field(default_factory=Curve)
 
@@ -136,36 +138,34 @@ def fit_candidate(
         times = time.monotonic() - clock, time.process_time() - cpu
         return _write(_finish(data, kind, config, seed, model, times, directory), directory)
     except Exception as error:
-        if (reason := _reason_to_leave_out(rung, error)) is None:
+        if (told := _left_out_by(rung, error)) is None:
             raise
-        _clear(directory)
-        return leave_out(data, rung, config, seed, directory, reason)
+        return leave_out(data, rung, config, seed, directory, told.message, hint=told.hint)
 
 
-def _reason_to_leave_out(rung: str, error: Exception) -> str | None:
-    """Say why a candidate is left out after an error; ``None`` where the error ends the run.
+def _left_out_by(rung: str, error: Exception) -> WeftError | None:
+    """Return why a candidate is left out after an error; ``None`` where the error ends the run.
 
     A trial of a search that breaks is no reason to lose the others. What users can change, and a disk or a
     service that does not answer, is no fault of a trial. Of several processes that train together one cannot
     go on alone.
     """
     if isinstance(error, (UserError, UnavailableError)):
-        return error.message if error.code in _LEFT_OUT else None
+        return error if error.code in _LEFT_OUT else None
     is_together = int(os.environ.get("WORLD_SIZE", "1")) > 1
     if is_together or not is_search(rung) or isinstance(error, (OSError, ProgramFailed)):
         return None
     _log.warning("a trial of '%s' broke and was left out", rung, exc_info=error)
     told = f"{error.code}: {error.message}" if isinstance(error, WeftError) else _first_line(error)
-    return not_applicable(rung, f"its fit broke: {told.rstrip('.')}").message
+    return not_applicable(rung, f"its fit broke: {told.rstrip('.')}")
 
 
 def _clear(directory: Path) -> None:
     """Take away what a candidate had written when it broke."""
-    for path in directory.iterdir() if directory.exists() else ():
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+    if (model := directory / MODEL_FOLDER).exists():
+        shutil.rmtree(model)
+    for split in (Split.VAL, Split.TEST):
+        (directory / f"{split.value}.parquet").unlink(missing_ok=True)
 
 
 def _first_line(error: Exception) -> str:
@@ -186,9 +186,12 @@ def leave_out(
     reason: str,
     *,
     is_idle: bool = False,
+    hint: str = "",
 ) -> Candidate:
-    """Write the folder of a configuration that is not fitted, with the reason why."""
-    told = _describe(data, get_rung(rung), config, seed, left_out=reason, is_idle=is_idle)
+    """Write the folder of a configuration that is not fitted, with the reason why and what would help."""
+    _clear(directory)
+    facts: dict[str, Any] = {"left_out": reason, "hint": hint, "is_idle": is_idle}
+    told = _describe(data, get_rung(rung), config, seed, **facts)
     return _write(told, directory)
 
 

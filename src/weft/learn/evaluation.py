@@ -20,6 +20,7 @@ from weft.learn.examples import ExampleRow, pick_examples
 from weft.learn.importance import Importance, measure_importance
 from weft.learn.metrics import Metric, get_metric, metrics_for
 from weft.learn.rolling import passed_over
+from weft.learn.rung import USE_ANOTHER
 from weft.learn.verdict import Comparison, Verdict, compare, judge
 
 PREDICTIONS = "predictions.parquet"
@@ -147,10 +148,12 @@ def _cold_start(
 def _usable(candidates: Sequence[tuple[Candidate, Path]]) -> list[tuple[Candidate, Path]]:
     usable = [(c, f) for c, f in candidates if not c.left_out]
     if not usable:
-        reasons = "; ".join(f"{c.model}: {c.left_out}" for c, _ in candidates)
-        raise UserError(
-            "LEARN016", f"no model could be fitted ({reasons}).", "try other models or more data."
-        )
+        # The reason repeats who was left out.
+        told = ((c.model, c.left_out.partition(" was left out: ")[2] or c.left_out) for c, _ in candidates)
+        reasons = "; ".join(f"{model}: {why.rstrip('.')}" for model, why in told)
+        hints = (c.hint for c, _ in candidates if c.hint not in ("", USE_ANOTHER))
+        hint = next(hints, "try other models or more data.")
+        raise UserError("LEARN016", f"no model could be fitted ({reasons}).", hint)
     return usable
 
 

@@ -37,6 +37,7 @@ from weft.learn.view import Asked, GraphView, Pairs
 Config = Mapping[str, Any]
 MODEL_FILE = "model.json"
 FORMAT = 2
+USE_ANOTHER = "use another rung."
 
 
 @dataclass(frozen=True)
@@ -270,9 +271,9 @@ def read_model_file(directory: Path) -> dict[str, Any]:
     return dict(document)
 
 
-def not_applicable(rung: str, reason: str) -> UserError:
-    """Make the error of a rung that finds nothing to use in these data."""
-    return UserError("LEARN010", f"the rung '{rung}' was left out: {reason}.", "use another rung.")
+def not_applicable(rung: str, reason: str, hint: str = USE_ANOTHER) -> UserError:
+    """Make the error of a rung that cannot be used on these data, or within its part of the budget."""
+    return UserError("LEARN010", f"the rung '{rung}' was left out: {reason}.", hint)
 
 
 def is_classification(task: Task) -> bool:

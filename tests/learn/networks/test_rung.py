@@ -9,7 +9,16 @@ import pyarrow as pa
 import pytest
 
 from weft.core import Silent, Split, TaskType, UserError
-from weft.learn import Asked, Predictor, fit_candidate, get_metric, get_rung, load_model, read_predictions
+from weft.learn import (
+    Asked,
+    Predictor,
+    evaluate,
+    fit_candidate,
+    get_metric,
+    get_rung,
+    load_model,
+    read_predictions,
+)
 from weft.learn.view import asked
 
 from ..synthetic import make_data as make_plain_data
@@ -149,7 +158,17 @@ def test_a_budget_below_one_epoch_leaves_the_rung_out_and_says_so(data, tmp_path
     config = {**CONFIG, "budget_s": 1e-6}
     candidate = fit_candidate(data, "sage", config, 0, tmp_path, resources=RESOURCES)
     assert "too few for one pass over the 750 train rows" in candidate.left_out
-    assert re.search(r"which take about \d[\d.e+-]* s", candidate.left_out)
+    about = re.search(r"which take about (\d[\d.e+-]*) s", candidate.left_out)
+    with pytest.raises(UserError) as raised:
+        evaluate(data, [tmp_path], seed=0, directory=tmp_path)
+    reason = candidate.left_out.removeprefix("the rung 'sage' was left out: ").removesuffix(".")
+    assert raised.value.message == f"no model could be fitted (sage: {reason})."
+    named = re.fullmatch(
+        r"give 'sage' alone a budget of (\d+) s or more, or try other models.", raised.value.hint
+    )
+    enough = {**CONFIG, "budget_s": float(named[1])}
+    assert float(named[1]) >= float(about[1])
+    assert not fit_candidate(data, "sage", enough, 0, tmp_path / "enough", resources=RESOURCES).left_out
 
 
 def test_relgnn_takes_one_hop_where_nothing_is_said_since_it_crosses_bridges(data, tmp_path):

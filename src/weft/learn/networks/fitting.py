@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import threading
 from contextlib import nullcontext
@@ -116,7 +117,8 @@ class Fit:
         last = len(self.data.val) + len(self.data.test)
         epochs, look_s = plan_epochs(self.name, feeder, train, drawn, len(val), config, num_last=last)
         if not epochs:
-            raise not_applicable(self.name, _too_few(config.budget_s, drawn, look_s))
+            hint = f"give '{self.name}' alone a budget of {math.ceil(look_s)} s or more, or try other models."
+            raise not_applicable(self.name, _too_few(config.budget_s, drawn, look_s), hint)
         ranks = join_ranks(self.device)
         began = digest_bytes(start.raw) if start else ""
         told = [inputs, replace(config, start=began), goal, self.seed, epochs, ranks.size, torch.__version__]
