@@ -42,7 +42,8 @@ def run(graph):
 def test_explain_says_how_networks_would_encode_each_column_as_the_fit_then_does(graph, run, tmp_path):
     told = graph.query(CHURN).explain(models=MODELS)
     assert (
-        "Networks encode by " in str(told) and not graph.query(CHURN).explain(models=("constant",)).encoders
+        "Networks encode, before the audit, by " in str(told)
+        and not graph.query(CHURN).explain(models=("constant",)).encoders
     )
     fitted = load_model(lay_out(run.output("candidate[sage]"), tmp_path) / "model").inputs.tables
     made = {f"{t.table}.{c.name}": type(c.encoder) for t in fitted for c in t.columns}
@@ -50,6 +51,16 @@ def test_explain_says_how_networks_would_encode_each_column_as_the_fit_then_does
     alike = [kinds[k] is made[c] for c, k in told.encoders.items() if k in kinds and c in made]
     assert len(alike) > 8 and np.mean(alike) > 0.9
     assert all(told.encoders[c] != "drop" for c in made)
+
+
+def test_explain_leaves_out_what_is_predicted_and_what_the_user_has_decided(graph):
+    usual = graph.query(CHURN).explain(models=MODELS).encoders
+    column = next(name for name, kind in usual.items() if name.startswith("users.") and kind == "index")
+    query = graph.query(f"PREDICT {column} FOR EACH users.user_id")
+    assert column not in query.explain(models=MODELS).encoders and set(query.explain(models=MODELS).encoders)
+    for decision, is_told in (("drop", False), ({"as_of": "2025-01-01"}, False), ("keep", True)):
+        told = graph.query(CHURN).explain(models=MODELS, audit={column: decision}).encoders
+        assert (column in told) is is_told and len(told) == len(usual) - (not is_told)
 
 
 def test_a_network_is_tried_only_when_it_is_named(graph):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,15 +10,19 @@ import pyarrow as pa
 
 from weft.compile import FitSpec
 from weft.core import Column, Dtype, Schema, Stype
-from weft.data import Tables
+from weft.data import Tables, own_target
 from weft.learn import EncoderOptions, RawColumn, Sentences, choose_kind, fixed_settings, get_rung
+from weft.pql import Query
 
 _MOST_ROWS = 20_000
 _LEAST = np.iinfo(np.int64).min
 
 
 def plan_encoders(
-    tables: Tables, options: Mapping[str, Any], sentences: Sentences | None = None
+    tables: Tables,
+    options: Mapping[str, Any],
+    sentences: Sentences | None = None,
+    refused: Collection[str] = (),
 ) -> dict[str, str]:
     """Choose the encoder of each column that a network may read, from the first 20,000 rows of its table.
 
@@ -28,20 +32,34 @@ def plan_encoders(
         tables: The prepared tables.
         options: Of `EncoderOptions`, as ``search`` of the project fixes them.
         sentences: What a sentence model is to read.
+        refused: Columns ``table.column`` that a network must not read; see `refused_columns`.
 
     Returns:
-        ``table.column`` → kind; keys, foreign keys and ids are left out.
+        ``table.column`` → kind; keys, foreign keys, ids and what is refused are left out.
     """
     chosen = EncoderOptions(**options)
     kinds = {}
     for table in tables.schema.tables:
         columns = encoded_columns(tables.schema, table.name)
+        columns = [c for c in columns if f"{table.name}.{c.name}" not in refused]
         sample = _sample(tables, table.name, [c.name for c in columns])
         for column in columns:
             name = f"{table.name}.{column.name}"
             raw = _raw(column, sample[column.name])
             kinds[name] = choose_kind(name, column.stype, raw, chosen, sentences)
     return kinds
+
+
+def refused_columns(query: Query, decisions: Mapping[str, Any]) -> set[str]:
+    """Name the columns that no network reads, as far as is known before the audit.
+
+    Args:
+        query: What a question without a window predicts is not read.
+        decisions: What the user has decided on the audit's behalf; what is known from a stated time on only
+            has no place in a row that is read at any anchor.
+    """
+    stated = {name for name, decision in decisions.items() if decision != "keep"}
+    return stated | {f"{table}.{column}" for table, column in own_target(query)}
 
 
 def encoded_columns(schema: Schema, table: str) -> list[Column]:

@@ -18,7 +18,7 @@ from weft.data import connect as connect_source
 from weft.flow import Plan
 from weft.hub import RunRecord
 from weft.learn import check_tracking, get_metric, metrics_for
-from weft.project.encoding import fixed_encoders, plan_encoders
+from weft.project.encoding import fixed_encoders, plan_encoders, refused_columns
 from weft.project.finished import open_run
 from weft.project.guard import refuse_source
 from weft.project.ladder import Ladder, plan_ladder, plan_validation, unheard_settings
@@ -76,8 +76,10 @@ class Query:
         with open_outputs(self.graph) as tables:
             layout = plan_layout(tables, self.checked, spec.options, spec.history)
             read = plan_sentences(self.graph, spec)
-            options = fixed_encoders(spec)
-            encoders = plan_encoders(tables, options, read.sentences) if reads_graph(spec.models) else {}
+            encoders = {}
+            if reads_graph(spec.models):
+                refused = refused_columns(self.checked, spec.decisions)
+                encoders = plan_encoders(tables, fixed_encoders(spec), read.sentences, refused)
         plan = compile_fit(self.graph.nodes, spec, self.graph.project.resources)
         return QueryExplanation(
             words=weft.pql.describe(self.checked),

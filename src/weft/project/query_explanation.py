@@ -23,7 +23,8 @@ class QueryExplanation:
         rows: Table → rows.
         models: Candidates, in order of cost.
         findings: What was found in the data.
-        encoders: How networks would encode each column; empty where none is a candidate.
+        encoders: How networks would encode each column, if the audit refuses none of them; empty where no
+            network is a candidate.
         sentences: What a sentence model reads for them, and why not the rest.
     """
 
@@ -68,7 +69,7 @@ class QueryExplanation:
             "No model was fitted.",
         ]
         if self.encoders:
-            parts.append(f"Networks encode {self._encoded()}.")
+            parts.append(f"Networks encode, before the audit, {self._encoded()}.")
         parts += [f"Texts: {note}." for note in self.sentences]
         if self.layout.straddling:
             is_one = len(self.layout.straddling) == 1
