@@ -101,7 +101,9 @@ def list_schedules(as_json: opt.Json = False, project: opt.Here = None) -> None:
 
 @schedule_app.command("show")
 def show(name: Name, as_json: opt.Json = False, project: opt.Here = None) -> None:
-    """Show what became of the times of a schedule: jobs, missed ones, failures.
+    """Show what became of the times of a schedule.
+
+    Its jobs, the times that were missed, and failures.
 
     Example: weft schedule show nightly
     """
@@ -119,7 +121,9 @@ def pause(name: Name, as_json: opt.Json = False, project: opt.Here = None) -> No
 
 @schedule_app.command("resume")
 def resume(name: Name, as_json: opt.Json = False, project: opt.Here = None) -> None:
-    """Let a schedule go on with its next time; those that passed meanwhile are not made up for.
+    """Let a schedule go on with its next time.
+
+    Those that passed meanwhile are not made up for.
 
     Example: weft schedule resume nightly
     """
@@ -152,7 +156,7 @@ def set_one(
     as_json: opt.Json = False,
     project: opt.Here = None,
 ) -> None:
-    """Let so many jobs run at one time, or so much of a resource be in use.
+    """Limit jobs at one time, or a resource in use.
 
     Jobs say what they use: weft job submit --use licence=1. What has no room waits and says for what.
 
