@@ -204,7 +204,9 @@ def _begin(connection: sa.Connection, what: int) -> None:
 def insert_new(connection: sa.Connection, table: sa.Table, **values: object) -> bool:
     """Insert a row unless there is one with its key; return whether it was inserted."""
     statement = _insert(connection, table).values(**values).on_conflict_do_nothing()
-    return bool(connection.execute(statement).rowcount)
+    # The count of rows is not told by every driver.
+    made = connection.execute(statement.returning(*table.primary_key.columns))
+    return made.first() is not None
 
 
 def upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]], where: Any = None) -> None:
